@@ -1,0 +1,1 @@
+//! cutover: planned, journalled, proven and undone deployments of docker compose projects.
