@@ -1,1 +1,5 @@
 //! cutover: planned, journalled, proven and undone deployments of docker compose projects.
+
+pub mod adapter;
+pub mod journal;
+pub mod redact;

@@ -1,0 +1,304 @@
+//! `docker compose`, the only way containers are changed. Commands are built as plain data and compared in tests.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::process::{Command, Process, Sink};
+
+/// What a project is written in: the files as a person would give them to `docker compose`.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// Name of the compose project.
+    pub project: String,
+    /// Directory that relative paths start from.
+    pub directory: PathBuf,
+    /// Compose files, base first.
+    pub files: Vec<PathBuf>,
+    /// Files with variables for interpolation.
+    pub env_files: Vec<PathBuf>,
+    /// Profiles that are switched on.
+    pub profiles: Vec<String>,
+}
+
+impl Sources {
+    /// One rendered model: a file that stands for itself, with everything filled in.
+    pub fn rendered(project: &str, directory: &Path, model: &Path) -> Self {
+        Self {
+            project: project.to_owned(),
+            directory: directory.to_owned(),
+            files: vec![model.to_owned()],
+            ..Self::default()
+        }
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["compose".to_owned(), "--project-name".into(), self.project.clone()];
+        arguments.extend(["--project-directory".into(), self.directory.display().to_string()]);
+        let pairs = [("--file", &self.files), ("--env-file", &self.env_files)];
+        for (flag, paths) in pairs {
+            arguments.extend(paths.iter().flat_map(|path| [flag.to_owned(), path.display().to_string()]));
+        }
+        if self.env_files.is_empty() {
+            // Without this, compose would read a stray `.env` of the directory.
+            arguments.extend(["--env-file".to_owned(), "/dev/null".to_owned()]);
+        }
+        arguments.extend(self.profiles.iter().flat_map(|profile| ["--profile".to_owned(), profile.clone()]));
+        arguments
+    }
+}
+
+/// How containers are brought up.
+#[derive(Clone, Debug, Default)]
+pub struct Up {
+    /// Services; must not be empty.
+    pub services: Vec<String>,
+    /// Make new containers even where the configuration is the same.
+    pub is_forced: bool,
+    /// Leave what the services depend on alone.
+    pub without_dependencies: bool,
+    /// Seconds a container gets to stop, where the model's own is not wanted.
+    pub stop_timeout: Option<Duration>,
+    /// The longest it may take.
+    pub deadline: Duration,
+}
+
+/// A one-shot container, detached, so that it does not die with us.
+#[derive(Clone, Debug)]
+pub struct OneShot<'a> {
+    /// The container's name.
+    pub name: &'a str,
+    /// The service it is made from.
+    pub service: &'a str,
+    /// The command that takes the place of the service's own.
+    pub command: &'a [String],
+    /// Labels, `key=value`.
+    pub labels: &'a [String],
+}
+
+/// Calls the `docker compose` plugin.
+#[derive(Clone, Debug)]
+pub struct Compose {
+    docker: PathBuf,
+    process: Process,
+}
+
+impl Compose {
+    /// `docker` is the command-line client, found by the caller.
+    pub fn new(docker: PathBuf, process: Process) -> Self {
+        Self { docker, process }
+    }
+
+    fn command(&self, arguments: Vec<String>, deadline: Duration) -> Command {
+        let mut command = Command::new(&self.docker, arguments);
+        command.deadline = deadline;
+        command
+    }
+
+    async fn read(&self, arguments: Vec<String>) -> Result<String> {
+        let bytes = self.process.run(self.command(arguments, Duration::from_secs(60)), &|_| ()).await?;
+        String::from_utf8(bytes).context("docker compose printed something that is not UTF-8")
+    }
+
+    /// Version of the plugin, such as `2.26.1`.
+    ///
+    /// # Errors
+    /// When the plugin is missing or fails.
+    pub async fn version(&self) -> Result<String> {
+        let text = self.read(vec!["compose".into(), "version".into(), "--short".into()]).await?;
+        Ok(text.trim().trim_start_matches('v').to_owned())
+    }
+
+    /// The model with everything filled in, and what compose warned of while it read.
+    ///
+    /// # Errors
+    /// When the files are not valid; compose's words name file and key.
+    pub async fn render(&self, sources: &Sources) -> Result<(Value, Vec<String>)> {
+        let warnings = std::sync::Mutex::new(Vec::new());
+        let command = self.command(config_arguments(sources, &["--format", "json"]), Duration::from_secs(60));
+        let heard = |line: &str| {
+            if let Ok(mut warnings) = warnings.lock() {
+                warnings.push(line.to_owned());
+            }
+        };
+        let bytes = self.process.run(command, &heard).await.context("the compose model is not valid")?;
+        let model = serde_json::from_slice(&bytes).context("docker compose config printed no JSON")?;
+        Ok((model, warnings.into_inner().unwrap_or_default()))
+    }
+
+    /// Digest of the configuration of every service, as the containers carry it in their label.
+    ///
+    /// # Errors
+    /// When the files are not valid.
+    pub async fn hashes(&self, sources: &Sources) -> Result<BTreeMap<String, String>> {
+        let text = self.read(config_arguments(sources, &["--hash", "*"])).await?;
+        text.lines()
+            .map(|line| {
+                let (service, hash) = line.split_once(' ').with_context(|| format!("unexpected hash line {line:?}"))?;
+                Ok((service.to_owned(), hash.trim().to_owned()))
+            })
+            .collect()
+    }
+
+    /// Makes and starts containers from images that are already here.
+    ///
+    /// # Errors
+    /// Compose's own words.
+    pub async fn up(&self, sources: &Sources, up: &Up, line: &(dyn Fn(&str) + Sync)) -> Result<()> {
+        if up.services.is_empty() {
+            bail!("no service was named; an `up` without names would touch the whole project");
+        }
+        self.process.run(self.command(up_arguments(sources, up), up.deadline), line).await?;
+        Ok(())
+    }
+
+    /// Stops and removes the containers of services; volumes stay.
+    ///
+    /// # Errors
+    /// Compose's own words.
+    pub async fn remove(
+        &self,
+        sources: &Sources,
+        services: &[String],
+        deadline: Duration,
+        line: &(dyn Fn(&str) + Sync),
+    ) -> Result<()> {
+        if services.is_empty() {
+            return Ok(());
+        }
+        let mut arguments = sources.arguments();
+        arguments.extend(["rm".into(), "--stop".into(), "--force".into()]);
+        arguments.extend_from_slice(services);
+        self.process.run(self.command(arguments, deadline), line).await?;
+        Ok(())
+    }
+
+    /// Starts a one-shot container in the background.
+    ///
+    /// # Errors
+    /// Compose's own words.
+    pub async fn run_detached(&self, sources: &Sources, shot: &OneShot<'_>) -> Result<()> {
+        self.read(one_shot_arguments(sources, shot)).await?;
+        Ok(())
+    }
+
+    /// Pulls the images of services.
+    ///
+    /// # Errors
+    /// The registry's or compose's own words.
+    pub async fn pull(
+        &self,
+        sources: &Sources,
+        services: &[String],
+        deadline: Duration,
+        line: &(dyn Fn(&str) + Sync),
+    ) -> Result<()> {
+        let mut arguments = sources.arguments();
+        arguments.push("pull".into());
+        arguments.extend_from_slice(services);
+        self.process.run(self.command(arguments, deadline), line).await?;
+        Ok(())
+    }
+
+    /// Builds the images of services.
+    ///
+    /// # Errors
+    /// The builder's own words.
+    pub async fn build(
+        &self,
+        sources: &Sources,
+        services: &[String],
+        deadline: Duration,
+        line: &(dyn Fn(&str) + Sync),
+    ) -> Result<()> {
+        let mut arguments = sources.arguments();
+        arguments.push("build".into());
+        arguments.extend_from_slice(services);
+        let mut command = self.command(arguments, deadline);
+        command.output = Sink::Lines;
+        self.process.run(command, line).await?;
+        Ok(())
+    }
+}
+
+fn config_arguments(sources: &Sources, more: &[&str]) -> Vec<String> {
+    let mut arguments = sources.arguments();
+    arguments.push("config".into());
+    arguments.extend(more.iter().map(|&word| word.to_owned()));
+    arguments
+}
+
+fn up_arguments(sources: &Sources, up: &Up) -> Vec<String> {
+    let mut arguments = sources.arguments();
+    arguments.extend(["up", "--detach", "--no-build", "--pull", "never"].map(str::to_owned));
+    if up.is_forced {
+        arguments.push("--force-recreate".into());
+    }
+    if up.without_dependencies {
+        arguments.push("--no-deps".into());
+    }
+    if let Some(timeout) = up.stop_timeout {
+        arguments.extend(["--timeout".into(), timeout.as_secs().to_string()]);
+    }
+    arguments.extend_from_slice(&up.services);
+    arguments
+}
+
+fn one_shot_arguments(sources: &Sources, shot: &OneShot<'_>) -> Vec<String> {
+    let mut arguments = sources.arguments();
+    arguments.extend(["run", "--detach", "--no-deps", "--no-TTY", "--name", shot.name].map(str::to_owned));
+    arguments.extend(shot.labels.iter().flat_map(|label| ["--label".to_owned(), label.clone()]));
+    arguments.push(shot.service.to_owned());
+    arguments.extend_from_slice(shot.command);
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources() -> Sources {
+        Sources {
+            project: "shop".into(),
+            directory: "/srv/shop".into(),
+            files: vec!["/srv/shop/a.yaml".into(), "/srv/shop/b.yaml".into()],
+            env_files: vec!["/srv/shop/.env.production".into()],
+            profiles: vec!["prod".into()],
+        }
+    }
+
+    #[test]
+    fn files_are_given_base_first_with_their_variables_and_profiles() {
+        assert_eq!(
+            config_arguments(&sources(), &["--hash", "*"]).join(" "),
+            "compose --project-name shop --project-directory /srv/shop --file /srv/shop/a.yaml \
+             --file /srv/shop/b.yaml --env-file /srv/shop/.env.production --profile prod config --hash *"
+        );
+    }
+
+    #[test]
+    fn an_up_never_builds_or_pulls() {
+        let up = Up { services: vec!["web".into()], is_forced: true, stop_timeout: Some(Duration::from_secs(5)), ..Up::default() };
+        let rendered = Sources::rendered("shop", Path::new("/srv/shop"), Path::new("/state/model.json"));
+        assert_eq!(
+            up_arguments(&rendered, &up).join(" "),
+            "compose --project-name shop --project-directory /srv/shop --file /state/model.json --env-file /dev/null \
+             up --detach --no-build --pull never --force-recreate --timeout 5 web"
+        );
+    }
+
+    #[test]
+    fn a_one_shot_is_detached_named_and_labelled() {
+        let command = ["migrate".to_owned()];
+        let labels = ["dev.cutover.run=7".to_owned()];
+        let shot = OneShot { name: "shop-migrate-7", service: "web", command: &command, labels: &labels };
+        let line = one_shot_arguments(&sources(), &shot).join(" ");
+        assert!(
+            line.ends_with("run --detach --no-deps --no-TTY --name shop-migrate-7 --label dev.cutover.run=7 web migrate"),
+            "{line}"
+        );
+    }
+}

@@ -1,0 +1,378 @@
+//! Everything read from the engine, and the two things written to it directly: the tags and holders that keep images.
+//!
+//! Containers are changed by `docker compose` alone. A read that meets an engine which is away (restarting,
+//! say) is tried again for as long as `patience` allows, then fails with [`EngineAway`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bollard::Docker as Engine;
+use bollard::models::{ContainerCreateBody, ContainerInspectResponse, HealthStatusEnum, HostConfig, ImageInspect};
+use bollard::query_parameters as ask;
+use futures_util::{StreamExt, future};
+use serde::{Deserialize, Serialize};
+
+use super::clock::Stopwatch;
+
+/// Labels that `docker compose` puts on its containers.
+pub mod label {
+    /// The project's name.
+    pub const PROJECT: &str = "com.docker.compose.project";
+    /// The service's name.
+    pub const SERVICE: &str = "com.docker.compose.service";
+    /// Digest of the service's configuration.
+    pub const HASH: &str = "com.docker.compose.config-hash";
+    /// `True` for containers of `compose run`.
+    pub const ONE_OFF: &str = "com.docker.compose.oneoff";
+    /// Our mark: the run that started a one-shot container.
+    pub const RUN: &str = "dev.cutover.run";
+    /// Our mark: the release that a holder container keeps.
+    pub const HOLDS: &str = "dev.cutover.holds";
+}
+
+/// The engine did not answer; nothing is known about the world.
+#[derive(Debug, thiserror::Error)]
+#[error("the docker engine at {socket} does not answer: {why}; is it running? (systemctl status docker)")]
+pub struct EngineAway {
+    socket: String,
+    why: String,
+}
+
+/// The state of a container, as the engine tells it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct State {
+    /// `created`, `running`, `paused`, `restarting`, `removing`, `exited` or `dead`.
+    pub status: String,
+    /// `starting`, `healthy` or `unhealthy`; absent without a health check.
+    pub health: Option<String>,
+    /// Last words of the health check, when there are any.
+    pub health_said: Option<String>,
+    /// Exit code of the last process.
+    pub exit_code: i64,
+    /// RFC 3339 time of the last start.
+    pub started_at: String,
+    /// How often the engine restarted it by itself.
+    pub restarts: i64,
+    /// Whether the kernel ended it for want of memory.
+    pub was_oom_killed: bool,
+    /// The engine's error text, when it could not be started.
+    pub error: String,
+}
+
+/// A container of the project.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Container {
+    /// Full identifier.
+    pub id: String,
+    /// Name without the leading slash.
+    pub name: String,
+    /// Service in the compose model.
+    pub service: String,
+    /// Digest of the configuration it was made from.
+    pub hash: String,
+    /// Image reference it was made from.
+    pub image: String,
+    /// Identifier (digest of the configuration) of that image.
+    pub image_id: String,
+    /// Whether `compose run` made it.
+    pub is_one_off: bool,
+    /// Restart policy's name: `no`, `always`, `on-failure`, `unless-stopped`.
+    pub restart: String,
+    /// All labels.
+    pub labels: BTreeMap<String, String>,
+    /// State at the time of asking.
+    pub state: State,
+}
+
+/// A handle on the engine; cheap to clone.
+#[derive(Clone)]
+pub struct Docker {
+    engine: Engine,
+    socket: String,
+    patience: Duration,
+}
+
+impl std::fmt::Debug for Docker {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Docker({})", self.socket)
+    }
+}
+
+/// Version and place of the engine.
+#[derive(Clone, Debug)]
+pub struct EngineFacts {
+    /// Its version, such as `20.10.24`.
+    pub version: String,
+    /// Where it keeps images and volumes.
+    pub root: PathBuf,
+    /// Memory of the host in bytes.
+    pub memory: u64,
+}
+
+impl Docker {
+    /// Prepares a handle; nothing is asked yet. `host` is what `DOCKER_HOST` holds, or the usual socket.
+    ///
+    /// # Errors
+    /// When `host` is of a kind that is not supported (only `unix://`).
+    pub fn new(host: Option<&str>, patience: Duration) -> Result<Self> {
+        let socket = host.unwrap_or("unix:///var/run/docker.sock").to_owned();
+        let path = socket.strip_prefix("unix://").with_context(|| {
+            format!("DOCKER_HOST is {socket:?}: cutover runs on the host itself and speaks to a unix:// socket only")
+        })?;
+        let engine = Engine::connect_with_unix(path, 120, bollard::API_DEFAULT_VERSION)
+            .map_err(|error| EngineAway { socket: socket.clone(), why: error.to_string() })?;
+        Ok(Self { engine, socket, patience })
+    }
+
+    /// The same engine, with another patience.
+    #[must_use]
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Self { patience, ..self.clone() }
+    }
+
+    /// Agrees on the newest API version that both sides speak.
+    ///
+    /// # Errors
+    /// [`EngineAway`].
+    pub async fn negotiate(mut self) -> Result<Self> {
+        let engine = self.engine.clone();
+        self.engine = self.patiently(|| engine.clone().negotiate_version()).await?;
+        Ok(self)
+    }
+
+    /// Asks again while the engine is away and patience lasts.
+    async fn patiently<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T, bollard::errors::Error>>,
+    {
+        let watch = Stopwatch::start();
+        loop {
+            match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if is_away(&error) => {
+                    if watch.left(self.patience).is_none() {
+                        return Err(EngineAway { socket: self.socket.clone(), why: error.to_string() }.into());
+                    }
+                    tracing::debug!(%error, "the engine is away");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Version, data directory and memory.
+    ///
+    /// # Errors
+    /// [`EngineAway`].
+    pub async fn facts(&self) -> Result<EngineFacts> {
+        let info = self.patiently(|| self.engine.info()).await?;
+        Ok(EngineFacts {
+            version: info.server_version.unwrap_or_default(),
+            root: info.docker_root_dir.unwrap_or_else(|| "/var/lib/docker".into()).into(),
+            memory: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
+        })
+    }
+
+    /// All containers with these labels (`key=value` or `key`), inspected, ordered by name.
+    ///
+    /// # Errors
+    /// [`EngineAway`], or the engine's own words.
+    pub async fn labelled(&self, labels: &[String]) -> Result<Vec<Container>> {
+        let filters = HashMap::from([("label", labels.to_vec())]);
+        let options = ask::ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let found = self.patiently(|| self.engine.list_containers(Some(options.clone()))).await?;
+        let ids = found.into_iter().filter_map(|summary| summary.id);
+        let inspected = future::join_all(ids.map(|id| async move { self.container(&id).await })).await;
+        let mut containers: Vec<Container> = Vec::new();
+        for container in inspected {
+            // One that vanished between the list and the look is not there: that is an answer, not an error.
+            containers.extend(container?);
+        }
+        containers.sort_by(|left, right| left.name.cmp(&right.name));
+        Ok(containers)
+    }
+
+    /// The containers of a compose project, one-shots left out.
+    ///
+    /// # Errors
+    /// [`EngineAway`], or the engine's own words.
+    pub async fn containers(&self, project: &str) -> Result<Vec<Container>> {
+        let mut containers = self.labelled(&[format!("{}={project}", label::PROJECT)]).await?;
+        containers.retain(|container| !container.is_one_off);
+        Ok(containers)
+    }
+
+    /// One container by name or identifier, or nothing.
+    ///
+    /// # Errors
+    /// [`EngineAway`], or the engine's own words.
+    pub async fn container(&self, name: &str) -> Result<Option<Container>> {
+        Ok(self.inspect(name).await?.map(from_inspect))
+    }
+
+    /// Everything the engine knows about a container, or nothing.
+    ///
+    /// # Errors
+    /// [`EngineAway`], or the engine's own words.
+    pub async fn inspect(&self, name: &str) -> Result<Option<ContainerInspectResponse>> {
+        absent_is_none(self.patiently(|| self.engine.inspect_container(name, None)).await)
+    }
+
+    /// An image by reference or identifier, or nothing.
+    ///
+    /// # Errors
+    /// [`EngineAway`], or the engine's own words.
+    pub async fn image(&self, reference: &str) -> Result<Option<ImageInspect>> {
+        absent_is_none(self.patiently(|| self.engine.inspect_image(reference)).await)
+    }
+
+    /// Identifier of the image that a reference stands for here and now, or nothing.
+    ///
+    /// # Errors
+    /// [`EngineAway`], or the engine's own words.
+    pub async fn image_id(&self, reference: &str) -> Result<Option<String>> {
+        Ok(self.image(reference).await?.and_then(|image| image.id))
+    }
+
+    /// Digest that the registry has for a reference.
+    ///
+    /// # Errors
+    /// When the registry cannot be reached or does not know it.
+    pub async fn registry_digest(&self, reference: &str) -> Result<Option<String>> {
+        let found = self.engine.inspect_registry_image(reference, None).await?;
+        Ok(found.descriptor.digest)
+    }
+
+    /// Gives an image a tag of ours.
+    ///
+    /// # Errors
+    /// When the image is gone, or [`EngineAway`].
+    pub async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<()> {
+        let options = ask::TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
+        self.patiently(|| self.engine.tag_image(image, Some(options.clone()))).await
+            .with_context(|| format!("cannot tag the image {image} as {repository}:{tag}"))
+    }
+
+    /// Takes a tag away; the image stays while anything else holds it.
+    ///
+    /// # Errors
+    /// The engine's own words; a tag that is not there is no error.
+    pub async fn untag(&self, reference: &str) -> Result<()> {
+        let options = ask::RemoveImageOptionsBuilder::new().noprune(true).build();
+        absent_is_none(self.patiently(|| self.engine.remove_image(reference, Some(options.clone()), None)).await)?;
+        Ok(())
+    }
+
+    /// Makes a container that is never started: while it is there, `docker image prune --all` spares the image.
+    ///
+    /// # Errors
+    /// The engine's own words; one that is already there is no error.
+    pub async fn hold(&self, name: &str, image: &str, release: &str) -> Result<()> {
+        if self.inspect(name).await?.is_some() {
+            return Ok(());
+        }
+        let body = ContainerCreateBody {
+            image: Some(image.to_owned()),
+            cmd: Some(vec!["held by cutover, never started".to_owned()]),
+            labels: Some(HashMap::from([(label::HOLDS.to_owned(), release.to_owned())])),
+            host_config: Some(HostConfig { network_mode: Some("none".to_owned()), ..HostConfig::default() }),
+            ..ContainerCreateBody::default()
+        };
+        let options = ask::CreateContainerOptionsBuilder::new().name(name).build();
+        let made = self.patiently(|| self.engine.create_container(Some(options.clone()), body.clone())).await;
+        made.map(|_| ()).with_context(|| format!("cannot hold the image {image}"))
+    }
+
+    /// Removes a container by force, with its anonymous volumes; one that is not there is no error.
+    ///
+    /// # Errors
+    /// The engine's own words.
+    pub async fn remove(&self, name: &str) -> Result<()> {
+        let options = ask::RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        absent_is_none(self.patiently(|| self.engine.remove_container(name, Some(options.clone()))).await)?;
+        Ok(())
+    }
+
+    /// The last lines of a container's log, both streams as they came.
+    ///
+    /// # Errors
+    /// [`EngineAway`], or the engine's own words.
+    pub async fn log_tail(&self, name: &str, lines: usize) -> Result<Vec<String>> {
+        let options = ask::LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&lines.to_string()).build();
+        let mut stream = self.engine.logs(name, Some(options));
+        let mut text = String::new();
+        while let Some(piece) = stream.next().await {
+            match piece {
+                Ok(piece) => text.push_str(&String::from_utf8_lossy(&piece.into_bytes())),
+                Err(error) if is_away(&error) => {
+                    return Err(EngineAway { socket: self.socket.clone(), why: error.to_string() }.into());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+}
+
+fn is_away(error: &bollard::errors::Error) -> bool {
+    use bollard::errors::Error;
+    match error {
+        Error::DockerResponseServerError { .. } | Error::JsonDataError { .. } => false,
+        Error::HyperResponseError { .. } | Error::IOError { .. } | Error::RequestTimeoutError | Error::SocketNotFoundError(_) => true,
+        other => {
+            let text = other.to_string();
+            ["connect", "Connection", "closed", "timeout", "Timeout"].iter().any(|word| text.contains(word))
+        }
+    }
+}
+
+fn absent_is_none<T>(answer: Result<T>) -> Result<Option<T>> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) => match error.downcast_ref::<bollard::errors::Error>() {
+            Some(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            _ => Err(error),
+        },
+    }
+}
+
+fn from_inspect(answer: ContainerInspectResponse) -> Container {
+    let config = answer.config.unwrap_or_default();
+    let labels: BTreeMap<String, String> = config.labels.unwrap_or_default().into_iter().collect();
+    let state = answer.state.unwrap_or_default();
+    let label = |key: &str| labels.get(key).cloned().unwrap_or_default();
+    let health = state.health.as_ref();
+    let restart = answer.host_config.and_then(|host| host.restart_policy).and_then(|policy| policy.name);
+    Container {
+        id: answer.id.unwrap_or_default(),
+        name: answer.name.unwrap_or_default().trim_start_matches('/').to_owned(),
+        service: label(label::SERVICE),
+        hash: label(label::HASH),
+        image: config.image.unwrap_or_default(),
+        image_id: answer.image.unwrap_or_default(),
+        is_one_off: label(label::ONE_OFF) == "True",
+        restart: restart.map_or_else(|| "no".to_owned(), |policy| policy.to_string()),
+        state: State {
+            status: state.status.map(|status| status.to_string()).unwrap_or_default(),
+            health: health.and_then(|health| health.status).and_then(|status| match status {
+                HealthStatusEnum::EMPTY | HealthStatusEnum::NONE => None,
+                known => Some(known.to_string()),
+            }),
+            health_said: health
+                .and_then(|health| health.log.as_ref())
+                .and_then(|log| log.last())
+                .and_then(|last| last.output.as_ref())
+                .map(|output| output.trim().chars().take(300).collect::<String>())
+                .filter(|output| !output.is_empty()),
+            exit_code: state.exit_code.unwrap_or(0),
+            started_at: state.started_at.unwrap_or_default(),
+            restarts: answer.restart_count.unwrap_or(0),
+            was_oom_killed: state.oom_killed.unwrap_or(false),
+            error: state.error.unwrap_or_default(),
+        },
+        labels,
+    }
+}

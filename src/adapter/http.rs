@@ -1,0 +1,73 @@
+//! The only HTTP client: no redirects, no proxy, a deadline on every request, and a bounded body.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+/// The most that is read of an answer's body, in bytes.
+const LONGEST_BODY: usize = 4 * 1024 * 1024;
+
+/// An answer, read to its end.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Status code.
+    pub status: u16,
+    /// Body, as text.
+    pub body: String,
+}
+
+/// The client; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Http(reqwest::Client);
+
+impl Http {
+    /// Makes the client.
+    ///
+    /// # Errors
+    /// When the TLS roots of the host cannot be read.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that builds the HTTP client")]
+    pub fn new() -> Result<Self> {
+        // A second install is refused because the first one stands, which is what is wanted.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .user_agent(concat!("cutover/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("cannot make the HTTP client")?;
+        Ok(Self(client))
+    }
+
+    /// Asks by GET and reads the whole answer within `deadline`.
+    ///
+    /// # Errors
+    /// In words that tell refused, not found and too slow apart.
+    pub async fn get(&self, url: &str, deadline: Duration) -> Result<Answer> {
+        let exchange = async {
+            let mut response = self.0.get(url).send().await.map_err(|error| plainly(&error))?;
+            let status = response.status().as_u16();
+            let mut body = Vec::new();
+            while let Some(piece) = response.chunk().await.map_err(|error| plainly(&error))? {
+                if body.len() + piece.len() > LONGEST_BODY {
+                    bail!("the answer is longer than {} MiB", LONGEST_BODY / 1024 / 1024);
+                }
+                body.extend_from_slice(&piece);
+            }
+            Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
+        };
+        match tokio::time::timeout(deadline, exchange).await {
+            Ok(answer) => answer,
+            Err(_) => bail!("no answer within {}", super::clock::spoken(deadline)),
+        }
+    }
+}
+
+/// The innermost reason, which is the one that a person can act on.
+fn plainly(error: &reqwest::Error) -> anyhow::Error {
+    let mut reason: &dyn std::error::Error = error;
+    while let Some(inner) = reason.source() {
+        reason = inner;
+    }
+    anyhow::anyhow!("{reason}")
+}

@@ -1,0 +1,10 @@
+//! The outside world, one file each; no adapter knows a step, a run or the journal.
+
+pub mod clock;
+pub mod compose;
+pub mod docker;
+pub mod files;
+pub mod http;
+pub mod postgres;
+pub mod process;
+pub mod prometheus;

@@ -1,0 +1,305 @@
+//! The only place that starts a child: clean environment, own process group, deadline, stderr kept.
+//!
+//! A child inherits the descriptor of the state lock (it is opened without close-on-exec), so the lock stays
+//! taken while an orphan of a killed run is still at work, and the orphan can be found by it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+
+use crate::redact::Redactor;
+
+/// How long a child may take to end after it was asked to.
+const GRACE: Duration = Duration::from_secs(8);
+/// How much of a child's stderr is kept for the error message, in lines.
+const KEPT_LINES: usize = 40;
+
+/// What went wrong with a child; each says what was started and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// The program could not be started.
+    #[error("cannot start {program}: {source}")]
+    Start {
+        /// The program as it was called.
+        program: String,
+        /// The system's own words.
+        source: std::io::Error,
+    },
+    /// It ended with another code than 0, or by a signal.
+    #[error("`{command}` {ended}{}", said(.stderr))]
+    Failed {
+        /// The command line.
+        command: String,
+        /// How it ended.
+        ended: String,
+        /// The last lines it wrote to stderr.
+        stderr: String,
+    },
+    /// It did not end in time and was ended.
+    #[error("`{command}` did not end within {} and was stopped{}", super::clock::spoken(*.deadline), said(.stderr))]
+    Deadline {
+        /// The command line.
+        command: String,
+        /// The time it had.
+        deadline: Duration,
+        /// The last lines it wrote to stderr.
+        stderr: String,
+    },
+    /// Its output could not be read.
+    #[error("cannot read what `{command}` prints: {source}")]
+    Output {
+        /// The command line.
+        command: String,
+        /// The system's own words.
+        source: std::io::Error,
+    },
+}
+
+fn said(stderr: &str) -> String {
+    if stderr.trim().is_empty() { "; it said nothing".to_owned() } else { format!(":\n{}", stderr.trim_end()) }
+}
+
+/// Where a child's standard output goes.
+#[derive(Debug)]
+pub enum Sink {
+    /// Kept in memory and returned.
+    Kept,
+    /// Handed line by line to the listener, like stderr.
+    Lines,
+    /// Written to this file.
+    File(File),
+}
+
+/// A command as plain data; compared as strings in tests.
+#[derive(Debug)]
+pub struct Command {
+    /// Absolute path of the program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Variables beside the base environment.
+    pub environment: Vec<(String, String)>,
+    /// Working directory.
+    pub directory: Option<PathBuf>,
+    /// Standard input; nothing when absent.
+    pub input: Option<File>,
+    /// Standard output.
+    pub output: Sink,
+    /// The longest it may take.
+    pub deadline: Duration,
+}
+
+impl Command {
+    /// A command whose output is kept, with a deadline of one minute.
+    pub fn new(program: impl AsRef<Path>, arguments: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            program: program.as_ref().to_owned(),
+            arguments: arguments.into_iter().map(Into::into).collect(),
+            environment: Vec::new(),
+            directory: None,
+            input: None,
+            output: Sink::Kept,
+            deadline: Duration::from_secs(60),
+        }
+    }
+
+    /// The command line as a person would type it.
+    pub fn line(&self) -> String {
+        let program = self.program.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        std::iter::once(program).chain(self.arguments.iter().cloned()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Starts children with the same base environment and the same redaction.
+#[derive(Clone, Debug)]
+pub struct Process {
+    base: Vec<(String, String)>,
+    redactor: Redactor,
+}
+
+impl Process {
+    /// `base` is the whole environment that every child gets.
+    pub fn new(base: Vec<(String, String)>, redactor: Redactor) -> Self {
+        Self { base, redactor }
+    }
+
+    /// Runs to the end and gives the kept standard output; `line` hears every line of stderr as it comes.
+    ///
+    /// # Errors
+    /// When it cannot start, ends with another code than 0, or passes its deadline (then its whole group is ended).
+    pub async fn run(&self, command: Command, line: &(dyn Fn(&str) + Sync)) -> Result<Vec<u8>, ProcessError> {
+        let shown = self.redactor.clean(&command.line());
+        let deadline = command.deadline;
+        let keeps = matches!(command.output, Sink::Kept);
+        let mut child = self.start(command)?;
+        let group = Group(child.id());
+        let stdout = child.stdout.take();
+        let stderr = child.stderr.take();
+        let mut tail = Vec::new();
+        let mut kept = Vec::new();
+        let ended = {
+            let listen = async {
+                let errors = read_lines(stderr, &self.redactor, line, &mut tail);
+                let output = async {
+                    match stdout {
+                        Some(mut stdout) if keeps => stdout.read_to_end(&mut kept).await.map(|_| ()),
+                        stdout => read_lines(stdout, &self.redactor, line, &mut Vec::new()).await,
+                    }
+                };
+                let (errors, output) = tokio::join!(errors, output);
+                errors.and(output)?;
+                child.wait().await
+            };
+            tokio::time::timeout(deadline, listen).await
+        };
+        let stderr = || tail.join("\n");
+        match ended {
+            Ok(Ok(status)) if status.success() => {
+                group.forget();
+                Ok(kept)
+            }
+            Ok(Ok(status)) => {
+                group.forget();
+                Err(ProcessError::Failed { command: shown, ended: how(status), stderr: stderr() })
+            }
+            Ok(Err(source)) => Err(ProcessError::Output { command: shown, source }),
+            Err(_) => {
+                group.end(&mut child).await;
+                Err(ProcessError::Deadline { command: shown, deadline, stderr: stderr() })
+            }
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that starts a child")]
+    fn start(&self, command: Command) -> Result<tokio::process::Child, ProcessError> {
+        let program = command.program.display().to_string();
+        let mut child = tokio::process::Command::new(&command.program);
+        child
+            .args(&command.arguments)
+            .env_clear()
+            .envs(self.base.iter().map(|(key, value)| (key, value)))
+            .envs(command.environment.iter().map(|(key, value)| (key, value)))
+            .process_group(0)
+            .stdin(command.input.map_or_else(Stdio::null, Stdio::from))
+            .stderr(Stdio::piped())
+            .stdout(match command.output {
+                Sink::Kept | Sink::Lines => Stdio::piped(),
+                Sink::File(file) => Stdio::from(file),
+            });
+        if let Some(directory) = &command.directory {
+            child.current_dir(directory);
+        }
+        child.spawn().map_err(|source| ProcessError::Start { program, source })
+    }
+}
+
+/// Ends the whole group when it is dropped before the child was seen to end.
+struct Group(Option<u32>);
+
+impl Group {
+    fn forget(mut self) {
+        self.0 = None;
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.0.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
+            if let Err(error) = kill_process_group(pid, signal) {
+                tracing::debug!(%error, "the group has already ended");
+            }
+        }
+    }
+
+    async fn end(self, child: &mut tokio::process::Child) {
+        self.signal(Signal::TERM);
+        if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+            self.signal(Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+async fn read_lines(
+    pipe: Option<impl tokio::io::AsyncRead + Unpin>,
+    redactor: &Redactor,
+    line: &(dyn Fn(&str) + Sync),
+    tail: &mut Vec<String>,
+) -> std::io::Result<()> {
+    let Some(pipe) = pipe else { return Ok(()) };
+    let mut reader = BufReader::new(pipe);
+    let mut bytes = Vec::new();
+    while reader.read_until(b'\n', &mut bytes).await? > 0 {
+        let text = redactor.clean(String::from_utf8_lossy(&bytes).trim_end());
+        bytes.clear();
+        line(&text);
+        if tail.len() == KEPT_LINES {
+            tail.remove(0);
+        }
+        tail.push(text);
+    }
+    Ok(())
+}
+
+fn how(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exited {code}"),
+        (None, Some(signal)) => format!("was ended by signal {signal}"),
+        (None, None) => "ended in an unknown way".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        Command::new("/bin/sh", ["-c", script])
+    }
+
+    fn process() -> Process {
+        Process::new(vec![("PATH".into(), "/usr/bin:/bin".into())], Redactor::new(["s3cret-value".to_owned()]))
+    }
+
+    #[tokio::test]
+    async fn a_failing_child_is_reported_with_its_own_words() {
+        let error = process().run(shell("echo out; echo no disk >&2; exit 3"), &|_| ()).await.unwrap_err();
+        assert_eq!(error.to_string(), "`sh -c echo out; echo no disk >&2; exit 3` exited 3:\nno disk");
+    }
+
+    #[tokio::test]
+    async fn a_child_that_passes_its_deadline_is_ended_with_its_group() {
+        let directory = tempfile::tempdir().unwrap();
+        let mark = directory.path().join("mark");
+        let mut command = shell(&format!("(sleep 600; touch {0}) & echo $! > {0}.pid; wait", mark.display()));
+        command.deadline = Duration::from_millis(300);
+        let error = process().run(command, &|_| ()).await.unwrap_err();
+        assert!(error.to_string().contains("did not end within 300 ms"), "{error}");
+        let pid = std::fs::read_to_string(mark.with_extension("pid")).unwrap();
+        let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "the grandchild is still at work: {state}");
+    }
+
+    #[tokio::test]
+    async fn a_secret_in_a_childs_words_is_blotted_out() {
+        let heard = std::sync::Mutex::new(Vec::new());
+        let error =
+            process().run(shell("echo s3cret-value >&2; exit 1"), &|line| heard.lock().unwrap().push(line.to_owned()));
+        assert!(!error.await.unwrap_err().to_string().contains("s3cret-value"));
+        assert_eq!(*heard.lock().unwrap(), ["[secret]"]);
+    }
+
+    #[tokio::test]
+    async fn a_child_sees_only_the_environment_it_was_given() {
+        let kept = process().run(Command::new("/usr/bin/env", [""; 0]), &|_| ()).await.unwrap();
+        assert_eq!(String::from_utf8(kept).unwrap(), "PATH=/usr/bin:/bin\n");
+    }
+}

@@ -1,0 +1,207 @@
+//! The host's one lock: a kernel lock (`flock`) that children inherit, so that it outlives a killed owner.
+//!
+//! The file names its owner in words for people; the truth is the kernel's lock and the descriptors in `/proc`.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// How often, and after how long, a taken lock is tried again before it counts as taken.
+const GLANCES: u32 = 20;
+const GLANCE: std::time::Duration = std::time::Duration::from_millis(10);
+
+/// What the owner says of itself.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Holder {
+    /// Process that took the lock.
+    pub pid: u32,
+    /// Its start time in clock ticks, so that a reused number is not taken for it.
+    pub started: u64,
+    /// Wall time when it took the lock.
+    pub since: String,
+    /// The verb, such as `deploy`.
+    pub verb: String,
+    /// The run, once it has a number.
+    pub run: Option<u32>,
+    /// The step it is in.
+    pub step: Option<String>,
+}
+
+/// The lock is taken.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// What the owner said of itself.
+    pub holder: Holder,
+    /// Whether the owner is still there.
+    pub is_owner_alive: bool,
+    /// Processes that hold the lock's descriptor now: the owner, or what it left at work.
+    pub processes: Vec<Process>,
+}
+
+/// A process that holds the lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// Its command line, shortened.
+    pub command: String,
+}
+
+/// Why the lock could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Somebody has it.
+    #[error("{}", .0.words())]
+    Held(Held),
+    /// The file cannot be opened.
+    #[error("cannot open the lock {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's own words.
+        source: io::Error,
+    },
+}
+
+impl Held {
+    /// Who, since when, in which step.
+    pub fn words(&self) -> String {
+        let Holder { pid, since, verb, run, step, .. } = &self.holder;
+        let run = run.map_or_else(String::new, |run| format!(", run {run}"));
+        let step = step.as_ref().map_or_else(String::new, |step| format!(", in the step {step}"));
+        if self.is_owner_alive {
+            return format!("`cutover {verb}` (process {pid}{run}) holds the lock since {since}{step}");
+        }
+        let left: Vec<String> =
+            self.processes.iter().map(|process| format!("{} ({})", process.pid, process.command)).collect();
+        format!(
+            "`cutover {verb}` (process {pid}{run}) was killed{step}, and what it started is still at work: {}",
+            left.join(", ")
+        )
+    }
+}
+
+/// The lock, held until this value and every child that inherited it are gone.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+    holder: Holder,
+}
+
+impl Lock {
+    /// Takes the lock of a state directory without waiting.
+    ///
+    /// # Errors
+    /// When somebody holds it, or the file cannot be opened.
+    pub fn take(directory: &Path, verb: &str, since: String) -> Result<Self, LockError> {
+        let path = directory.join("lock");
+        let io = |source| LockError::Io { path: path.clone(), source };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io)?;
+        let mut tries = 0;
+        while let Err(error) = file.try_lock() {
+            match error {
+                // `status` looks at the lock for some microseconds; that is nobody's work.
+                TryLockError::WouldBlock if tries < GLANCES => tries += 1,
+                TryLockError::WouldBlock => return Err(LockError::Held(look(&path).map_err(io)?)),
+                TryLockError::Error(source) => return Err(io(source)),
+            }
+            std::thread::sleep(GLANCE);
+        }
+        // Children inherit the descriptor: the lock stays taken while an orphan of ours is at work.
+        rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).map_err(|error| io(error.into()))?;
+        let pid = std::process::id();
+        let holder =
+            Holder { pid, started: start_of(pid).unwrap_or(0), since, verb: verb.to_owned(), run: None, step: None };
+        let mut lock = Self { file, holder };
+        lock.write().map_err(io)?;
+        Ok(lock)
+    }
+
+    /// Says in the lock which run and step are at work. For people only: a failure is logged, not fatal.
+    pub fn say(&mut self, run: u32, step: &str) {
+        self.holder.run = Some(run);
+        self.holder.step = Some(step.to_owned());
+        if let Err(error) = self.write() {
+            tracing::warn!(%error, "the lock's words could not be written");
+        }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let mut text = serde_json::to_vec(&self.holder)?;
+        text.push(b'\n');
+        self.file.rewind()?;
+        self.file.write_all(&text)?;
+        self.file.set_len(text.len() as u64)
+    }
+}
+
+/// Who holds the lock of this directory now, or nothing.
+///
+/// # Errors
+/// When the file is there but cannot be read.
+pub fn held(directory: &Path) -> io::Result<Option<Held>> {
+    let path = directory.join("lock");
+    match OpenOptions::new().read(true).open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+        // A shared attempt shuts nobody out for longer than it takes to let go again.
+        Ok(file) => match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(_) => look(&path).map(Some),
+        },
+    }
+}
+
+fn look(path: &Path) -> io::Result<Held> {
+    let mut file = File::open(path)?;
+    let inode = (file.metadata()?.dev(), file.metadata()?.ino());
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    drop(file);
+    // The words are written after the lock is taken: for a moment they can be empty.
+    let holder: Holder = serde_json::from_str(text.trim()).unwrap_or_default();
+    let is_owner_alive = holder.pid != 0 && start_of(holder.pid) == Some(holder.started);
+    Ok(Held { holder, is_owner_alive, processes: holders(inode) })
+}
+
+/// Every process that has the file open, ourselves left out.
+fn holders(inode: (u64, u64)) -> Vec<Process> {
+    let Ok(table) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let numbers = table.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    numbers
+        .filter(|&pid| pid != std::process::id())
+        .filter(|pid| {
+            let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+            descriptors
+                .flatten()
+                .filter_map(|descriptor| std::fs::metadata(descriptor.path()).ok())
+                .any(|meta| (meta.dev(), meta.ino()) == inode)
+        })
+        .map(|pid| Process { pid, command: command_of(pid) })
+        .collect()
+}
+
+fn command_of(pid: u32) -> String {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ").trim().chars().take(120).collect()
+}
+
+/// Start time of a process in ticks since boot: field 22 of its `stat`, counted after the closing bracket.
+fn start_of(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let after = stat.rsplit_once(") ")?.1;
+    if after.starts_with('Z') {
+        return None;
+    }
+    after.split(' ').nth(19)?.parse().ok()
+}

@@ -1,0 +1,71 @@
+//! The directory of runs: `0007-deploy.jsonl` is the journal of run 7, `0007/` holds what it keeps beside it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::entry::Entry;
+use super::file::{JournalError, read};
+use super::state::{RunState, fold};
+
+/// A run's place on disk.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunFile {
+    /// Number.
+    pub number: u32,
+    /// Kind, as the file name has it.
+    pub kind: String,
+    /// The journal.
+    pub path: PathBuf,
+}
+
+impl RunFile {
+    /// Reads and folds the journal.
+    ///
+    /// # Errors
+    /// When it cannot be read or its chain is broken.
+    pub fn state(&self) -> Result<RunState, JournalError> {
+        self.entries().map(|entries| fold(self.number, &self.kind, &entries))
+    }
+
+    /// Reads the journal.
+    ///
+    /// # Errors
+    /// When it cannot be read or its chain is broken.
+    pub fn entries(&self) -> Result<Vec<Entry>, JournalError> {
+        read(&self.path)
+    }
+}
+
+/// All runs of a state directory, oldest first. A directory that is not there has none.
+///
+/// # Errors
+/// When the directory is there but cannot be read.
+pub fn list(runs: &Path) -> io::Result<Vec<RunFile>> {
+    let entries = match std::fs::read_dir(runs) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if let Some((number, kind)) = name.strip_suffix(".jsonl").and_then(|stem| stem.split_once('-'))
+            && let Ok(number) = number.parse()
+        {
+            found.push(RunFile { number, kind: kind.to_owned(), path: path.clone() });
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Where the journal of a run stands.
+pub fn journal_path(runs: &Path, number: u32, kind: &str) -> PathBuf {
+    runs.join(format!("{number:04}-{kind}.jsonl"))
+}
+
+/// Where a run keeps what it needs beside its journal: the rendered model, logs, the state of an incident.
+pub fn side_directory(runs: &Path, number: u32) -> PathBuf {
+    runs.join(format!("{number:04}"))
+}

@@ -1,0 +1,180 @@
+//! The fold: what a journal's lines say about a run. Pure; the same lines give the same state for ever.
+
+use serde_json::Value;
+
+use super::entry::{Entry, Fact, Header, Outcome};
+
+/// How far an item came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Not begun.
+    Waiting,
+    /// Begun; whether it took effect is not known.
+    Started,
+    /// Its effect was observed.
+    Done,
+    /// It failed; how far it came is not known.
+    Failed,
+    /// Its undoing was begun.
+    Undoing,
+    /// Its undoing was observed.
+    Undone,
+    /// Its effect stays, for a reason that was written down.
+    Stays,
+}
+
+/// An item and its history in short.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct ItemState {
+    /// Name in the plan.
+    pub name: String,
+    /// How far it came.
+    pub standing: Standing,
+    /// Last words about it.
+    pub said: String,
+    /// What it left behind.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub data: Value,
+    /// Whether the world was already so.
+    pub already: bool,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// Wall time of the first and the last line about it.
+    pub times: Option<(String, String)>,
+}
+
+/// A run as its journal tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunState {
+    /// Number.
+    pub number: u32,
+    /// Kind, from the file's name.
+    pub kind: String,
+    /// The head; absent when the process died before its first line was durable.
+    pub header: Option<Header>,
+    /// The plan as it was written.
+    pub plan: Value,
+    /// One state per item of the plan.
+    pub items: Vec<ItemState>,
+    /// Whether the run was on its way back.
+    pub is_going_back: bool,
+    /// How it ended; absent while it is at work or interrupted.
+    pub outcome: Option<(Outcome, String)>,
+    /// Last failure, when there was one: item's index and why.
+    pub failure: Option<(usize, String)>,
+    /// Wall time of the first and the last line.
+    pub times: Option<(String, String)>,
+    /// Epoch of the last line.
+    pub epoch: u32,
+    /// Notes, in order.
+    pub notes: Vec<(String, String)>,
+}
+
+impl RunState {
+    /// Whether anything was begun that may have changed the world.
+    pub fn was_begun(&self) -> bool {
+        self.items.iter().any(|item| item.standing != Standing::Waiting)
+    }
+
+    /// Whether it began and has no end.
+    pub fn is_open(&self) -> bool {
+        self.header.is_some() && self.outcome.is_none()
+    }
+
+    /// The item that it stopped in: the one begun last that has no end.
+    pub fn stopped_in(&self) -> Option<&ItemState> {
+        let open = |item: &&ItemState| matches!(item.standing, Standing::Started | Standing::Undoing | Standing::Failed);
+        self.items.iter().rfind(open)
+    }
+}
+
+/// Reads the lines in order.
+pub fn fold(number: u32, kind: &str, entries: &[Entry]) -> RunState {
+    let mut run = RunState {
+        number,
+        kind: kind.to_owned(),
+        header: None,
+        plan: Value::Null,
+        items: Vec::new(),
+        is_going_back: false,
+        outcome: None,
+        failure: None,
+        times: None,
+        epoch: 0,
+        notes: Vec::new(),
+    };
+    for entry in entries {
+        run.epoch = entry.epoch;
+        let first = run.times.take().map_or_else(|| entry.at.clone(), |(first, _)| first);
+        run.times = Some((first, entry.at.clone()));
+        take(&mut run, entry);
+    }
+    run
+}
+
+fn take(run: &mut RunState, entry: &Entry) {
+    match &entry.fact {
+        Fact::Planned { header, plan } => {
+            run.header = Some(header.clone());
+            run.plan = plan.clone();
+            run.items = names(plan).into_iter().map(waiting).collect();
+        }
+        Fact::Started { item, .. } => set(run, *item, &entry.at, Standing::Started, ""),
+        Fact::Observed { item, seen, .. } => {
+            if let Some(state) = run.items.get_mut(*item) {
+                state.said.clone_from(seen);
+            }
+        }
+        Fact::Done { item, seen, already, took_ms, data, .. } => {
+            set(run, *item, &entry.at, Standing::Done, seen);
+            if let Some(state) = run.items.get_mut(*item) {
+                (state.already, state.took_ms, state.data) = (*already, *took_ms, data.clone());
+            }
+        }
+        Fact::Failed { item, why, back, .. } => {
+            // A step that fails on its way back is still to be undone.
+            set(run, *item, &entry.at, if *back { Standing::Undoing } else { Standing::Failed }, why);
+            run.failure = Some((*item, why.clone()));
+            run.is_going_back |= back;
+        }
+        Fact::Undoing { item, .. } => {
+            run.is_going_back = true;
+            set(run, *item, &entry.at, Standing::Undoing, "");
+        }
+        Fact::Undone { item, seen, stays, .. } => {
+            run.is_going_back = true;
+            set(run, *item, &entry.at, if *stays { Standing::Stays } else { Standing::Undone }, seen);
+        }
+        Fact::Finished { outcome, said, .. } => run.outcome = Some((*outcome, said.clone())),
+        Fact::Note { text } => run.notes.push((entry.at.clone(), text.clone())),
+        Fact::Approval { .. } | Fact::Verdict { .. } | Fact::Unknown(_) => {}
+    }
+}
+
+fn names(plan: &Value) -> Vec<String> {
+    let items = plan.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    items.iter().map(|item| item.get("name").and_then(Value::as_str).unwrap_or("?").to_owned()).collect()
+}
+
+fn waiting(name: String) -> ItemState {
+    ItemState {
+        name,
+        standing: Standing::Waiting,
+        said: String::new(),
+        data: Value::Null,
+        already: false,
+        took_ms: 0,
+        times: None,
+    }
+}
+
+fn set(run: &mut RunState, item: usize, at: &str, standing: Standing, said: &str) {
+    let Some(state) = run.items.get_mut(item) else { return };
+    state.standing = standing;
+    if !said.is_empty() {
+        said.clone_into(&mut state.said);
+    }
+    let first = state.times.take().map_or_else(|| at.to_owned(), |(first, _)| first);
+    state.times = Some((first, at.to_owned()));
+}

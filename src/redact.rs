@@ -1,0 +1,53 @@
+//! Redaction by value: what is known to be secret is blotted out of every text before it is kept or shown.
+
+use std::sync::Arc;
+
+/// Values shorter than this are not blotted out: `1` or `db` would make every text unreadable.
+const SHORTEST: usize = 6;
+
+/// Knows the secret values of a project; cheap to clone.
+#[derive(Clone, Default)]
+pub struct Redactor(Arc<Vec<String>>);
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Redactor({} values)", self.0.len())
+    }
+}
+
+impl Redactor {
+    /// A redactor for these values; the longest is taken first, so that none shows through another.
+    pub fn new(values: impl IntoIterator<Item = String>) -> Self {
+        let mut values: Vec<String> = values
+            .into_iter()
+            .map(|value| value.trim().to_owned())
+            .filter(|value| value.len() >= SHORTEST)
+            .collect();
+        values.sort_by(|left, right| right.len().cmp(&left.len()).then_with(|| left.cmp(right)));
+        values.dedup();
+        Self(Arc::new(values))
+    }
+
+    /// The text with every known value replaced by `[secret]`.
+    pub fn clean(&self, text: &str) -> String {
+        let mut clean = text.to_owned();
+        for value in self.0.iter() {
+            if clean.contains(value.as_str()) {
+                clean = clean.replace(value.as_str(), "[secret]");
+            }
+        }
+        clean
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_value_never_leaves_and_short_words_stay() {
+        let redactor = Redactor::new(["hunter2-hunter2".to_owned(), "db".to_owned()]);
+        assert_eq!(redactor.clean("db: password hunter2-hunter2\n"), "db: password [secret]\n");
+        assert!(!format!("{redactor:?}").contains("hunter2"));
+    }
+}
