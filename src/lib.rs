@@ -3,3 +3,5 @@
 pub mod adapter;
 pub mod journal;
 pub mod redact;
+pub mod release;
+pub mod step;

@@ -1,6 +1,7 @@
 //! `docker compose`, the only way containers are changed. Commands are built as plain data and compared in tests.
 
 use std::collections::BTreeMap;
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -129,13 +130,23 @@ impl Compose {
         Ok((model, warnings.into_inner().unwrap_or_default()))
     }
 
-    /// Digest of the configuration of every service, as the containers carry it in their label.
+    /// Digest of the configuration of every service of a rendered model, as the containers carry it in their label.
+    ///
+    /// It must be a rendered model: asked of files with an `env_file`, compose tells another digest than the one
+    /// that `up` writes.
     ///
     /// # Errors
-    /// When the files are not valid.
-    pub async fn hashes(&self, sources: &Sources) -> Result<BTreeMap<String, String>> {
-        let text = self.read(config_arguments(sources, &["--hash", "*"])).await?;
-        text.lines()
+    /// When the model is not valid.
+    pub async fn hashes(&self, project: &str, directory: &Path, model: &Value) -> Result<BTreeMap<String, String>> {
+        let mut input = tempfile::tempfile().context("cannot make a temporary file")?;
+        input.write_all(model.to_string().as_bytes()).context("cannot write a temporary file")?;
+        input.rewind().context("cannot rewind a temporary file")?;
+        let sources = Sources::rendered(project, directory, Path::new("-"));
+        let mut command = self.command(config_arguments(&sources, &["--hash", "*"]), Duration::from_secs(60));
+        command.input = Some(input);
+        let bytes = self.process.run(command, &|_| ()).await.context("the rendered model is not valid")?;
+        String::from_utf8_lossy(&bytes)
+            .lines()
             .map(|line| {
                 let (service, hash) = line.split_once(' ').with_context(|| format!("unexpected hash line {line:?}"))?;
                 Ok((service.to_owned(), hash.trim().to_owned()))

@@ -256,6 +256,26 @@ impl Docker {
             .with_context(|| format!("cannot tag the image {image} as {repository}:{tag}"))
     }
 
+    /// Lets references name the images they named before; one that named nothing is left, nothing runs from it.
+    ///
+    /// # Errors
+    /// When an image is gone, or [`EngineAway`].
+    pub async fn give_back(&self, named: &BTreeMap<String, String>) -> Result<String> {
+        let mut given = Vec::new();
+        for (reference, id) in named {
+            if self.image_id(reference).await?.as_deref() != Some(id) {
+                let (repository, tag) = reference.rsplit_once(':').unwrap_or((reference, "latest"));
+                self.tag(id, repository, tag).await?;
+                given.push(reference.clone());
+            }
+        }
+        Ok(if given.is_empty() {
+            "the images stay; nothing runs from them".into()
+        } else {
+            format!("names the image before again: {}; the new images stay", given.join(", "))
+        })
+    }
+
     /// Takes a tag away; the image stays while anything else holds it.
     ///
     /// # Errors

@@ -291,9 +291,9 @@ mod tests {
     #[tokio::test]
     async fn a_secret_in_a_childs_words_is_blotted_out() {
         let heard = std::sync::Mutex::new(Vec::new());
-        let error =
-            process().run(shell("echo s3cret-value >&2; exit 1"), &|line| heard.lock().unwrap().push(line.to_owned()));
-        assert!(!error.await.unwrap_err().to_string().contains("s3cret-value"));
+        let listen = |line: &str| heard.lock().unwrap().push(line.to_owned());
+        let error = process().run(shell("echo s3cret-value >&2; exit 1"), &listen).await.unwrap_err();
+        assert!(!error.to_string().contains("s3cret-value"));
         assert_eq!(*heard.lock().unwrap(), ["[secret]"]);
     }
 

@@ -1,0 +1,10 @@
+//! A release: what ran, frozen. Model, image identifiers, fingerprints of files; enough to bring it back without today's files.
+
+pub mod freeze;
+pub mod keep;
+pub mod model;
+pub mod record;
+pub mod store;
+
+pub use record::{Origin, Release, ServiceRecord};
+pub use store::Store;

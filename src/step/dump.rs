@@ -1,0 +1,79 @@
+//! What backup and export share: one dump, read back in full, with a manifest that is written last.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::{RunTag, Say, World};
+use crate::adapter::docker::Docker;
+use crate::adapter::files::{self, spoken_size};
+use crate::adapter::postgres::{Database, Dump, Postgres};
+
+/// The running container of the database's service.
+///
+/// # Errors
+/// When there is none.
+pub async fn server(docker: &Docker, project: &str, database: &Database) -> Result<String> {
+    let containers = docker.containers(project).await?;
+    let running = containers
+        .into_iter()
+        .find(|container| container.service == database.service && container.state.status == "running");
+    match running {
+        Some(container) => Ok(container.id),
+        None => bail!(
+            "the database service {} has no running container, so it cannot be dumped; \
+             start it (docker compose up -d {0}) or switch the backup off ([backup] enabled = false)",
+            database.service
+        ),
+    }
+}
+
+/// Dumps into `path` and writes `path.json` beside it, last: what has it is whole.
+///
+/// # Errors
+/// When the dump fails or cannot be read back.
+pub async fn take(
+    postgres: &Postgres,
+    container: &str,
+    database: &Database,
+    path: &Path,
+    run: &RunTag,
+    deadline_s: u64,
+    say: Say<'_>,
+) -> Result<Dump> {
+    let directory = path.parent().unwrap_or_else(|| Path::new("/"));
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    files::make_private_directory(directory)?;
+    let tag = run.session();
+    postgres.end_our_sessions(container, database, &tag).await.context("cannot clear sessions of an earlier run")?;
+    let deadline = Duration::from_secs(deadline_s);
+    let dump = postgres.dump(container, database, &tag, directory, &file, deadline, say).await?;
+    files::write_json(&manifest_of(path), &dump, 0o600)?;
+    Ok(dump)
+}
+
+/// Whether a dump with its manifest is there.
+///
+/// # Errors
+/// When the manifest cannot be read.
+pub fn finished(directory: &Path, file: &str) -> Result<World> {
+    let path = directory.join(file);
+    let manifest = manifest_of(&path);
+    if !manifest.exists() {
+        return Ok(World::Before(format!("{file} is not there")));
+    }
+    let dump: Dump = files::read_json(&manifest)?;
+    let length = std::fs::metadata(&path).map_or(0, |meta| meta.len());
+    Ok(if length == dump.bytes {
+        let Dump { tables, rows, bytes, sha256, .. } = dump;
+        World::After(format!("{} ({}, {tables} tables, {rows} rows read back, sha256 {}…)", path.display(), spoken_size(bytes), &sha256[..12]))
+    } else {
+        World::Between(format!("{file} has {length} bytes, its manifest says {}", dump.bytes))
+    })
+}
+
+/// The file that says what a dump holds; written last.
+pub fn manifest_of(dump: &Path) -> PathBuf {
+    dump.with_extension("dump.json")
+}

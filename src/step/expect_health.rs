@@ -1,0 +1,105 @@
+//! Expect health: a URL answers as expected, several times in a row; a wrong body is a refusal, not a warning.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Say, Seen};
+use crate::adapter::clock::{Stopwatch, spoken};
+use crate::adapter::http::Http;
+
+/// The gate, and the question that other gates ask over and over.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct ExpectHealth {
+    /// Name in the configuration.
+    pub name: String,
+    /// Where to ask.
+    pub url: String,
+    /// Status code that is wanted.
+    pub status: u16,
+    /// JSON pointers and the values that must stand there.
+    pub json: BTreeMap<String, Value>,
+    /// Text that the body must hold.
+    pub body_contains: Option<String>,
+    /// Good answers in a row.
+    pub successes: u32,
+    /// Between two questions, milliseconds.
+    pub interval_ms: u64,
+    /// For one answer, milliseconds.
+    pub timeout_ms: u64,
+    /// For the whole gate, seconds.
+    pub deadline_s: u64,
+}
+
+impl ExpectHealth {
+    /// Asks until enough answers in a row were good, or the deadline ends.
+    ///
+    /// # Errors
+    /// None for what it sees.
+    pub async fn ask(&self, http: &Http, say: Say<'_>) -> Result<Seen> {
+        let watch = Stopwatch::start();
+        let deadline = Duration::from_secs(self.deadline_s);
+        let mut in_a_row = 0;
+        loop {
+            let last = match self.once(http).await {
+                Ok(()) => {
+                    in_a_row += 1;
+                    format!("{in_a_row} of {} good answers", self.successes)
+                }
+                Err(why) => {
+                    in_a_row = 0;
+                    why
+                }
+            };
+            if in_a_row >= self.successes {
+                let words = format!("{} answers as expected, {in_a_row} times in a row", self.url);
+                let waited = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
+                return Ok(Seen { is_passed: true, words, data: json!({ "waited_ms": waited }) });
+            }
+            // The last answer counts before the deadline does: a success at the last moment is a success.
+            if watch.left(deadline).is_none() {
+                let words = format!("{} is not as expected after {}: {last}", self.url, spoken(watch.elapsed()));
+                return Ok(Seen { is_passed: false, words, data: Value::Null });
+            }
+            say(format!("{}: {last}", self.url));
+            tokio::time::sleep(Duration::from_millis(self.interval_ms)).await;
+        }
+    }
+
+    /// Asks once.
+    ///
+    /// # Errors
+    /// What is wrong with the answer, or why there is none.
+    pub async fn once(&self, http: &Http) -> Result<(), String> {
+        let answer = http.get(&self.url, Duration::from_millis(self.timeout_ms)).await;
+        let answer = answer.map_err(|error| format!("no answer: {error:#}"))?;
+        if answer.status != self.status {
+            return Err(format!("status {} instead of {}: {}", answer.status, self.status, excerpt(&answer.body)));
+        }
+        if let Some(text) = &self.body_contains
+            && !answer.body.contains(text.as_str())
+        {
+            return Err(format!("the body does not hold {text:?}: {}", excerpt(&answer.body)));
+        }
+        if self.json.is_empty() {
+            return Ok(());
+        }
+        let body: Value = serde_json::from_str(&answer.body)
+            .map_err(|_| format!("the body is not JSON: {}", excerpt(&answer.body)))?;
+        for (pointer, wanted) in &self.json {
+            let found = body.pointer(pointer).unwrap_or(&Value::Null);
+            if found != wanted {
+                return Err(format!("{pointer} is {found} instead of {wanted}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn excerpt(body: &str) -> String {
+    let line: String = body.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(160).collect();
+    if line.is_empty() { "empty body".into() } else { line }
+}

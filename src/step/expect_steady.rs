@@ -1,0 +1,183 @@
+//! Expect steady: for a while after a change nothing restarts, health stays good, and errors stay below the limit.
+//!
+//! What cannot be asked is unknown: it is said, it does not pass for good, and it causes no rollback.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::expect_health::ExpectHealth;
+use super::{Say, Seen};
+use crate::adapter::clock::{Stopwatch, spoken};
+use crate::adapter::docker::Docker;
+use crate::adapter::http::Http;
+use crate::adapter::prometheus::{self, Number};
+
+/// How often everything is asked.
+const PACE: Duration = Duration::from_secs(1);
+/// Failed answers in a row that make a health endpoint bad.
+const BAD_IN_A_ROW: u32 = 3;
+
+/// The gate.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct ExpectSteady {
+    /// Compose project.
+    pub project: String,
+    /// Services that are watched.
+    pub services: Vec<String>,
+    /// How long, milliseconds.
+    pub for_ms: u64,
+    /// Health endpoints.
+    pub health: Vec<ExpectHealth>,
+    /// Prometheus, the query for the error ratio, and the highest ratio that is borne.
+    pub errors: Option<(String, String, f64)>,
+}
+
+/// What was seen so far.
+#[derive(Default)]
+struct Sight<'a> {
+    first: Option<Containers>,
+    bad: BTreeMap<&'a str, u32>,
+    ratio: Option<f64>,
+    ratio_at_first: Option<f64>,
+    ratio_bad: u32,
+    unknown: Vec<String>,
+}
+
+/// State and restarts by container name.
+type Containers = BTreeMap<String, (String, i64)>;
+
+impl ExpectSteady {
+    /// Watches for the whole time.
+    ///
+    /// # Errors
+    /// None for what it sees.
+    pub async fn ask(&self, docker: &Docker, http: &Http, say: Say<'_>) -> Result<Seen> {
+        let watch = Stopwatch::start();
+        let window = Duration::from_millis(self.for_ms);
+        let docker = docker.with_patience(Duration::ZERO);
+        let mut sight = Sight::default();
+        loop {
+            sight.unknown.clear();
+            let trouble = match self.look_at_containers(&docker, &mut sight).await {
+                None => match self.look_at_health(http, &mut sight).await {
+                    None => self.look_at_errors(http, &mut sight).await,
+                    some => some,
+                },
+                some => some,
+            };
+            if let Some(words) = trouble {
+                return Ok(Seen { is_passed: false, words, data: json!({ "after_ms": ms(watch.elapsed()) }) });
+            }
+            let words = sight.words();
+            let Some(left) = watch.left(window) else {
+                return Ok(Seen {
+                    is_passed: true,
+                    words: format!("steady for {}{words}", spoken(window)),
+                    data: json!({ "error_ratio": sight.ratio, "unknown": sight.unknown }),
+                });
+            };
+            say(format!("steady for {} of {}{words}", spoken(watch.elapsed()), spoken(window)));
+            tokio::time::sleep(PACE.min(left)).await;
+        }
+    }
+
+    async fn look_at_containers(&self, docker: &Docker, sight: &mut Sight<'_>) -> Option<String> {
+        let all = match docker.containers(&self.project).await {
+            Ok(all) => all,
+            Err(error) => {
+                sight.unknown.push(format!("containers: {error:#}"));
+                return None;
+            }
+        };
+        let own = all.iter().filter(|container| self.services.contains(&container.service));
+        let now: Containers = own
+            .map(|one| {
+                let state = format!("{} since {}", one.state.status, one.state.started_at);
+                (one.name.clone(), (state, one.state.restarts))
+            })
+            .collect();
+        difference(sight.first.get_or_insert_with(|| now.clone()), &now)
+    }
+
+    async fn look_at_health<'a>(&'a self, http: &Http, sight: &mut Sight<'a>) -> Option<String> {
+        for health in &self.health {
+            let count = sight.bad.entry(&health.name).or_default();
+            match health.once(http).await {
+                Ok(()) => *count = 0,
+                Err(why) => {
+                    *count += 1;
+                    if *count >= BAD_IN_A_ROW {
+                        return Some(format!("{} failed {count} times in a row: {why}", health.url));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Errors that stood in the series before the watch began (the gap of the change itself) are not held against
+    /// the release: the ratio must be above the limit and above where it began.
+    async fn look_at_errors(&self, http: &Http, sight: &mut Sight<'_>) -> Option<String> {
+        let (base, query, limit) = self.errors.as_ref()?;
+        match prometheus::number(http, base, query, Duration::from_secs(3)).await {
+            Ok(Number::Value(value)) => {
+                sight.ratio = Some(value);
+                let began = *sight.ratio_at_first.get_or_insert(value);
+                sight.ratio_bad = if value > *limit && value > began { sight.ratio_bad + 1 } else { 0 };
+                if sight.ratio_bad >= BAD_IN_A_ROW {
+                    let (value, limit, began) = (value * 100.0, limit * 100.0, began * 100.0);
+                    return Some(format!("the error ratio is {value:.1} %, more than {limit:.1} %; it began at {began:.1} %"));
+                }
+            }
+            Ok(Number::Nothing(why)) => sight.unknown.push(format!("error ratio: {why}")),
+            Err(error) => sight.unknown.push(format!("error ratio: {error:#}")),
+        }
+        None
+    }
+}
+
+impl Sight<'_> {
+    fn words(&self) -> String {
+        let ratio = self.ratio.map_or_else(String::new, |ratio| format!(", error ratio {:.1} %", ratio * 100.0));
+        let unknown = if self.unknown.is_empty() { String::new() } else { format!("; unknown: {}", self.unknown.join("; ")) };
+        format!("{ratio}{unknown}")
+    }
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn difference(before: &Containers, now: &Containers) -> Option<String> {
+    for (name, (state, restarts)) in before {
+        match now.get(name) {
+            None => return Some(format!("{name} is gone")),
+            Some((now, again)) if again > restarts => return Some(format!("{name} was restarted by the engine ({now})")),
+            Some((now, _)) if now != state => return Some(format!("{name} was {state} and is {now}")),
+            Some(_) => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(state: &str, restarts: i64) -> Containers {
+        BTreeMap::from([("web".to_owned(), (state.to_owned(), restarts))])
+    }
+
+    #[test]
+    fn a_restart_a_stop_and_a_removal_are_seen() {
+        let before = one("running since 1", 0);
+        assert_eq!(difference(&before, &before), None);
+        assert!(difference(&before, &one("running since 2", 1)).unwrap().contains("restarted"));
+        assert!(difference(&before, &one("exited since 1", 0)).unwrap().contains("exited"));
+        assert!(difference(&before, &BTreeMap::new()).unwrap().contains("gone"));
+    }
+}

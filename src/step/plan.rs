@@ -1,0 +1,126 @@
+//! The plan: a flat list of items with everything a person needs to judge it. Made by reading only; hashed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Act, Reversal};
+
+/// What kind of run a plan is for.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum RunKind {
+    /// A new release is brought up.
+    Deploy,
+    /// A run is undone, or an older release brought back.
+    Rollback,
+}
+
+impl RunKind {
+    /// The word in file names and on the screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Deploy => "deploy",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+/// One entry of the list.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct Item {
+    /// Unique in the plan; a verb and a noun.
+    pub name: String,
+    /// One line for people.
+    pub title: String,
+    /// Whether the step is to be undone instead of done (in a rollback's plan).
+    #[serde(default)]
+    pub back: bool,
+    /// What it is.
+    pub action: Act,
+}
+
+/// What happens to a service.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It does not run yet.
+    Create,
+    /// Its container is replaced.
+    Recreate,
+    /// It is replaced if the build or pull gives another image.
+    Perhaps,
+    /// Its container is stopped and is started again as it is.
+    Start,
+    /// It stays untouched.
+    Keep,
+    /// It is stopped and removed; volumes stay.
+    Remove,
+}
+
+/// A service and what happens to it, and why.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct ServiceChange {
+    /// Service.
+    pub service: String,
+    /// What happens.
+    pub change: Change,
+    /// Why, one reason each.
+    pub reasons: Vec<String>,
+    /// Image before: identifier, or nothing.
+    pub image_from: Option<String>,
+    /// Image after: reference, with its identifier where it is here already.
+    pub image_to: Option<String>,
+}
+
+/// A plan.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct Plan {
+    /// Kind of run.
+    pub kind: RunKind,
+    /// Project.
+    pub project: String,
+    /// Environment.
+    pub environment: String,
+    /// Release that runs before, where one is known.
+    pub release_from: Option<u32>,
+    /// Release that will run after.
+    pub release_to: Option<u32>,
+    /// For a rollback: the run that is undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<u32>,
+    /// What happens to each service.
+    pub services: Vec<ServiceChange>,
+    /// What a person should know before saying yes.
+    pub remarks: Vec<String>,
+    /// Whether a failure is rolled back (else it is held as it stands).
+    pub rolls_back: bool,
+    /// The list.
+    pub items: Vec<Item>,
+    /// Gates that prove the old state after a way back.
+    pub home: Vec<Item>,
+    /// Files that the run keeps beside its journal: name and content's SHA-256.
+    pub files: BTreeMap<String, String>,
+}
+
+impl Plan {
+    /// Index of the first step that cannot be undone exactly.
+    pub fn point_of_no_return(&self) -> Option<usize> {
+        self.items.iter().position(|item| !item.back && item.action.reversal() != Reversal::Exact)
+    }
+
+    /// Why a phrase is needed before this plan may run; empty when none is.
+    pub fn losses(&self) -> Vec<String> {
+        let lossy = |item: &Item| match item.action.reversal() {
+            // A forward run may have to go the lossy way by itself; a rollback goes it now.
+            Reversal::Lossy(why) if item.back || self.rolls_back => Some(format!("{}: {why}", item.name)),
+            _ => None,
+        };
+        self.items.iter().filter_map(lossy).collect()
+    }
+
+    /// Whether it changes no container, no schema and no pointer.
+    pub fn changes_services(&self) -> bool {
+        self.services.iter().any(|service| service.change != Change::Keep)
+    }
+}

@@ -1,0 +1,155 @@
+//! Record release: the release that was just proven is kept and named the current one. Undoing names the one before.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{RunTag, Say, Undone, World};
+use crate::adapter::clock;
+use crate::adapter::compose::Compose;
+use crate::adapter::docker::{Docker, label};
+use crate::adapter::files;
+use crate::release::freeze::Fingerprints;
+use crate::release::keep::{self, Keep, KeptService};
+use crate::release::{Origin, Store};
+
+/// The step.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct RecordRelease {
+    /// Number of the new release.
+    pub release: u32,
+    /// Release that was current before.
+    pub before: Option<u32>,
+    /// Project.
+    pub project: String,
+    /// Environment.
+    pub environment: String,
+    /// Directory of the project.
+    pub directory: PathBuf,
+    /// Service, its image reference, its digest, its replicas.
+    pub services: BTreeMap<String, (String, String, usize)>,
+    /// Whether the release was recorded before (an older one is brought back).
+    pub is_known: bool,
+    /// How many releases are kept beside the current one.
+    pub keep_releases: u32,
+}
+
+impl RecordRelease {
+    /// Whether it is current, and its record is whole.
+    ///
+    /// # Errors
+    /// When the store or the engine cannot be read.
+    pub async fn check(&self, docker: &Docker, store: &Store) -> Result<World> {
+        let record = store.read(self.release)?;
+        let current = store.current()?;
+        let words = format!("current release: {}", current.map_or_else(|| "none".into(), |number| format!("r{number}")));
+        Ok(match record {
+            Some(record) if current == Some(self.release) && keep::missing(docker, &record).await?.is_empty() => {
+                World::After(words)
+            }
+            _ if current == self.before => World::Before(words),
+            _ if current == Some(self.release) => World::Between(words),
+            _ => World::Foreign(words),
+        })
+    }
+
+    /// Keeps the release as it runs now, names it the current one, and lets the oldest go.
+    ///
+    /// # Errors
+    /// When a service has no container, or the record cannot be written.
+    pub async fn run(
+        &self,
+        docker: &Docker,
+        compose: &Compose,
+        store: &Store,
+        state: &Path,
+        run: &RunTag,
+        say: Say<'_>,
+    ) -> Result<Value> {
+        if !self.is_known {
+            self.record(docker, compose, store, state, run).await?;
+        }
+        store.set_current(Some(self.release))?;
+        self.clear_one_shots(docker, run).await?;
+        let gone = self.let_old_ones_go(docker, store, say).await?;
+        Ok(json!({ "release": self.release, "let_go": gone }))
+    }
+
+    async fn record(&self, docker: &Docker, compose: &Compose, store: &Store, state: &Path, run: &RunTag) -> Result<()> {
+        let containers = docker.containers(&self.project).await?;
+        let mut services = BTreeMap::new();
+        for (service, (image, hash, replicas)) in &self.services {
+            if *replicas == 0 {
+                continue;
+            }
+            let Some(container) = containers.iter().find(|container| &container.service == service) else {
+                bail!("the service {service} has no container any more; somebody removed it while the run was at work");
+            };
+            let kept = KeptService {
+                image: image.clone(),
+                image_id: container.image_id.clone(),
+                hash: hash.clone(),
+                replicas: *replicas,
+            };
+            services.insert(service.clone(), kept);
+        }
+        let model: Value = files::read_json(&run.side.join("model.json"))?;
+        let wanted = Keep {
+            number: self.release,
+            project: &self.project,
+            environment: &self.environment,
+            directory: self.directory.clone(),
+            origin: Origin::Deployed,
+            run: run.number,
+            recorded_at: clock::now(),
+            model: &model,
+            services: &services,
+        };
+        keep::keep(docker, compose, store, &Fingerprints::read_or_make(state)?, &wanted).await?;
+        Ok(())
+    }
+
+    /// One-shot containers are kept until here, because they are the proof that they ended well.
+    async fn clear_one_shots(&self, docker: &Docker, run: &RunTag) -> Result<()> {
+        let mark = format!("{}={}", label::RUN, run.number);
+        for shot in docker.labelled(&[format!("{}={}", label::PROJECT, self.project), mark]).await? {
+            docker.remove(&shot.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn let_old_ones_go(&self, docker: &Docker, store: &Store, say: Say<'_>) -> Result<Vec<u32>> {
+        let mut others = Vec::new();
+        for number in store.numbers()? {
+            if number != self.release
+                && Some(number) != self.before
+                && let Some(release) = store.read(number)?
+                && release.project == self.project
+            {
+                others.push(release);
+            }
+        }
+        // The release before counts as one of those that are kept.
+        let beside = usize::try_from(self.keep_releases).unwrap_or(usize::MAX).saturating_sub(1);
+        let surplus = others.len().saturating_sub(beside);
+        let mut gone = Vec::new();
+        for release in &others[..surplus] {
+            say(format!("letting {} go", release.name()));
+            keep::let_go(docker, store, release).await?;
+            gone.push(release.number);
+        }
+        Ok(gone)
+    }
+
+    /// Names the release before the current one again; the record of the newer one stays.
+    ///
+    /// # Errors
+    /// When the pointer cannot be written.
+    pub fn undo(&self, store: &Store) -> Result<Undone> {
+        store.set_current(self.before)?;
+        Ok(Undone::Back)
+    }
+}

@@ -1,0 +1,172 @@
+//! Start services: their containers are those of one side's model, or of the other's. Volumes are never touched.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::containers::{self, ModelAt, Place, Side, Touched};
+use super::{RunTag, Say, Undone, World};
+use crate::adapter::compose::{Compose, Sources, Up};
+use crate::adapter::docker::{Container, Docker};
+use crate::release::Store;
+
+/// The step.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct StartServices {
+    /// Compose project.
+    pub project: String,
+    /// Directory that the project's relative paths start from.
+    pub directory: PathBuf,
+    /// The services, in the order they start.
+    pub services: Vec<Touched>,
+    /// What runs before.
+    pub from: Side,
+    /// What runs after.
+    pub to: Side,
+    /// The longest that starting may take, seconds.
+    pub deadline_s: u64,
+    /// Seconds a container gets to stop; the model's own where absent.
+    pub stop_timeout_s: Option<u64>,
+}
+
+impl StartServices {
+    /// Looks at every container of the services.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked.
+    pub async fn check(&self, docker: &Docker) -> Result<World> {
+        let all = docker.containers(&self.project).await?;
+        let images = self.resolve(docker).await?;
+        let places = self.places(&all, &images);
+        let said: Vec<String> =
+            self.services.iter().map(|touched| containers::describe(&touched.service, &all)).collect();
+        let words = said.join("; ");
+        let every = |wanted: Place| places.iter().all(|place| *place == wanted || *place == Place::Both);
+        Ok(if places.contains(&Place::Foreign) {
+            World::Foreign(words)
+        } else if every(Place::After) {
+            World::After(words)
+        } else if every(Place::Before) {
+            World::Before(words)
+        } else {
+            World::Between(words)
+        })
+    }
+
+    fn places(&self, all: &[Container], images: &BTreeMap<String, String>) -> Vec<Place> {
+        let judge = |touched: &Touched| {
+            let (from, to) = (self.from.services.get(&touched.service), self.to.services.get(&touched.service));
+            containers::place(touched, from, to, all, images)
+        };
+        self.services.iter().map(judge).collect()
+    }
+
+    async fn resolve(&self, docker: &Docker) -> Result<BTreeMap<String, String>> {
+        let mut images = BTreeMap::new();
+        for side in self.to.services.values().filter(|side| !side.image.starts_with("sha256:")) {
+            if let Some(id) = docker.image_id(&side.image).await? {
+                images.insert(side.image.clone(), id);
+            }
+        }
+        Ok(images)
+    }
+
+    /// Brings up the wanted side.
+    ///
+    /// # Errors
+    /// Compose's own words.
+    pub async fn run(&self, docker: &Docker, compose: &Compose, store: &Store, run: &RunTag, say: Say<'_>) -> Result<Value> {
+        let images = self.resolve(docker).await?;
+        self.bring(&self.to, &self.from, Place::After, &images, (docker, compose, store, run), say).await?;
+        Ok(json!({ "containers": self.now(docker).await? }))
+    }
+
+    /// Brings back the side before: from the release's own model, not from today's files.
+    ///
+    /// # Errors
+    /// Compose's own words.
+    pub async fn undo(&self, docker: &Docker, compose: &Compose, store: &Store, run: &RunTag, say: Say<'_>) -> Result<Undone> {
+        let images = self.resolve(docker).await?;
+        self.bring(&self.from, &self.to, Place::Before, &images, (docker, compose, store, run), say).await?;
+        Ok(Undone::Back)
+    }
+
+    async fn now(&self, docker: &Docker) -> Result<BTreeMap<String, Value>> {
+        let all = docker.containers(&self.project).await?;
+        let own = all.into_iter().filter(|container| self.services.iter().any(|touched| touched.service == container.service));
+        Ok(own.map(|container| (container.name, json!({ "id": container.id, "image": container.image_id }))).collect())
+    }
+
+    async fn bring(
+        &self,
+        wanted: &Side,
+        other: &Side,
+        goal: Place,
+        images: &BTreeMap<String, String>,
+        (docker, compose, store, run): (&Docker, &Compose, &Store, &RunTag),
+        say: Say<'_>,
+    ) -> Result<()> {
+        let all = docker.containers(&self.project).await?;
+        self.clear_half_made(docker, &all, say).await?;
+        let places = self.places(&all, images);
+        let pending = self.services.iter().zip(&places).filter(|(_, place)| **place != goal && **place != Place::Both);
+        let (mut plain, mut forced, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+        for (touched, _) in pending {
+            if !wanted.services.contains_key(&touched.service) {
+                gone.push(touched.service.clone());
+            } else if touched.is_forced && goal == Place::After {
+                forced.push(touched.service.clone());
+            } else {
+                plain.push(touched.service.clone());
+            }
+        }
+        let listen = |line: &str| say(plain_words(line));
+        let deadline = Duration::from_secs(self.deadline_s);
+        if !gone.is_empty() {
+            // The model that still knows the services to be removed is the other side's.
+            let sources = self.sources(other, store, run);
+            compose.remove(&sources, &gone, deadline, &listen).await?;
+        }
+        let sources = self.sources(wanted, store, run);
+        for (services, is_forced) in [(plain, false), (forced, true)] {
+            if services.is_empty() {
+                continue;
+            }
+            let stop_timeout = self.stop_timeout_s.map(Duration::from_secs);
+            let up = Up { services, is_forced, without_dependencies: is_forced, stop_timeout, deadline };
+            compose.up(&sources, &up, &listen).await?;
+        }
+        Ok(())
+    }
+
+    /// A recreation that was killed leaves a container under a passing name: `up` would keep that name.
+    async fn clear_half_made(&self, docker: &Docker, all: &[Container], say: Say<'_>) -> Result<()> {
+        let own = |container: &&Container| self.services.iter().any(|touched| touched.service == container.service);
+        for half in all.iter().filter(own).filter(|container| containers::is_half_made(container)) {
+            say(format!("removing {}, which an interrupted run left half-made", half.name));
+            docker.remove(&half.id).await?;
+        }
+        Ok(())
+    }
+
+    fn sources(&self, side: &Side, store: &Store, run: &RunTag) -> Sources {
+        let model = match side.model {
+            ModelAt::Nothing => PathBuf::from("/dev/null"),
+            ModelAt::Run(None) => run.side.join("model.json"),
+            ModelAt::Run(Some(number)) => {
+                run.side.parent().unwrap_or(&run.side).join(format!("{number:04}")).join("model.json")
+            }
+            ModelAt::Release(number) => store.model_path(number),
+        };
+        Sources::rendered(&self.project, &self.directory, &model)
+    }
+}
+
+/// What compose says, without its padding.
+fn plain_words(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
