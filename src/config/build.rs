@@ -1,24 +1,17 @@
 //! Puts the values that were read into typed tables. Judges nothing: what is missing here was reported before.
 
-use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
-
-use url::Url;
+use std::path::Path;
 
 use super::Config;
-use super::choices::{
-    DnsProvider, OnFailure, OnRollback, PullPolicy, Strategy, TsigAlgorithm, UserProvider, When,
-};
-use super::later::{
-    Data, Database, Dns, Listen, Notify, Record, SecretAt, Serve, Stabilize, Tsig, Users, server,
-};
+use super::build_later::{data, database, dns, notify, record, serve, stabilize, users};
+use super::choices::{OnFailure, OnRollback, PullPolicy, Strategy, When};
+use super::later::Record;
 use super::read::{Found, Origin, Reader, join};
+use super::table::Table;
 use super::types::{
     Backup, Caddy, Compose, Deploy, Expect, Health, Migrate, Preflight, Project, Prometheus,
     Secrets, State,
 };
-use super::units::{Percent, Size};
 use super::value::{Item, Value};
 
 /// The names under which a compose model is looked for, in compose's own order.
@@ -28,114 +21,6 @@ const COMPOSE_FILES: [&str; 4] = [
     "docker-compose.yaml",
     "docker-compose.yml",
 ];
-
-/// One table of the file.
-struct Table<'a> {
-    values: &'a BTreeMap<String, Found>,
-    path: &'a str,
-    directory: &'a Path,
-}
-
-impl<'a> Table<'a> {
-    fn at(values: &'a BTreeMap<String, Found>, path: &'a str, directory: &'a Path) -> Self {
-        Self {
-            values,
-            path,
-            directory,
-        }
-    }
-
-    fn get(&self, name: &str) -> Option<&Value> {
-        self.values
-            .get(&join(self.path, name))
-            .map(|found| &found.value)
-    }
-
-    fn text(&self, name: &str) -> Option<String> {
-        match self.get(name)? {
-            Value::Text(text) => Some(text.clone()),
-            _ => None,
-        }
-    }
-
-    fn word<T: Default>(&self, name: &str, from_word: fn(&str) -> Option<T>) -> T {
-        self.text(name)
-            .and_then(|word| from_word(&word))
-            .unwrap_or_default()
-    }
-
-    fn path(&self, name: &str) -> Option<PathBuf> {
-        self.text(name).map(|path| absolute(self.directory, &path))
-    }
-
-    fn list(&self, name: &str) -> Option<Vec<String>> {
-        match self.get(name)? {
-            Value::List(items) => Some(texts(items)),
-            _ => None,
-        }
-    }
-
-    fn paths(&self, name: &str) -> Vec<PathBuf> {
-        let names = self.list(name).unwrap_or_default();
-        names
-            .iter()
-            .map(|path| absolute(self.directory, path))
-            .collect()
-    }
-
-    fn parsed<T: std::str::FromStr>(&self, name: &str) -> Vec<T> {
-        let texts = self.list(name).unwrap_or_default();
-        texts.iter().filter_map(|text| text.parse().ok()).collect()
-    }
-
-    fn url(&self, name: &str) -> Option<Url> {
-        match self.get(name)? {
-            Value::Url(url) => Some(url.clone()),
-            _ => None,
-        }
-    }
-
-    fn flag(&self, name: &str) -> Option<bool> {
-        match self.get(name)? {
-            Value::Bool(value) => Some(*value),
-            _ => None,
-        }
-    }
-
-    fn number(&self, name: &str) -> Option<u32> {
-        match self.get(name)? {
-            Value::Integer(number) => u32::try_from(*number).ok(),
-            _ => None,
-        }
-    }
-
-    fn duration(&self, name: &str) -> Option<Duration> {
-        match self.get(name)? {
-            Value::Duration(duration) => Some(*duration),
-            _ => None,
-        }
-    }
-
-    fn size(&self, name: &str) -> Option<Size> {
-        match self.get(name)? {
-            Value::Size(size) => Some(*size),
-            _ => None,
-        }
-    }
-
-    fn percent(&self, name: &str) -> Option<Percent> {
-        match self.get(name)? {
-            Value::Percent(percent) => Some(*percent),
-            _ => None,
-        }
-    }
-
-    /// `NAME_env` or `NAME_file`.
-    fn secret(&self, name: &str) -> Option<SecretAt> {
-        let variable = self.text(&format!("{name}_env")).map(SecretAt::Variable);
-        variable.or_else(|| self.path(&format!("{name}_file")).map(SecretAt::File))
-    }
-}
 
 /// The configuration, or nothing if something that it needs is missing.
 pub(super) fn build(reader: &Reader<'_>, path: &Path, directory: &Path) -> Option<Config> {
@@ -208,19 +93,6 @@ fn index(path: &str) -> usize {
     path.rsplit_once('[')
         .and_then(|(_, rest)| rest.trim_end_matches(']').parse().ok())
         .unwrap_or(0)
-}
-
-fn texts(items: &[Item]) -> Vec<String> {
-    items.iter().map(|item| item.text.clone()).collect()
-}
-
-/// Resolves against the directory of cutover.toml and takes `.` out; `..` stays, as links may stand before it.
-pub(super) fn absolute(directory: &Path, path: &str) -> PathBuf {
-    let joined = directory.join(path);
-    joined
-        .components()
-        .filter(|part| *part != Component::CurDir)
-        .collect()
 }
 
 /// Names the compose files that `docker compose` itself would take, so that what is shown is what is used.
@@ -368,93 +240,5 @@ fn prometheus(table: &Table<'_>) -> Option<Prometheus> {
         url: table.url("url")?,
         error_ratio: table.text("error_ratio"),
         timeout: table.duration("timeout")?,
-    })
-}
-
-fn database(table: &Table<'_>) -> Option<Database> {
-    Some(Database {
-        url: table.secret("url")?,
-        ca_certificate: table.path("ca_certificate"),
-    })
-}
-
-fn data(table: &Table<'_>) -> Option<Data> {
-    let user_columns = match table.get("user_columns")? {
-        Value::Lists(lists) => lists
-            .iter()
-            .map(|(name, items)| (name.clone(), texts(items)))
-            .collect(),
-        _ => return None,
-    };
-    Some(Data {
-        directory: table.path("directory")?,
-        user_columns,
-    })
-}
-
-fn users(table: &Table<'_>) -> Option<Users> {
-    Some(Users {
-        provider: table.word("provider", UserProvider::from_word),
-        base_url: table.url("base_url")?,
-        project_id: table.secret("project_id")?,
-        secret_key: table.secret("secret_key")?,
-    })
-}
-
-fn dns(table: &Table<'_>, records: Vec<Record>) -> Option<Dns> {
-    let tsig = |name| {
-        Some(Tsig {
-            name,
-            algorithm: table.word("tsig_algorithm", TsigAlgorithm::from_word),
-            secret: table.secret("tsig_secret")?,
-        })
-    };
-    Some(Dns {
-        provider: table.word("provider", DnsProvider::from_word),
-        zone: table.text("zone"),
-        server: table.text("server").and_then(|text| server(&text)),
-        tsig: table.text("tsig_name").and_then(tsig),
-        token: table.secret("token"),
-        ttl: table.duration("ttl")?,
-        records,
-    })
-}
-
-/// Names are compared with answers of servers, so they get one form here.
-fn record(table: &Table<'_>) -> Option<Record> {
-    let name = |text: String| text.trim_end_matches('.').to_ascii_lowercase();
-    Some(Record {
-        name: table.text("name").map(name)?,
-        a: table.parsed("A"),
-        aaaa: table.parsed("AAAA"),
-        cname: table.text("CNAME").map(name),
-        txt: table.list("TXT"),
-        caa: table.list("CAA"),
-    })
-}
-
-fn stabilize(table: &Table<'_>) -> Option<Stabilize> {
-    Some(Stabilize {
-        window: table.duration("window")?,
-        healthy: table.percent("healthy")?,
-        breach: table.percent("breach")?,
-    })
-}
-
-fn notify(table: &Table<'_>) -> Option<Notify> {
-    Some(Notify {
-        webhook: table.secret("webhook")?,
-        signing_key: table.secret("signing_key"),
-        allow_hosts: table.list("allow_hosts").unwrap_or_default(),
-        timeout: table.duration("timeout")?,
-        attempts: table.number("attempts")?,
-        required: table.flag("required")?,
-    })
-}
-
-fn serve(table: &Table<'_>) -> Option<Serve> {
-    Some(Serve {
-        listen: Listen::parse(&table.text("listen")?)?,
-        hosts: table.list("hosts").unwrap_or_default(),
     })
 }

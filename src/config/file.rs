@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::problem::Problem;
+use super::problem::{Problem, Problems};
 
 /// The largest cutover.toml that is read, in bytes.
 pub const MAX_BYTES: u64 = 1024 * 1024;
@@ -49,15 +49,17 @@ impl Text {
 ///
 /// A pipe in its place does not hang, and a directory, another user's file behind a link, a file that others
 /// may write, a huge one and one that is not text are refused with a position.
-pub(super) fn read(path: &Path) -> Result<Text, Problem> {
-    let whole = |found: String, allowed: &str, hint: Option<&str>| Problem {
-        file: path.display().to_string(),
-        line: 1,
-        column: 1,
-        key: String::new(),
-        found,
-        allowed: allowed.to_owned(),
-        hint: hint.map(str::to_owned),
+pub(super) fn read(path: &Path) -> Result<Text, Problems> {
+    let whole = |found: String, allowed: &str, hint: Option<&str>| {
+        Problems(vec![Problem {
+            file: path.display().to_string(),
+            line: 1,
+            column: 1,
+            key: String::new(),
+            found,
+            allowed: allowed.to_owned(),
+            hint: hint.map(str::to_owned),
+        }])
     };
     let mut file = open(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => whole(
@@ -152,7 +154,7 @@ fn judge(path: &Path, file: &File) -> Result<(), (String, &'static str, &'static
 }
 
 /// Points at the first byte that is no text.
-fn decode(path: &Path, bytes: Vec<u8>) -> Result<Text, Problem> {
+fn decode(path: &Path, bytes: Vec<u8>) -> Result<Text, Problems> {
     let (valid, bad) = match String::from_utf8(bytes) {
         Ok(text) => match text.find('\0') {
             None => return Ok(Text::new(path, &text)),
@@ -170,7 +172,7 @@ fn decode(path: &Path, bytes: Vec<u8>) -> Result<Text, Problem> {
     };
     let text = Text::new(path, &valid);
     let (line, column) = text.position(text.text.len());
-    Err(Problem {
+    Err(Problems(vec![Problem {
         file: text.name,
         line,
         column,
@@ -178,7 +180,7 @@ fn decode(path: &Path, bytes: Vec<u8>) -> Result<Text, Problem> {
         found: bad,
         allowed: "UTF-8 text".to_owned(),
         hint: None,
-    })
+    }]))
 }
 
 #[cfg(test)]

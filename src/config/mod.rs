@@ -6,15 +6,21 @@
 use std::path::{Path, PathBuf};
 
 mod build;
+mod build_later;
 mod choices;
+mod collection;
+mod complete;
 mod environment;
 mod file;
 pub mod keys;
 mod later;
 mod problem;
 mod read;
+mod reference;
+mod secret_files;
 mod shape;
 mod show;
+mod table;
 mod types;
 pub mod units;
 mod validate;
@@ -30,7 +36,8 @@ pub use later::{
 };
 pub use problem::{Problem, Problems};
 pub use read::Origin;
-pub use show::{Setting, defaults, reference, show, show_text};
+pub use reference::reference;
+pub use show::{Setting, defaults, show, show_text};
 pub use types::{
     Backup, Caddy, Compose, Deploy, Expect, Health, Migrate, Preflight, Project, Prometheus,
     Secrets, State,
@@ -131,7 +138,7 @@ pub fn load_with(
     environment: &Environment,
     flags: &[(String, String)],
 ) -> Result<Config, Problems> {
-    let text = file::read(path).map_err(|problem| Problems(vec![problem]))?;
+    let text = file::read(path)?;
     check(&text, path, environment, flags)
 }
 
