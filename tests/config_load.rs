@@ -1,5 +1,7 @@
 //! The example of the documentation loads, and says what it seems to say.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -120,6 +120,7 @@ pub(super) fn discover_compose(reader: &mut Reader<'_>, directory: &Path) {
         Found {
             value: Value::List(items),
             origin: Origin::Default,
+            written: None,
             key_at: 0,
             at: 0,
         },

@@ -4,7 +4,7 @@ use super::environment::Environment;
 use super::keys::{self, Fallback, Kind};
 use super::problem::Problem;
 use super::read::{Found, Origin, Reader, join, schema_path};
-use super::value::{self, Value};
+use super::value::{self, Fault, Value};
 use toml::de::DeValue;
 
 impl Reader<'_> {
@@ -22,7 +22,14 @@ impl Reader<'_> {
     }
 
     fn replace(&mut self, path: &str, source: &str, text: &str, origin: Origin) {
-        let Some(key) = keys::find(path) else { return };
+        let Some(key) = keys::find(path).filter(|key| !key.is_table()) else {
+            // Only flags can come here: overrides by the environment are made from the key list.
+            return self.refuse(
+                source,
+                path,
+                Fault::new("an unknown key", "a key of cutover.toml"),
+            );
+        };
         match value::from_text(key.kind, text) {
             Ok(value) => {
                 let mut parent = key.parent();
@@ -41,28 +48,32 @@ impl Reader<'_> {
                     Found {
                         value,
                         origin,
+                        written: (!matches!(key.kind, Kind::Bool | Kind::Integer(..)))
+                            .then(|| text.to_owned()),
                         key_at,
                         at,
                     },
                 );
             }
-            Err(fault) => {
-                let found = if key.locates_secret() {
-                    "a value that is not one (not shown)".to_owned()
-                } else {
-                    fault.found
-                };
-                self.problems.push(Problem {
-                    file: source.to_owned(),
-                    line: 0,
-                    column: 0,
-                    key: path.to_owned(),
-                    found,
-                    allowed: fault.allowed,
-                    hint: fault.hint,
-                });
+            Err(fault) if key.locates_secret() => {
+                let fault = Fault::new("a value that is not one (not shown)", fault.allowed);
+                self.refuse(source, path, fault);
             }
+            Err(fault) => self.refuse(source, path, fault),
         }
+    }
+
+    /// Notes a problem of a value that stands in no file.
+    fn refuse(&mut self, source: &str, path: &str, fault: Fault) {
+        self.problems.push(Problem {
+            file: source.to_owned(),
+            line: 0,
+            column: 0,
+            key: path.to_owned(),
+            found: fault.found,
+            allowed: fault.allowed,
+            hint: fault.hint,
+        });
     }
 
     /// Fills in what was left out, table by table; parents stand before children in the key list.
@@ -89,6 +100,7 @@ impl Reader<'_> {
                             let found = Found {
                                 value,
                                 origin: Origin::Default,
+                                written: written(literal),
                                 key_at: table_at,
                                 at: table_at,
                             };
@@ -120,6 +132,7 @@ fn opened(at: usize) -> Found {
     Found {
         value: Value::Table,
         origin: Origin::Default,
+        written: None,
         key_at: at,
         at,
     }
@@ -128,6 +141,12 @@ fn opened(at: usize) -> Found {
 /// Reads a default as if it stood in a file; a test holds that all of them can be read.
 pub(super) fn default(kind: Kind, literal: &str) -> Option<Value> {
     value::from_toml(kind, &DeValue::parse(literal).ok()?).ok()
+}
+
+/// The string that a default consists of, where it is one.
+pub(super) fn written(literal: &str) -> Option<String> {
+    let value = DeValue::parse(literal).ok()?;
+    value.get_ref().as_str().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -44,6 +44,8 @@ pub enum Origin {
 pub(super) struct Found {
     pub value: Value,
     pub origin: Origin,
+    /// The string that was written, where it was one: "24h" is shown as "24h", not as "1d".
+    pub written: Option<String>,
     /// The byte at which the key stands, or its table for a default.
     pub key_at: usize,
     /// The byte at which the value stands.
@@ -52,6 +54,9 @@ pub(super) struct Found {
 
 /// More problems than a person reads; a file that is garbage throughout has no more to say.
 const MOST_PROBLEMS: usize = 500;
+
+/// More elements of one array of tables than anyone writes by hand.
+const MOST_TABLES: usize = 1000;
 
 /// All values by path, and all problems so far.
 pub(super) struct Reader<'a> {
@@ -95,6 +100,7 @@ impl<'a> Reader<'a> {
             Found {
                 value: Value::Table,
                 origin: Origin::Default,
+                written: None,
                 key_at: 0,
                 at: 0,
             },
@@ -175,6 +181,7 @@ impl<'a> Reader<'a> {
             Found {
                 value,
                 origin,
+                written: None,
                 key_at,
                 at,
             },
@@ -207,7 +214,12 @@ impl<'a> Reader<'a> {
                 self.table(table, key.path, &shown);
             }
             (Kind::Tables, DeValue::Array(array)) => {
-                for (index, element) in array.iter().enumerate() {
+                if let Some(element) = array.get(MOST_TABLES) {
+                    let found = format!("{} tables", array.len());
+                    let allowed = format!("at most {MOST_TABLES}");
+                    self.push(element.span().start, &shown, found, allowed, None);
+                }
+                for (index, element) in array.iter().enumerate().take(MOST_TABLES) {
                     let shown = format!("{shown}[{index}]");
                     let at = element.span().start;
                     match element.get_ref() {
@@ -233,7 +245,12 @@ impl<'a> Reader<'a> {
                 self.push(at, &shown, found, value::allowed(key.kind), hint.as_deref());
             }
             (kind, _) => match value::from_toml(kind, value) {
-                Ok(value) => self.insert(shown, value, key_at, at),
+                Ok(found) => {
+                    self.insert(shown.clone(), found, key_at, at);
+                    if let Some(found) = self.values.get_mut(&shown) {
+                        found.written = value.get_ref().as_str().map(str::to_owned);
+                    }
+                }
                 Err(faults) => {
                     for fault in faults {
                         self.fault(key, &shown, fault);
@@ -258,6 +275,9 @@ impl<'a> Reader<'a> {
     /// Names the nearest key: one of the same table, or else the key of that name in another table, or else
     /// whatever is most alike.
     fn unknown(&mut self, schema: &str, shown: &str, name: &str, at: usize) {
+        if self.problems.len() >= MOST_PROBLEMS {
+            return;
+        }
         let siblings: Vec<&Key> = keys::children(schema).collect();
         let near = nearest(name, siblings.iter().map(|key| key.name()))
             .map(str::to_owned)

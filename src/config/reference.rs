@@ -61,6 +61,7 @@ fn rows(page: &mut String, table: &str) {
 fn default(key: &Key) -> String {
     match key.fallback {
         Fallback::Required => "**required**".to_owned(),
+        Fallback::Unset("") => "—".to_owned(),
         Fallback::Unset(otherwise) => format!("— ({})", cell(otherwise)),
         Fallback::Is(literal) => format!("`{}`", cell(literal)),
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use super::Config;
-use super::complete::default;
+use super::complete::{default, written};
 use super::environment::Environment;
 use super::file::Text;
 use super::keys::{self, Fallback, Key, Kind};
@@ -68,8 +68,11 @@ fn collect(reader: &Reader<'_>, table: &str, settings: &mut Vec<Setting>) {
 fn setting(reader: &Reader<'_>, key: &'static Key, path: String, active: bool) -> Setting {
     let found = reader.values.get(&path);
     let value = match (found, key.fallback) {
-        (Some(found), _) => as_json(&found.value),
-        (None, Fallback::Is(literal)) => default(key.kind, literal).as_ref().and_then(as_json),
+        (Some(found), _) => found
+            .written
+            .clone()
+            .map_or_else(|| as_json(&found.value), |text| Some(json!(text))),
+        (None, Fallback::Is(literal)) => as_written(key.kind, literal),
         (None, _) => None,
     };
     Setting {
@@ -86,7 +89,13 @@ fn setting(reader: &Reader<'_>, key: &'static Key, path: String, active: bool) -
     }
 }
 
-/// A value as it is written in the file.
+/// A default as it is written in the key list.
+fn as_written(kind: Kind, literal: &str) -> Option<Json> {
+    let text = written(literal).map(Json::from);
+    text.or_else(|| as_json(&default(kind, literal)?))
+}
+
+/// A value as it could be written in the file.
 fn as_json(value: &Value) -> Option<Json> {
     let texts =
         |items: &[super::value::Item]| Json::from_iter(items.iter().map(|item| item.text.as_str()));
@@ -181,6 +190,9 @@ fn header(text: &mut String, path: &str, active: bool, defaults: bool) {
 
 fn line(text: &mut String, setting: &Setting, name: &str) {
     let origin = match &setting.origin {
+        Origin::Default if setting.value.is_none() && setting.otherwise.is_empty() => {
+            "not set".to_owned()
+        }
         Origin::Default if setting.value.is_none() => format!("not set: {}", setting.otherwise),
         Origin::Default => "default".to_owned(),
         Origin::File { file, line, column } => format!("{}:{line}:{column}", file.escape_debug()),
@@ -272,7 +284,7 @@ mod tests {
                 key.path
             );
             if let Fallback::Is(literal) = key.fallback {
-                let value = as_json(&default(key.kind, literal).unwrap()).unwrap();
+                let value = as_written(key.kind, literal).unwrap();
                 assert!(
                     text.contains(&format!("{line}{}  # default", super::literal(&value))),
                     "{}",
@@ -296,7 +308,7 @@ mod tests {
                 &one["origin"]["from"],
                 &one["origin"]["line"]
             ),
-            (&json!("1m30s"), &json!("file"), &json!(23))
+            (&json!("90s"), &json!("file"), &json!(23))
         );
     }
 }

@@ -7,7 +7,7 @@ use super::Kind::{
 use super::{Key, Shape, key, table};
 use crate::config::choices::{DnsProvider, TsigAlgorithm, UserProvider};
 
-const NOT_SET: super::Fallback = Unset("not set");
+const NOT_SET: super::Fallback = Unset("");
 
 // One row is one key: it reads as a table, whatever its width.
 #[rustfmt::skip]
