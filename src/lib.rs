@@ -1,7 +1,9 @@
 //! cutover: planned, journalled, proven and undone deployments of docker compose projects.
 
 pub mod adapter;
+pub mod config;
 pub mod journal;
 pub mod redact;
 pub mod release;
+pub mod secret;
 pub mod step;

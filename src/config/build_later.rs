@@ -1,0 +1,96 @@
+//! Puts the tables that a migration needs into their types. Judges nothing: what is missing was reported before.
+
+use super::choices::{DnsProvider, TsigAlgorithm, UserProvider};
+use super::later::{
+    Data, Database, Dns, Listen, Notify, Record, Serve, Stabilize, Tsig, Users, server,
+};
+use super::table::{Table, texts};
+use super::value::Value;
+
+pub(super) fn database(table: &Table<'_>) -> Option<Database> {
+    Some(Database {
+        url: table.secret("url")?,
+        ca_certificate: table.path("ca_certificate"),
+    })
+}
+
+pub(super) fn data(table: &Table<'_>) -> Option<Data> {
+    let user_columns = match table.get("user_columns")? {
+        Value::Lists(lists) => lists
+            .iter()
+            .map(|(name, items)| (name.clone(), texts(items)))
+            .collect(),
+        _ => return None,
+    };
+    Some(Data {
+        directory: table.path("directory")?,
+        user_columns,
+    })
+}
+
+pub(super) fn users(table: &Table<'_>) -> Option<Users> {
+    Some(Users {
+        provider: table.word("provider", UserProvider::from_word),
+        base_url: table.url("base_url")?,
+        project_id: table.secret("project_id")?,
+        secret_key: table.secret("secret_key")?,
+    })
+}
+
+pub(super) fn dns(table: &Table<'_>, records: Vec<Record>) -> Option<Dns> {
+    let tsig = |name| {
+        Some(Tsig {
+            name,
+            algorithm: table.word("tsig_algorithm", TsigAlgorithm::from_word),
+            secret: table.secret("tsig_secret")?,
+        })
+    };
+    Some(Dns {
+        provider: table.word("provider", DnsProvider::from_word),
+        zone: table.text("zone"),
+        server: table.text("server").and_then(|text| server(&text)),
+        tsig: table.text("tsig_name").and_then(tsig),
+        token: table.secret("token"),
+        ttl: table.duration("ttl")?,
+        records,
+    })
+}
+
+/// Names are compared with answers of servers, so they get one form here.
+pub(super) fn record(table: &Table<'_>) -> Option<Record> {
+    let name = |text: String| text.trim_end_matches('.').to_ascii_lowercase();
+    Some(Record {
+        name: table.text("name").map(name)?,
+        a: table.parsed("A"),
+        aaaa: table.parsed("AAAA"),
+        cname: table.text("CNAME").map(name),
+        txt: table.list("TXT"),
+        caa: table.list("CAA"),
+    })
+}
+
+pub(super) fn stabilize(table: &Table<'_>) -> Option<Stabilize> {
+    Some(Stabilize {
+        window: table.duration("window")?,
+        healthy: table.percent("healthy")?,
+        breach: table.percent("breach")?,
+    })
+}
+
+pub(super) fn notify(table: &Table<'_>) -> Option<Notify> {
+    Some(Notify {
+        webhook: table.secret("webhook")?,
+        signing_key: table.secret("signing_key"),
+        allow_hosts: table.list("allow_hosts").unwrap_or_default(),
+        timeout: table.duration("timeout")?,
+        attempts: table.number("attempts")?,
+        required: table.flag("required")?,
+    })
+}
+
+pub(super) fn serve(table: &Table<'_>) -> Option<Serve> {
+    Some(Serve {
+        listen: Listen::parse(&table.text("listen")?)?,
+        hosts: table.list("hosts").unwrap_or_default(),
+    })
+}

@@ -1,0 +1,74 @@
+//! The keys of a migration: source, target, rows, users, DNS, stabilization, notices, dashboard. Declarations only.
+
+use super::Fallback::{Is, Required, Unset};
+use super::Kind::{
+    Bool, Choice, Duration, Integer, List, NameLists, OptionalTable, Percent, Tables, Text, Url,
+};
+use super::{Key, Shape, key, table};
+use crate::config::choices::{DnsProvider, TsigAlgorithm, UserProvider};
+
+const NOT_SET: super::Fallback = Unset("");
+
+// One row is one key: it reads as a table, whatever its width.
+#[rustfmt::skip]
+pub(super) const KEYS: &[Key] = &[
+    // ---- source and target
+    table("source", OptionalTable, "The database that is being left."),
+    key("source.url_env", Text(Shape::Variable), NOT_SET, "The environment variable that holds the connection string; this or source.url_file."),
+    key("source.url_file", Text(Shape::Path), NOT_SET, "The file that holds the connection string; mode 0600."),
+    key("source.ca_certificate", Text(Shape::Path), Unset("the system's certificates"), "A file of certificates that the server's certificate is checked against."),
+    table("target", OptionalTable, "The database that is being moved to."),
+    key("target.url_env", Text(Shape::Variable), NOT_SET, "The environment variable that holds the connection string; this or target.url_file."),
+    key("target.url_file", Text(Shape::Path), NOT_SET, "The file that holds the connection string; mode 0600."),
+    key("target.ca_certificate", Text(Shape::Path), Unset("the system's certificates"), "A file of certificates that the server's certificate is checked against."),
+    // ---- data
+    table("data", OptionalTable, "The rows that move."),
+    key("data.directory", Text(Shape::Path), Is("\"migration-data\""), "Where exported tables and reports are written; created with mode 0700."),
+    key("data.user_columns", NameLists, Is("{}"), "For each table, the columns that hold user ids and are mapped on the way: { profiles = [\"user_id\"] }. Foreign keys to the users' table are found without it."),
+    // ---- users
+    table("users", OptionalTable, "Where the users' accounts move to."),
+    key("users.provider", Choice(UserProvider::WORDS), Required, "The service that holds the accounts."),
+    key("users.base_url", Url, Is("\"https://api.stack-auth.com\""), "The address of the service's API."),
+    key("users.project_id_env", Text(Shape::Variable), NOT_SET, "The environment variable that holds the project's id; this or users.project_id_file."),
+    key("users.project_id_file", Text(Shape::Path), NOT_SET, "The file that holds the project's id; mode 0600."),
+    key("users.secret_key_env", Text(Shape::Variable), NOT_SET, "The environment variable that holds the secret server key; this or users.secret_key_file."),
+    key("users.secret_key_file", Text(Shape::Path), NOT_SET, "The file that holds the secret server key; mode 0600."),
+    // ---- dns
+    table("dns", OptionalTable, "The records that move the public to the new system."),
+    key("dns.provider", Choice(DnsProvider::WORDS), Is("\"manual\""), "Who changes the records: `manual` tells a person what to change and watches; the others change them by API."),
+    key("dns.zone", Text(Shape::Host), Unset("found from the records' names"), "The zone that holds the records."),
+    key("dns.server", Text(Shape::Server), NOT_SET, "rfc2136: the server that takes dynamic updates, as an address with a port or without (53)."),
+    key("dns.tsig_name", Text(Shape::Host), NOT_SET, "rfc2136: the name of the key that signs updates."),
+    key("dns.tsig_algorithm", Choice(TsigAlgorithm::WORDS), Is("\"hmac-sha256\""), "rfc2136: the algorithm of that key."),
+    key("dns.tsig_secret_env", Text(Shape::Variable), NOT_SET, "rfc2136: the environment variable that holds the key, in base64; this or dns.tsig_secret_file."),
+    key("dns.tsig_secret_file", Text(Shape::Path), NOT_SET, "rfc2136: the file that holds the key, in base64; mode 0600."),
+    key("dns.token_env", Text(Shape::Variable), NOT_SET, "digitalocean, cloudflare: the environment variable that holds the API token; this or dns.token_file."),
+    key("dns.token_file", Text(Shape::Path), NOT_SET, "digitalocean, cloudflare: the file that holds the API token; mode 0600."),
+    key("dns.ttl", Duration("1s", "7d"), Is("\"60s\""), "The TTL that the records get; also the largest TTL that preflight accepts before a switch."),
+    table("dns.record[]", Tables, "A name and the complete set of records that it must have after the switch."),
+    key("dns.record[].name", Text(Shape::Host), Required, "The name; none twice."),
+    key("dns.record[].A", List(Shape::Ipv4), Is("[]"), "Its IPv4 addresses; with none, no A record may be left behind."),
+    key("dns.record[].AAAA", List(Shape::Ipv6), Is("[]"), "Its IPv6 addresses; with none, no AAAA record may be left behind."),
+    key("dns.record[].CNAME", Text(Shape::Host), Unset("the name is no alias"), "The name that it is an alias of; excludes A and AAAA."),
+    key("dns.record[].TXT", List(Shape::Line), Unset("TXT records are not looked at"), "Its TXT records."),
+    key("dns.record[].CAA", List(Shape::Line), Unset("CAA records are not looked at"), "Its CAA records, such as \"0 issue \\\"letsencrypt.org\\\"\"."),
+    // ---- stabilize
+    table("stabilize", OptionalTable, "The watched window after a cutover."),
+    key("stabilize.window", Duration("1m", "30d"), Is("\"24h\""), "How long it is."),
+    key("stabilize.healthy", Percent("0.001%", "50%"), Is("\"1%\""), "The share of failed requests of a healthy system (p0)."),
+    key("stabilize.breach", Percent("0.002%", "100%"), Is("\"5%\""), "The share of failed requests that must be found out (p1); more than stabilize.healthy."),
+    // ---- notify
+    table("notify", OptionalTable, "Who is told what happened."),
+    key("notify.webhook_env", Text(Shape::Variable), NOT_SET, "The environment variable that holds the webhook's address; this or notify.webhook_file."),
+    key("notify.webhook_file", Text(Shape::Path), NOT_SET, "The file that holds the webhook's address; mode 0600."),
+    key("notify.signing_key_env", Text(Shape::Variable), Unset("notices are not signed"), "The environment variable that holds the key which signs notices (HMAC-SHA256)."),
+    key("notify.signing_key_file", Text(Shape::Path), Unset("notices are not signed"), "The file that holds the key which signs notices; mode 0600."),
+    key("notify.allow_hosts", List(Shape::Host), Is("[]"), "Hosts with loopback or private addresses that a webhook may go to all the same."),
+    key("notify.timeout", Duration("100ms", "5m"), Is("\"10s\""), "The longest wait for one delivery."),
+    key("notify.attempts", Integer(1, 20), Is("3"), "How often one notice is tried."),
+    key("notify.required", Bool, Is("false"), "Whether a run may not start when the channel does not answer."),
+    // ---- serve
+    table("serve", OptionalTable, "The read-only dashboard and /metrics."),
+    key("serve.listen", Text(Shape::Listen), Is("\"127.0.0.1:9180\""), "Where it listens: a loopback address with its port, or unix:/run/cutover/serve.sock."),
+    key("serve.hosts", List(Shape::Host), Is("[\"localhost\"]"), "The Host headers that are answered, beside the address itself."),
+];

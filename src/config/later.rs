@@ -1,0 +1,190 @@
+//! What a migration is told: the tables that only `data`, `run`, `dns`, `watch` and `serve` need.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::secret::{Secret, SecretError};
+
+use super::choices::{DnsProvider, TsigAlgorithm, UserProvider};
+use super::environment::Environment;
+use super::units::Percent;
+
+/// Where a secret is; never what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretAt {
+    /// In this environment variable (`*_env`).
+    Variable(String),
+    /// In this file, absolute (`*_file`).
+    File(PathBuf),
+}
+
+impl SecretAt {
+    /// Fetches the secret.
+    ///
+    /// # Errors
+    /// When the variable is not set or is empty, or the file is refused.
+    pub fn read(&self, environment: &Environment) -> Result<Secret, NoSecret> {
+        match self {
+            Self::Variable(name) => environment
+                .secret(name)
+                .ok_or_else(|| NoSecret::NotSet(name.clone())),
+            Self::File(path) => Ok(Secret::read_file(path)?),
+        }
+    }
+}
+
+/// Why a secret could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum NoSecret {
+    /// The variable of this name is not set, or empty.
+    #[error("the environment variable {0} is not set; set it, or name a file instead")]
+    NotSet(String),
+    /// The file was refused.
+    #[error(transparent)]
+    File(#[from] SecretError),
+}
+
+/// `[source]` and `[target]`: a database.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// Where its connection string is.
+    pub url: SecretAt,
+    /// A file of certificates that the server's is checked against, absolute; none means the system's.
+    pub ca_certificate: Option<PathBuf>,
+}
+
+/// `[data]`: the rows that move.
+#[derive(Debug, Clone)]
+pub struct Data {
+    /// Where exports and reports are written, absolute.
+    pub directory: PathBuf,
+    /// For each table, the columns that hold user ids.
+    pub user_columns: BTreeMap<String, Vec<String>>,
+}
+
+/// `[users]`: where accounts move to.
+#[derive(Debug, Clone)]
+pub struct Users {
+    /// The service.
+    pub provider: UserProvider,
+    /// The address of its API.
+    pub base_url: Url,
+    /// Where the project's id is.
+    pub project_id: SecretAt,
+    /// Where the secret server key is.
+    pub secret_key: SecretAt,
+}
+
+/// `[dns]`: the records that move the public.
+#[derive(Debug, Clone)]
+pub struct Dns {
+    /// Who changes them.
+    pub provider: DnsProvider,
+    /// The zone; none means found from the names.
+    pub zone: Option<String>,
+    /// The server for dynamic updates; there whenever the provider is `Rfc2136`.
+    pub server: Option<SocketAddr>,
+    /// The key for dynamic updates; there whenever the provider is `Rfc2136`.
+    pub tsig: Option<Tsig>,
+    /// Where the API token is; there whenever the provider has an API of its own.
+    pub token: Option<SecretAt>,
+    /// The TTL that records get, and the largest that is accepted before a switch.
+    pub ttl: Duration,
+    /// What must be true after the switch, name by name.
+    pub records: Vec<Record>,
+}
+
+/// The key that signs dynamic updates.
+#[derive(Debug, Clone)]
+pub struct Tsig {
+    /// The key's name.
+    pub name: String,
+    /// The key's algorithm.
+    pub algorithm: TsigAlgorithm,
+    /// Where the key is.
+    pub secret: SecretAt,
+}
+
+/// `[[dns.record]]`: a name and its complete record sets after the switch.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// The name, without a trailing point, in lower case.
+    pub name: String,
+    /// Its IPv4 addresses; none may be left behind that is not here.
+    pub a: Vec<Ipv4Addr>,
+    /// Its IPv6 addresses; none may be left behind that is not here.
+    pub aaaa: Vec<Ipv6Addr>,
+    /// What it is an alias of; then there are no addresses.
+    pub cname: Option<String>,
+    /// Its TXT records; none means they are not looked at.
+    pub txt: Option<Vec<String>>,
+    /// Its CAA records; none means they are not looked at.
+    pub caa: Option<Vec<String>>,
+}
+
+/// `[stabilize]`: the watched window after a cutover.
+#[derive(Debug, Clone)]
+pub struct Stabilize {
+    /// How long it is.
+    pub window: Duration,
+    /// The share of failed requests of a healthy system (p0).
+    pub healthy: Percent,
+    /// The share that must be found out (p1); more than `healthy`.
+    pub breach: Percent,
+}
+
+/// `[notify]`: who is told.
+#[derive(Debug, Clone)]
+pub struct Notify {
+    /// Where the webhook's address is: such addresses carry their own authority.
+    pub webhook: SecretAt,
+    /// Where the key that signs notices is.
+    pub signing_key: Option<SecretAt>,
+    /// Hosts with loopback or private addresses that are allowed all the same.
+    pub allow_hosts: Vec<String>,
+    /// The longest wait for one delivery.
+    pub timeout: Duration,
+    /// How often one notice is tried, 1 to 20.
+    pub attempts: u32,
+    /// Whether a run may not start when the channel does not answer.
+    pub required: bool,
+}
+
+/// `[serve]`: the dashboard.
+#[derive(Debug, Clone)]
+pub struct Serve {
+    /// Where it listens.
+    pub listen: Listen,
+    /// The Host headers that are answered, beside the address itself.
+    pub hosts: Vec<String>,
+}
+
+/// Where the dashboard listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// A loopback address and port.
+    Address(SocketAddr),
+    /// A unix socket, absolute.
+    Socket(PathBuf),
+}
+
+impl Listen {
+    /// Reads `127.0.0.1:9180` or `unix:/path`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        match text.strip_prefix("unix:") {
+            Some(path) => Some(Self::Socket(PathBuf::from(path))),
+            None => text.parse().ok().map(Self::Address),
+        }
+    }
+}
+
+/// An address with a port or without; without, it is DNS's own.
+pub(super) fn server(text: &str) -> Option<SocketAddr> {
+    text.parse()
+        .ok()
+        .or_else(|| Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, 53)))
+}

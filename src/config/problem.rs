@@ -1,0 +1,145 @@
+//! What is wrong with a configuration: where, which key, what was found, what is allowed. A secret is never quoted.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// One thing that is wrong, with all that is needed to put it right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// The file as it was named by the caller, or `$NAME` for an environment variable, or `--NAME` for a flag.
+    pub file: String,
+    /// Line, from 1; 0 when the value did not come from a file.
+    pub line: usize,
+    /// Column in characters, from 1; 0 when the value did not come from a file.
+    pub column: usize,
+    /// The key's path, such as `deploy.strategy` or `health[0].url`; empty when the file as a whole is meant.
+    pub key: String,
+    /// What stands there, or what is missing there.
+    pub found: String,
+    /// What may stand there.
+    pub allowed: String,
+    /// What to do, where there is a next act.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(formatter, ":{}:{}", self.line, self.column)?;
+        }
+        if !self.key.is_empty() {
+            write!(formatter, ": {}", self.key)?;
+        }
+        write!(
+            formatter,
+            ": found {}; allowed: {}",
+            self.found, self.allowed
+        )?;
+        if let Some(hint) = &self.hint {
+            write!(formatter, " ({hint})")?;
+        }
+        Ok(())
+    }
+}
+
+/// Everything that is wrong with a configuration, in the order of the file. Never empty when it is an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str("\n")?;
+            }
+            write!(formatter, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// The longest piece of a value that is quoted, in characters.
+const QUOTED: usize = 60;
+
+/// Quotes what was found, short and on one line. What looks like a connection string with a password is
+/// described instead: a message ends up in logs.
+pub(super) fn quote(text: &str) -> String {
+    if text.contains("://") && text.contains('@') {
+        return "an address with credentials in it (not shown)".to_owned();
+    }
+    let short: String = text.chars().take(QUOTED).collect();
+    if short.len() < text.len() {
+        format!("{short:?}… ({} bytes)", text.len())
+    } else {
+        format!("{short:?}")
+    }
+}
+
+/// Joins words as they are written in the file: `"a", "b"`.
+pub(super) fn quoted_list(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+    quoted.join(", ")
+}
+
+/// The word nearest to `found`, if it is near enough to be a slip of the hand.
+pub(super) fn nearest<'a>(
+    found: &str,
+    words: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let found = found.to_lowercase();
+    let reach = (found.chars().count() / 3).max(2);
+    words
+        .into_iter()
+        .map(|word| {
+            (
+                strsim::damerau_levenshtein(&found, &word.to_lowercase()),
+                word,
+            )
+        })
+        .filter(|(distance, word)| *distance <= reach && *distance < word.len())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_reads_as_one_line() {
+        let problem = Problem {
+            file: "cutover.toml".into(),
+            line: 12,
+            column: 5,
+            key: "deploy.strategy".into(),
+            found: quote("bluegreen"),
+            allowed: quoted_list(&["recreate", "blue-green"]),
+            hint: Some("did you mean \"blue-green\"?".into()),
+        };
+        assert_eq!(
+            problem.to_string(),
+            "cutover.toml:12:5: deploy.strategy: found \"bluegreen\"; allowed: \"recreate\", \"blue-green\" (did you mean \"blue-green\"?)"
+        );
+    }
+
+    #[test]
+    fn credentials_and_control_characters_are_not_repeated() {
+        assert!(!quote("postgres://user:hunter2@db/app").contains("hunter2"));
+        assert_eq!(quote("a\u{1b}[31m\nb"), "\"a\\u{1b}[31m\\nb\"");
+        assert!(quote(&"x".repeat(5000)).len() < 100);
+    }
+
+    #[test]
+    fn the_nearest_word_is_near() {
+        assert_eq!(
+            nearest("strategi", ["services", "strategy"]),
+            Some("strategy")
+        );
+        assert_eq!(nearest("qqqqqq", ["services", "strategy"]), None);
+    }
+}
