@@ -46,16 +46,20 @@ need_root() {
   fi
 }
 
-# One lab at a time on a host. The descriptor is closed for whatever outlives us (the engine).
+# take_lock NAME: one call at a time for what the host has once (`host`), and for each project. The descriptor
+# is closed for whatever outlives us (the engine).
 take_lock() {
+  local file="$LAB_STATE/$1.lock"
   mkdir -p "$LAB_STATE" || fail "cannot make $LAB_STATE" "user $(id -un) may not write there" \
     "run as root, or set CUTOVER_LAB_STATE to a directory of yours"
-  exec {LAB_LOCK}>"$LAB_STATE/lock"
+  exec {LAB_LOCK}>"$file"
   if flock -n "$LAB_LOCK"; then return 0; fi
-  say "another lab call is at work; waiting for it (at most 900s)"
-  flock -w 900 "$LAB_LOCK" || fail "the lab is locked" "another call has held $LAB_STATE/lock for 15 minutes" \
-    "look at \`fuser -v $LAB_STATE/lock\` and end it if it hangs"
+  say "another lab call is at work on $1; waiting for it (at most 900s)"
+  flock -w 900 "$LAB_LOCK" || fail "the lab is locked" "another call has held $file for 15 minutes" \
+    "look at \`fuser -v $file\` and end it if it hangs"
 }
+
+release_lock() { exec {LAB_LOCK}>&-; }
 
 apt_do() {
   DEBIAN_FRONTEND=noninteractive quietly timeout --foreground "${APT_DEADLINE:-600}" \

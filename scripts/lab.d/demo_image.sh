@@ -20,6 +20,7 @@ demo_is_current() {
 }
 
 # The compiler needs neither engine nor network, so it works while those are being made ready.
+# Whether the images exist cannot be asked yet, but whether the binary does.
 start_demo_build() {
   if [[ -s $LAB_STATE/demo/$(demo_recipe)/root/bin/demo-backend || -n $DEMO_BUILD_PID ]]; then return 0; fi
   compile_demo &

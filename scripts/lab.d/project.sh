@@ -30,7 +30,7 @@ prepare_files() {
 
 up_project() {
   prepare_files
-  if all_healthy; then
+  if all_healthy && ! runs_old_images; then
     say "project $PROJECT is up and healthy already"
     return 0
   fi
@@ -50,18 +50,29 @@ compose_or_fail() {
       "free the port or set DEMO_HTTP_PORT, DEMO_BACKEND_PORT, DEMO_PROMETHEUS_PORT"
 }
 
+project_ids() {
+  docker ps -aq --filter "label=com.docker.compose.project=$PROJECT" --filter label=com.docker.compose.oneoff=False
+}
+
 # One line per container: service, state, exit code, health (or -), image.
 project_containers() {
-  local ids
-  mapfile -t ids < <(docker ps -aq --filter "label=com.docker.compose.project=$PROJECT" --filter label=com.docker.compose.oneoff=False)
-  if ((${#ids[@]} == 0)); then return 0; fi
-  docker inspect --format \
-    '{{index .Config.Labels "com.docker.compose.service"}} {{.State.Status}} {{.State.ExitCode}} {{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}} {{.Config.Image}}' \
-    "${ids[@]}" | sort
+  project_ids | xargs -r docker inspect --format \
+    '{{index .Config.Labels "com.docker.compose.service"}} {{.State.Status}} {{.State.ExitCode}} {{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}} {{.Config.Image}}' |
+    sort
 }
 
 # Running and not known to be ill, or ended with 0 as only the seed may.
 is_well='($2 == "running" && ($4 == "healthy" || $4 == "-")) || ($1 == "seed" && $2 == "exited" && $3 == 0)'
+
+# A tag that was built anew since a container started from it; whatever else a deploy put there is none of ours.
+runs_old_images() {
+  local image tag id
+  while read -r tag image; do
+    id=$(docker image inspect --format '{{.Id}}' "$tag" 2>/dev/null || echo gone)
+    if [[ $id != "$image" ]]; then return 0; fi
+  done < <(project_ids | xargs -r docker inspect --format '{{.Config.Image}} {{.Image}}' | sort -u)
+  return 1
+}
 
 service_healthy() { project_containers | awk -v s="$1" "\$1 == s && ($is_well) { found = 1 } END { exit !found }"; }
 
