@@ -6,8 +6,8 @@
 
 DEMO_RELEASES=(1 2 broken crash)
 DEMO_BUILD_PID=
-# A call that fails halfway leaves no compiler behind.
-trap '[[ -z $DEMO_BUILD_PID ]] || kill "$DEMO_BUILD_PID" 2>/dev/null || true' EXIT
+# A call that fails halfway leaves no compiler behind: the job is a process group of its own, ended as a whole.
+trap '[[ -z $DEMO_BUILD_PID ]] || kill -- "-$DEMO_BUILD_PID" 2>/dev/null || true' EXIT
 
 # Dependencies' versions are left out: a lock file that moves must not make every test wait for new images.
 demo_recipe() {
@@ -23,8 +23,10 @@ demo_is_current() {
 # Whether the images exist cannot be asked yet, but whether the binary does.
 start_demo_build() {
   if [[ -s $LAB_STATE/demo/$(demo_recipe)/root/bin/demo-backend || -n $DEMO_BUILD_PID ]]; then return 0; fi
+  set -m
   compile_demo &
   DEMO_BUILD_PID=$!
+  set +m
 }
 
 compile_demo() {
@@ -35,7 +37,7 @@ compile_demo() {
   say "demo: compiling the backend"
   mkdir -p "$LAB_STATE/demo"
   # The messages on stdout name the executable, wherever the target directory is; what a person reads is on stderr.
-  (cd "$LAB_ROOT" && timeout 1200 "$cargo" build --quiet --locked --example demo-backend \
+  (cd "$LAB_ROOT" && timeout --foreground 1200 "$cargo" build --quiet --locked --example demo-backend \
     --message-format=json-render-diagnostics) >"$LAB_STATE/demo/cargo.json" ||
     fail "cannot compile the demo backend" "cargo failed (see above)" "run cargo build --example demo-backend"
   program=$(sed -n 's/.*"executable":"\([^"]*demo-backend\)".*/\1/p' "$LAB_STATE/demo/cargo.json" | tail -n 1)
