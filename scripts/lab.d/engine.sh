@@ -22,6 +22,7 @@ ensure_engine() {
   fi
   compose_works || install_plugin compose docker-compose-v2 docker-compose docker-compose-plugin
   buildx_works || install_plugin buildx docker-buildx docker-buildx-plugin
+  rm -rf "$LAB_STATE/plugins"
   engine_ready || fail "the engine is not usable" \
     "docker version, docker compose version or docker buildx version still fails" \
     "run those three by hand; the engine's log may be $ENGINE_LOG"
@@ -105,22 +106,25 @@ install_plugin() {
 }
 
 unpack_plugin() {
-  local name=$1 work archive
+  local name=$1 work="$LAB_STATE/plugins" archive options
   [[ $(host_release ID) == debian ]] || fail "docker $name is missing" "no package of this distribution has it" \
     "install docker $name from your distribution's or the vendor's packages"
-  work=$(mktemp -d "$LAB_STATE/plugin.XXXXXX")
-  archive=$(archive_address "$(host_release VERSION_CODENAME)")
-  say "taking docker $name from Debian's next release"
-  mkdir -p "$work"/{lists/partial,cache/archives/partial,etc,root}
-  printf 'deb [signed-by=%s] %s trixie main\n' /usr/share/keyrings/debian-archive-keyring.gpg "$archive" >"$work/etc/sources"
-  local options=(-o "Dir::Etc::SourceList=$work/etc/sources" -o Dir::Etc::SourceParts=/dev/null
+  options=(-o "Dir::Etc::SourceList=$work/etc/sources" -o Dir::Etc::SourceParts=/dev/null
     -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root)
-  apt_do "${options[@]}" update || fail "cannot read Debian 13's package list" "see above" "make the archive reachable"
+  if [[ -z ${PLUGIN_LISTS_FRESH:-} ]]; then
+    say "reading the package list of Debian's next release, for the engine's plugins"
+    archive=$(archive_address "$(host_release VERSION_CODENAME)")
+    rm -rf "$work"
+    mkdir -p "$work"/{lists/partial,cache/archives/partial,etc}
+    printf 'deb [signed-by=%s] %s trixie main\n' /usr/share/keyrings/debian-archive-keyring.gpg "$archive" >"$work/etc/sources"
+    apt_do "${options[@]}" update || fail "cannot read Debian 13's package list" "see above" "make the archive reachable"
+    PLUGIN_LISTS_FRESH=yes
+  fi
+  say "taking docker $name from there"
   (cd "$work" && apt_do "${options[@]}" download "docker-$name") ||
     fail "cannot fetch docker-$name" "see above" "make the archive reachable"
   dpkg-deb -x "$work"/docker-"$name"_*.deb "$work/root"
   install -D -m 0755 "$work/root/usr/libexec/docker/cli-plugins/docker-$name" "$PLUGIN_DIRECTORY/docker-$name"
-  rm -rf "$work"
 }
 
 # The archive that the host itself uses for a suite, as apt understands its sources (one-line and deb822 alike).

