@@ -64,6 +64,29 @@ fn files_that_are_no_configuration_are_refused() {
 }
 
 #[test]
+fn the_largest_file_is_judged_in_reasonable_time() {
+    let fill = |line: &dyn Fn(usize) -> String| {
+        let mut text = FULL.to_owned();
+        let mut index = 0;
+        while text.len() < 1024 * 1024 - 200 {
+            text.push_str(&line(index));
+            index += 1;
+        }
+        load(text.as_bytes())
+            .2
+            .err()
+            .map_or(0, |Problems(problems)| problems.len())
+    };
+    assert_eq!(
+        fill(&|index| format!("[[health]]\nname=\"h{index}\"\nurl=\"http://a\"\n")),
+        1
+    );
+    assert_eq!(fill(&|index| format!("k{index} = 1\n")), 500);
+    assert_eq!(fill(&|index| format!("= {index}\n")), 500);
+    assert_eq!(fill(&|_| "# nothing\n".to_owned()), 0);
+}
+
+#[test]
 fn a_file_that_others_may_write_is_refused() {
     for mode in [0o620, 0o602, 0o666] {
         let (_directory, path, _) = load(FULL.as_bytes());
@@ -98,7 +121,7 @@ fn secret_files_that_others_may_read_are_refused_at_their_key() {
         ("secrets/target_url.txt", "target.url_file"),
         ("secrets/stack_auth_key.txt", "users.secret_key_file"),
         ("secrets/tsig.txt", "dns.tsig_secret_file"),
-        ("secrets/session_key.txt", "secrets.required[1]"),
+        ("secrets/signing_key.txt", "secrets.required[1]"),
     ];
     let (directory, path, _) = load(FULL.as_bytes());
     fs::create_dir(directory.path().join("secrets")).unwrap();

@@ -21,6 +21,10 @@ impl std::fmt::Debug for Environment {
 
 impl Environment {
     /// The environment of this process. Variables that are not UTF-8 are left out: none of ours may be.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the environment"
+    )]
     pub fn of_process() -> Self {
         let text = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))

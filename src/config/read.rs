@@ -213,24 +213,7 @@ impl<'a> Reader<'a> {
                 self.insert(shown.clone(), Value::Table, key_at, at);
                 self.table(table, key.path, &shown);
             }
-            (Kind::Tables, DeValue::Array(array)) => {
-                if let Some(element) = array.get(MOST_TABLES) {
-                    let found = format!("{} tables", array.len());
-                    let allowed = format!("at most {MOST_TABLES}");
-                    self.push(element.span().start, &shown, found, allowed, None);
-                }
-                for (index, element) in array.iter().enumerate().take(MOST_TABLES) {
-                    let shown = format!("{shown}[{index}]");
-                    let at = element.span().start;
-                    match element.get_ref() {
-                        DeValue::Table(table) => {
-                            self.insert(shown.clone(), Value::Table, at, at);
-                            self.table(table, key.path, &shown);
-                        }
-                        other => self.push(at, &shown, value::describe(other), "a table", None),
-                    }
-                }
-            }
+            (Kind::Tables, DeValue::Array(array)) => self.elements(key, array, &shown),
             (Kind::Table | Kind::OptionalTable | Kind::Tables, other) => {
                 let hint = match other {
                     DeValue::Table(_) => Some(format!("write [[{shown}]]")),
@@ -262,6 +245,26 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The tables of an array; what is beyond the most that are read is told, not read.
+    fn elements(&mut self, key: &'static Key, array: &[Spanned<DeValue<'_>>], shown: &str) {
+        if let Some(element) = array.get(MOST_TABLES) {
+            let found = format!("{} tables", array.len());
+            let allowed = format!("at most {MOST_TABLES}");
+            self.push(element.span().start, shown, found, allowed, None);
+        }
+        for (index, element) in array.iter().enumerate().take(MOST_TABLES) {
+            let shown = format!("{shown}[{index}]");
+            let at = element.span().start;
+            match element.get_ref() {
+                DeValue::Table(table) => {
+                    self.insert(shown.clone(), Value::Table, at, at);
+                    self.table(table, key.path, &shown);
+                }
+                other => self.push(at, &shown, value::describe(other), "a table", None),
+            }
+        }
+    }
+
     fn fault(&mut self, key: &Key, shown: &str, fault: Fault) {
         let path = format!("{shown}{}", fault.within);
         let found = if key.locates_secret() && fault.found.starts_with('"') {
@@ -279,19 +282,27 @@ impl<'a> Reader<'a> {
             return;
         }
         let siblings: Vec<&Key> = keys::children(schema).collect();
-        let near = nearest(name, siblings.iter().map(|key| key.name()))
-            .map(str::to_owned)
+        let one_of = |fits: &dyn Fn(&str) -> bool| {
+            let sibling = siblings
+                .iter()
+                .map(|key| key.name())
+                .find(|sibling| fits(sibling));
+            sibling.map(str::to_owned)
+        };
+        let located = format!("{name}_env");
+        let near = one_of(&|sibling| sibling == located)
+            .map(|near| format!("{near} or {name}_file, since secrets are never values"))
+            .or_else(|| nearest(name, siblings.iter().map(|key| key.name())).map(str::to_owned))
+            .or_else(|| one_of(&|sibling| sibling.starts_with(&format!("{name}_"))))
             .or_else(|| {
                 let elsewhere = keys::all().find(|key| key.name() == name || key.path == name)?;
                 Some(elsewhere.path.to_owned())
             })
             .or_else(|| {
-                siblings
-                    .iter()
-                    .map(|key| key.name())
-                    .max_by(|a, b| {
-                        strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b))
-                    })
+                let alike = |sibling: &str| strsim::jaro_winkler(name, sibling);
+                let names = siblings.iter().map(|key| key.name());
+                names
+                    .max_by(|a, b| alike(a).total_cmp(&alike(b)))
                     .map(str::to_owned)
             });
         let names: Vec<&str> = siblings.iter().map(|key| key.name()).collect();

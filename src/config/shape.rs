@@ -121,9 +121,11 @@ fn listen(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
-    fn shapes_take_what_is_right_and_nothing_else() {
-        let cases: &[(Shape, &[&str], &[&str])] = &[
+    const LONG: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+
+    /// A shape, what it takes, what it refuses.
+    #[rustfmt::skip]
+    const CASES: &[(Shape, &[&str], &[&str])] = &[
             (Shape::Free, &["a\nb"], &["", "a\0"]),
             (Shape::Line, &["a b"], &["", "a\nb", "a\u{1b}"]),
             (
@@ -136,7 +138,7 @@ mod tests {
                 &["web", "Web.1"],
                 &["", "a b", "-a", "--file=x"],
             ),
-            (Shape::Word, &["production"], &["", "a b", &"x".repeat(64)]),
+            (Shape::Word, &["production"], &["", "a b", LONG]),
             (
                 Shape::Variable,
                 &["DATABASE_URL", "_x1"],
@@ -175,9 +177,12 @@ mod tests {
                 &["127.0.0.1:1", "[::1]:80", "unix:/run/a"],
                 &["0.0.0.0:80", "10.0.0.1:80", "unix:a", "80"],
             ),
-            (Shape::SqlName, &["my db"], &["", &"x".repeat(64), "a\0"]),
+            (Shape::SqlName, &["my db"], &["", LONG, "a\0"]),
         ];
-        for (shape, right, wrong) in cases {
+
+    #[test]
+    fn shapes_take_what_is_right_and_nothing_else() {
+        for (shape, right, wrong) in CASES {
             for text in *right {
                 assert!(fits(*shape, text), "{shape:?} should take {text:?}");
             }
