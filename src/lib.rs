@@ -5,5 +5,7 @@ pub mod config;
 pub mod journal;
 pub mod redact;
 pub mod release;
+pub mod report;
+pub mod run;
 pub mod secret;
 pub mod step;

@@ -18,11 +18,8 @@ impl std::fmt::Debug for Redactor {
 impl Redactor {
     /// A redactor for these values; the longest is taken first, so that none shows through another.
     pub fn new(values: impl IntoIterator<Item = String>) -> Self {
-        let mut values: Vec<String> = values
-            .into_iter()
-            .map(|value| value.trim().to_owned())
-            .filter(|value| value.len() >= SHORTEST)
-            .collect();
+        let mut values: Vec<String> =
+            values.into_iter().map(|value| value.trim().to_owned()).filter(|value| value.len() >= SHORTEST).collect();
         values.sort_by(|left, right| right.len().cmp(&left.len()).then_with(|| left.cmp(right)));
         values.dedup();
         Self(Arc::new(values))

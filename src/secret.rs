@@ -39,15 +39,10 @@ impl Secret {
     /// When the file is missing, is no regular file, can be read or written by others, belongs to someone
     /// else than this user or root, is empty, is larger than [`MAX_BYTES`] or is not UTF-8.
     pub fn read_file(path: &Path) -> Result<Self, SecretError> {
-        let refuse = |fault| SecretError {
-            path: path.to_path_buf(),
-            fault,
-        };
+        let refuse = |fault| SecretError { path: path.to_path_buf(), fault };
         let mut file = open(path).map_err(|error| refuse(Fault::Unreadable(error.to_string())))?;
         // The open file is judged, not the path: what stands at the path may have changed since.
-        let metadata = file
-            .metadata()
-            .map_err(|error| refuse(Fault::Unreadable(error.to_string())))?;
+        let metadata = file.metadata().map_err(|error| refuse(Fault::Unreadable(error.to_string())))?;
         judge(&metadata).map_err(refuse)?;
         let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize + 1));
         (&mut file)
@@ -137,10 +132,7 @@ pub fn judge(metadata: &Metadata) -> Result<(), Fault> {
 /// Opens without waiting: a pipe put in a file's place must not hang the run.
 fn open(path: &Path) -> std::io::Result<File> {
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits() as i32)
-        .open(path)
+    OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
 }
 
 #[cfg(test)]
@@ -165,21 +157,14 @@ mod tests {
     #[test]
     fn nothing_prints_it() {
         let secret = Secret::new("hunter2".into());
-        assert_eq!(
-            format!("{secret} {secret:?} {:?}", Some(&secret)),
-            "[secret] [secret] Some([secret])"
-        );
+        assert_eq!(format!("{secret} {secret:?} {:?}", Some(&secret)), "[secret] [secret] Some([secret])");
     }
 
     #[test]
     fn one_line_end_is_taken_off_and_only_one() {
-        for (content, expected) in [
-            ("a b", "a b"),
-            ("a b\n", "a b"),
-            ("a b\r\n", "a b"),
-            ("a b\n\n", "a b\n"),
-            (" a ", " a "),
-        ] {
+        for (content, expected) in
+            [("a b", "a b"), ("a b\n", "a b"), ("a b\r\n", "a b"), ("a b\n\n", "a b\n"), (" a ", " a ")]
+        {
             let (_directory, path) = file(content.as_bytes(), 0o600);
             assert_eq!(Secret::read_file(&path).unwrap().expose(), expected);
         }
@@ -192,10 +177,7 @@ mod tests {
         }
         let (_directory, path) = file(b"hunter2", 0o644);
         let message = Secret::read_file(&path).unwrap_err().to_string();
-        assert!(
-            message.contains("mode 0644") && !message.contains("hunter2"),
-            "{message}"
-        );
+        assert!(message.contains("mode 0644") && !message.contains("hunter2"), "{message}");
     }
 
     #[test]
@@ -206,13 +188,8 @@ mod tests {
         assert_eq!(fault(&[0xff, 0xfe], 0o600), Fault::NotUtf8);
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), Permissions::from_mode(0o700)).unwrap();
-        assert_eq!(
-            Secret::read_file(directory.path()).unwrap_err().fault,
-            Fault::NotAFile
-        );
-        let missing = Secret::read_file(&directory.path().join("none"))
-            .unwrap_err()
-            .fault;
+        assert_eq!(Secret::read_file(directory.path()).unwrap_err().fault, Fault::NotAFile);
+        let missing = Secret::read_file(&directory.path().join("none")).unwrap_err().fault;
         assert!(matches!(missing, Fault::Unreadable(_)));
     }
 

@@ -16,24 +16,17 @@ use support::{FULL, load};
 /// The one problem of a file that is refused as a whole.
 fn refused(path: &Path, message: &str) {
     let Problems(problems) = config::load_with(path, &Environment::default(), &[]).unwrap_err();
-    let [problem] = problems.as_slice() else {
-        panic!("{}", Problems(problems))
-    };
+    let [problem] = problems.as_slice() else { panic!("{}", Problems(problems)) };
     assert!(problem.line > 0 && problem.column > 0, "{problem}");
-    assert!(
-        problem.to_string().contains(message),
-        "{message}: {problem}"
-    );
+    assert!(problem.to_string().contains(message), "{message}: {problem}");
 }
 
 #[test]
 fn bytes_that_are_no_text_are_pointed_at() {
     let at = FULL.find("freshtrack").unwrap();
-    for (byte, message) in [
-        (0xff, ":5:9: found the byte 0xff"),
-        (0x00, ":5:9: found a NUL byte"),
-        (0xc3, ":5:9: found the byte 0xc3"),
-    ] {
+    for (byte, message) in
+        [(0xff, ":5:9: found the byte 0xff"), (0x00, ":5:9: found a NUL byte"), (0xc3, ":5:9: found the byte 0xc3")]
+    {
         let mut bytes = FULL.as_bytes().to_vec();
         bytes[at] = byte;
         let (_directory, path, _) = load(&bytes);
@@ -51,11 +44,7 @@ fn files_that_are_no_configuration_are_refused() {
     refused(&path, "more than 1 MiB");
     for nothing in ["", "\n", "# only a comment\n", "\u{feff}"] {
         let Problems(problems) = load(nothing.as_bytes()).2.unwrap_err();
-        assert!(
-            problems[0].to_string().contains("an empty file"),
-            "{}",
-            Problems(problems)
-        );
+        assert!(problems[0].to_string().contains("an empty file"), "{}", Problems(problems));
     }
     let pipe = directory.path().join("pipe");
     let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
@@ -72,15 +61,9 @@ fn the_largest_file_is_judged_in_reasonable_time() {
             text.push_str(&line(index));
             index += 1;
         }
-        load(text.as_bytes())
-            .2
-            .err()
-            .map_or(0, |Problems(problems)| problems.len())
+        load(text.as_bytes()).2.err().map_or(0, |Problems(problems)| problems.len())
     };
-    assert_eq!(
-        fill(&|index| format!("[[health]]\nname=\"h{index}\"\nurl=\"http://a\"\n")),
-        1
-    );
+    assert_eq!(fill(&|index| format!("[[health]]\nname=\"h{index}\"\nurl=\"http://a\"\n")), 1);
     assert_eq!(fill(&|index| format!("k{index} = 1\n")), 500);
     assert_eq!(fill(&|index| format!("= {index}\n")), 500);
     assert_eq!(fill(&|_| "# nothing\n".to_owned()), 0);
@@ -127,13 +110,7 @@ fn secret_files_that_others_may_read_are_refused_at_their_key() {
     fs::create_dir(directory.path().join("secrets")).unwrap();
     for (file, key) in files {
         let file = directory.path().join(file);
-        for (mode, open) in [
-            (0o644, true),
-            (0o640, true),
-            (0o604, true),
-            (0o600, false),
-            (0o400, false),
-        ] {
+        for (mode, open) in [(0o644, true), (0o640, true), (0o604, true), (0o600, false), (0o400, false)] {
             fs::write(&file, "hunter2")
                 .or_else(|_| fs::remove_file(&file).and_then(|()| fs::write(&file, "hunter2")))
                 .unwrap();
@@ -145,9 +122,7 @@ fn secret_files_that_others_may_read_are_refused_at_their_key() {
             };
             assert!(open && problems.len() == 1, "{}", Problems(problems));
             assert_eq!(problems[0].key, key);
-            assert!(
-                problems[0].line > 1 && problems[0].hint.as_ref().unwrap().starts_with("chmod 600")
-            );
+            assert!(problems[0].line > 1 && problems[0].hint.as_ref().unwrap().starts_with("chmod 600"));
         }
     }
     let file = directory.path().join(files[0].0);
@@ -161,34 +136,19 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
     let parse = |pairs: &[(&str, &str)], flags: &[(&str, &str)]| {
         let (directory, path, _) = load(FULL.as_bytes());
         let environment = Environment::from_pairs(pairs.iter().copied());
-        let flags: Vec<_> = flags
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
+        let flags: Vec<_> = flags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let result = config::load_with(&path, &environment, &flags);
         drop(directory);
         result
     };
     let keep = "CUTOVER_DEPLOY_KEEP_RELEASES";
     assert_eq!(parse(&[(keep, "9")], &[]).unwrap().deploy.keep_releases, 9);
-    assert_eq!(
-        parse(&[(keep, "9")], &[("deploy.keep_releases", "11")])
-            .unwrap()
-            .deploy
-            .keep_releases,
-        11
-    );
-    let state = parse(&[("CUTOVER_STATE_DIRECTORY", "/srv/state")], &[])
-        .unwrap()
-        .state
-        .directory;
+    assert_eq!(parse(&[(keep, "9")], &[("deploy.keep_releases", "11")]).unwrap().deploy.keep_releases, 11);
+    let state = parse(&[("CUTOVER_STATE_DIRECTORY", "/srv/state")], &[]).unwrap().state.directory;
     assert_eq!(state, Path::new("/srv/state"));
-    let Problems(problems) =
-        parse(&[(keep, "many"), ("CUTOVER_DEPLOY_STABLE_FOR", "1h")], &[]).unwrap_err();
-    let told: Vec<_> = problems
-        .iter()
-        .map(|problem| (problem.file.as_str(), problem.line, problem.key.as_str()))
-        .collect();
+    let Problems(problems) = parse(&[(keep, "many"), ("CUTOVER_DEPLOY_STABLE_FOR", "1h")], &[]).unwrap_err();
+    let told: Vec<_> =
+        problems.iter().map(|problem| (problem.file.as_str(), problem.line, problem.key.as_str())).collect();
     assert_eq!(
         told,
         [
@@ -198,8 +158,6 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
     );
     let Problems(problems) = parse(&[], &[("deploy.nothing", "1")]).unwrap_err();
     assert_eq!(problems[0].found, "an unknown key");
-    let notes = parse(&[("CUTOVER_DEPLOY_KEEP_RELEASE", "9")], &[])
-        .unwrap()
-        .notes;
+    let notes = parse(&[("CUTOVER_DEPLOY_KEEP_RELEASE", "9")], &[]).unwrap().notes;
     assert!(notes[0].contains(keep), "{notes:?}");
 }

@@ -17,27 +17,18 @@ use support::{FULL, load};
 
 /// The text of a mutant and the place that it marks.
 fn mutate((from, to, ..): &Mutant) -> (String, Option<(usize, usize)>) {
-    assert_eq!(
-        FULL.matches(from).count().min(1),
-        1,
-        "nothing to mutate: {from}"
-    );
+    assert_eq!(FULL.matches(from).count().min(1), 1, "nothing to mutate: {from}");
     let text = FULL.replacen(from, to, 1);
     let place = text.find('¶').map(|at| {
         let before = &text[..at];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        (
-            before.matches('\n').count() + 1,
-            before[line_start..].chars().count() + 1,
-        )
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     });
     (text.replace('¶', ""), place)
 }
 
 fn all() -> impl Iterator<Item = &'static Mutant> {
-    [UNKNOWN, TYPES, RANGES, CONFLICTS, SYNTAX]
-        .into_iter()
-        .flatten()
+    [UNKNOWN, TYPES, RANGES, CONFLICTS, SYNTAX].into_iter().flatten()
 }
 
 #[test]
@@ -60,24 +51,13 @@ fn each_mutant_is_refused_at_its_place() {
             continue;
         };
         for problem in &problems {
-            assert!(
-                problem.line > 0
-                    && problem.column > 0
-                    && problem.file == path.display().to_string(),
-                "{problem}"
-            );
-            assert!(
-                !problem.to_string().contains("hunter2"),
-                "a secret is shown: {problem}"
-            );
+            assert!(problem.line > 0 && problem.column > 0 && problem.file == path.display().to_string(), "{problem}");
+            assert!(!problem.to_string().contains("hunter2"), "a secret is shown: {problem}");
         }
-        let right =
-            |problem: &&Problem| problem.key == *key && problem.to_string().contains(message);
+        let right = |problem: &&Problem| problem.key == *key && problem.to_string().contains(message);
         let shown = Problems(problems.clone());
         match problems.iter().find(right) {
-            None => failures.push(format!(
-                "{to:?}: no problem of {key} with {message:?} in\n{shown}"
-            )),
+            None => failures.push(format!("{to:?}: no problem of {key} with {message:?} in\n{shown}")),
             Some(problem) if place.is_some_and(|place| place != (problem.line, problem.column)) => {
                 failures.push(format!("{to:?}: not at {place:?}:\n{shown}"));
             }
@@ -94,21 +74,12 @@ fn one_mistake_is_one_problem() {
         // A misspelt key that is needed is also missing; nothing else may follow from one mistake.
         let (_directory, _, result) = load(mutate(mutant).0.as_bytes());
         let Problems(problems) = result.unwrap_err();
-        let others: Vec<_> = problems
-            .iter()
-            .filter(|problem| problem.key != mutant.2 && problem.found != "nothing")
-            .collect();
+        let others: Vec<_> =
+            problems.iter().filter(|problem| problem.key != mutant.2 && problem.found != "nothing").collect();
         let expected = usize::from(
-            mutant.0 == "[source]\nurl_env"
-                || mutant.1.contains("undoo")
-                || mutant.1.contains("[¶projekt]"),
+            mutant.0 == "[source]\nurl_env" || mutant.1.contains("undoo") || mutant.1.contains("[¶projekt]"),
         );
-        assert!(
-            others.len() <= expected,
-            "{:?}: {}",
-            mutant.1,
-            Problems(problems.clone())
-        );
+        assert!(others.len() <= expected, "{:?}: {}", mutant.1, Problems(problems.clone()));
     }
 }
 
@@ -120,19 +91,8 @@ fn all_problems_are_told_at_once_in_the_order_of_the_file() {
         .replace("breach = \"5%\"", "breach = \"1%\"")
         .replace("url = \"https://app.example.com/\"\n", "");
     let Problems(problems) = load(text.as_bytes()).2.unwrap_err();
-    let keys: Vec<_> = problems
-        .iter()
-        .map(|problem| problem.key.as_str())
-        .collect();
-    assert_eq!(
-        keys,
-        [
-            "deploy.strategi",
-            "deploy.keep_releases",
-            "health[1].url",
-            "stabilize.breach"
-        ]
-    );
+    let keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(keys, ["deploy.strategi", "deploy.keep_releases", "health[1].url", "stabilize.breach"]);
     assert!(problems.is_sorted_by_key(|problem| problem.line));
     let json = serde_json::to_value(Problems(problems)).unwrap();
     assert_eq!(json[0]["hint"], "did you mean strategy?");
@@ -140,33 +100,19 @@ fn all_problems_are_told_at_once_in_the_order_of_the_file() {
 
 #[test]
 fn what_stands_before_a_syntax_error_is_judged_too() {
-    let text = FULL
-        .replace("strategy =", "strategi =")
-        .replace("[serve]", "[serve");
+    let text = FULL.replace("strategy =", "strategi =").replace("[serve]", "[serve");
     let Problems(problems) = load(text.as_bytes()).2.unwrap_err();
-    let keys: Vec<_> = problems
-        .iter()
-        .map(|problem| problem.key.as_str())
-        .collect();
-    assert_eq!(
-        keys,
-        ["deploy.strategi", ""],
-        "{}",
-        Problems(problems.clone())
-    );
+    let keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(keys, ["deploy.strategi", ""], "{}", Problems(problems.clone()));
 }
 
 #[test]
 fn a_rollback_cannot_restore_what_is_never_backed_up() {
-    let text = FULL.replace("enabled = true", "enabled = false").replace(
-        "on_rollback = \"command\"\nundo = [\"pnpm\", \"db:rollback\"]",
-        "on_rollback = \"restore\"",
-    );
+    let text = FULL
+        .replace("enabled = true", "enabled = false")
+        .replace("on_rollback = \"command\"\nundo = [\"pnpm\", \"db:rollback\"]", "on_rollback = \"restore\"");
     let Problems(problems) = load(text.as_bytes()).2.unwrap_err();
-    assert_eq!(
-        (problems.len(), problems[0].key.as_str()),
-        (1, "deploy.migrate.on_rollback")
-    );
+    assert_eq!((problems.len(), problems[0].key.as_str()), (1, "deploy.migrate.on_rollback"));
 }
 
 /// The command line's verb is not there in every build of the crate; where it is, each mutant ends with 2.
@@ -177,37 +123,19 @@ fn the_command_ends_with_2() {
         command.env_clear();
         command
     };
-    let help = cutover()
-        .args(["config", "check", "--help"])
-        .output()
-        .unwrap();
+    let help = cutover().args(["config", "check", "--help"]).output().unwrap();
     if !help.status.success() || !String::from_utf8_lossy(&help.stdout).contains("check") {
         return;
     }
     for mutant in all() {
         let (_directory, path, _) = load(mutate(mutant).0.as_bytes());
-        let output = cutover()
-            .arg("--config")
-            .arg(&path)
-            .args(["config", "check"])
-            .output()
-            .unwrap();
-        let told = String::from_utf8_lossy(&output.stderr).into_owned()
-            + &String::from_utf8_lossy(&output.stdout);
+        let output = cutover().arg("--config").arg(&path).args(["config", "check"]).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
         assert_eq!(output.status.code(), Some(2), "{:?}: {told}", mutant.1);
-        assert!(
-            told.contains(&format!("{}:", path.display())),
-            "{:?} has no position: {told}",
-            mutant.1
-        );
+        assert!(told.contains(&format!("{}:", path.display())), "{:?} has no position: {told}", mutant.1);
     }
     let (_directory, path, _) = load(FULL.as_bytes());
-    cutover()
-        .arg("--config")
-        .arg(&path)
-        .args(["config", "check"])
-        .assert()
-        .code(0);
+    cutover().arg("--config").arg(&path).args(["config", "check"]).assert().code(0);
 }
 
 proptest! {

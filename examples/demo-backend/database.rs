@@ -54,14 +54,12 @@ pub async fn connect() -> Result<Client> {
     let url = text("DATABASE_URL").context("DATABASE_URL is not set")?;
     let mut config: Config = url.parse().context("DATABASE_URL")?;
     if let Some(path) = text("DATABASE_PASSWORD_FILE") {
-        let password = std::fs::read_to_string(&path)
-            .with_context(|| format!("DATABASE_PASSWORD_FILE {path}"))?;
+        let password = std::fs::read_to_string(&path).with_context(|| format!("DATABASE_PASSWORD_FILE {path}"))?;
         config.password(password.trim_end());
     }
     config.connect_timeout(DEADLINE);
-    let (client, connection) = tokio::time::timeout(DEADLINE, config.connect(NoTls))
-        .await
-        .context("no connection within two seconds")??;
+    let (client, connection) =
+        tokio::time::timeout(DEADLINE, config.connect(NoTls)).await.context("no connection within two seconds")??;
     tokio::spawn(connection);
     Ok(client)
 }

@@ -70,9 +70,7 @@ impl Faults {
         if self.unhealthy_after.is_some_and(|limit| uptime >= limit) {
             return Some("fault: unhealthy after a while");
         }
-        let is_down = self
-            .flap
-            .is_some_and(|period| (uptime / period) % 2.0 >= 1.0);
+        let is_down = self.flap.is_some_and(|period| (uptime / period) % 2.0 >= 1.0);
         is_down.then_some("fault: flapping")
     }
 
@@ -99,9 +97,7 @@ fn migrate_fault() -> Result<Option<MigrateFault>> {
     let seconds = value.strip_prefix("sleep:").map(str::parse::<f64>);
     Ok(Some(match (value.as_str(), seconds) {
         ("fail", _) => MigrateFault::Fail,
-        (_, Some(Ok(seconds))) if seconds >= 0.0 => {
-            MigrateFault::Sleep(Duration::from_secs_f64(seconds))
-        }
+        (_, Some(Ok(seconds))) if seconds >= 0.0 => MigrateFault::Sleep(Duration::from_secs_f64(seconds)),
         _ => bail!("DEMO_FAULT_MIGRATE is `{value}`: `fail` or `sleep:SECONDS` is meant"),
     }))
 }

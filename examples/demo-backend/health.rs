@@ -13,15 +13,9 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// The URL is not plain http, nobody answered within two seconds, or the answer was not 200.
 pub async fn ask(url: Option<String>, port: u16) -> Result<()> {
     let url = url.unwrap_or_else(|| format!("http://127.0.0.1:{port}/health"));
-    let rest = url
-        .strip_prefix("http://")
-        .with_context(|| format!("`{url}` is not a plain http address"))?;
+    let rest = url.strip_prefix("http://").with_context(|| format!("`{url}` is not a plain http address"))?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let address = if host.contains(':') {
-        host.to_owned()
-    } else {
-        format!("{host}:80")
-    };
+    let address = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
     let answer = tokio::time::timeout(DEADLINE, exchange(&address, host, path))
         .await
         .with_context(|| format!("{url}: no answer within two seconds"))?

@@ -9,10 +9,7 @@ use tokio_postgres::{Client, Row};
 /// # Errors
 /// The database refused, for instance because the schema is older than this release.
 pub async fn count(client: &Client, release: u32) -> Result<Value> {
-    let rows: i64 = client
-        .query_one("SELECT count(*) FROM items", &[])
-        .await?
-        .get(0);
+    let rows: i64 = client.query_one("SELECT count(*) FROM items", &[]).await?.get(0);
     if release < 2 {
         return Ok(json!({ "rows": rows }));
     }
@@ -49,11 +46,7 @@ pub async fn add(client: &Client, release: u32, name: &str, note: &str) -> Resul
 }
 
 fn columns(release: u32) -> &'static str {
-    if release < 2 {
-        "id, name, created_at::text"
-    } else {
-        "id, name, created_at::text, note"
-    }
+    if release < 2 { "id, name, created_at::text" } else { "id, name, created_at::text, note" }
 }
 
 fn shown(row: &Row, release: u32) -> Value {

@@ -7,10 +7,7 @@
     clippy::disallowed_methods,
     reason = "a program of its own, outside the crate's layers: it reads its environment and clock itself"
 )]
-#![expect(
-    clippy::print_stderr,
-    reason = "a container's log is its standard error"
-)]
+#![expect(clippy::print_stderr, reason = "a container's log is its standard error")]
 
 mod database;
 mod faults;
@@ -36,9 +33,7 @@ async fn main() -> ExitCode {
         ("worker", Ok(settings)) => worker::run(settings).await,
         ("migrate", Ok(settings)) => migrate::run(&settings).await,
         ("health", Ok(settings)) => health::ask(arguments.next(), settings.port).await,
-        (other, Ok(_)) => Err(anyhow::anyhow!(
-            "unknown command `{other}`: use serve, worker, migrate or health [URL]"
-        )),
+        (other, Ok(_)) => Err(anyhow::anyhow!("unknown command `{other}`: use serve, worker, migrate or health [URL]")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -38,20 +38,10 @@ pub async fn run(settings: &Settings) -> Result<()> {
     let target = i32::try_from(settings.release).context("DEMO_RELEASE")?;
     for (version, name, statements) in MIGRATIONS {
         if version <= target {
-            let is_new = apply(
-                &mut client,
-                version,
-                name,
-                statements,
-                settings.faults.migrate,
-            )
-            .await
-            .with_context(|| format!("migration {version} ({name})"))?;
-            let what = if is_new {
-                "applied"
-            } else {
-                "was there already"
-            };
+            let is_new = apply(&mut client, version, name, statements, settings.faults.migrate)
+                .await
+                .with_context(|| format!("migration {version} ({name})"))?;
+            let what = if is_new { "applied" } else { "was there already" };
             log(&format!("migration {version} ({name}) {what}"));
         }
     }
@@ -69,11 +59,7 @@ async fn apply(
     transaction.batch_execute(LOCK).await?;
     transaction.batch_execute(LEDGER).await?;
     let question = "SELECT 1 FROM schema_migrations WHERE version = $1";
-    if transaction
-        .query_opt(question, &[&version])
-        .await?
-        .is_some()
-    {
+    if transaction.query_opt(question, &[&version]).await?.is_some() {
         return Ok(false);
     }
     transaction.batch_execute(statements).await?;

@@ -37,19 +37,10 @@ pub async fn run(settings: Settings) -> Result<()> {
     }
     let farewell = Farewell::listen(&settings)?;
     let listener = TcpListener::bind(("0.0.0.0", settings.port)).await?;
-    log(&format!(
-        "release {} serves on port {}",
-        settings.release, settings.port
-    ));
+    log(&format!("release {} serves on port {}", settings.release, settings.port));
     let metrics = Metrics::new(settings.release)?;
-    let app = Arc::new(App {
-        settings,
-        database: Database::default(),
-        metrics,
-    });
-    axum::serve(listener, routes(app))
-        .with_graceful_shutdown(farewell.wait())
-        .await?;
+    let app = Arc::new(App { settings, database: Database::default(), metrics });
+    axum::serve(listener, routes(app)).with_graceful_shutdown(farewell.wait()).await?;
     log("ended");
     Ok(())
 }
@@ -75,12 +66,7 @@ async fn count(State(app): Shared, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let mut response = next.run(request).await;
-    app.metrics.count(
-        method.as_str(),
-        &path,
-        response.status().as_u16(),
-        began.elapsed(),
-    );
+    app.metrics.count(method.as_str(), &path, response.status().as_u16(), began.elapsed());
     if let Ok(release) = app.settings.release.to_string().parse() {
         response.headers_mut().insert("x-demo-release", release);
     }
@@ -98,28 +84,19 @@ async fn health(State(app): Shared) -> (StatusCode, Json<Value>) {
     let release = app.settings.release.to_string();
     let uptime = app.settings.faults.uptime();
     match app.settings.faults.illness() {
-        None => (
-            StatusCode::OK,
-            Json(json!({ "status": "healthy", "release": release, "uptime_seconds": uptime })),
-        ),
-        Some(why) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            Json(json!({ "status": "unhealthy", "release": release, "reason": why })),
-        ),
+        None => (StatusCode::OK, Json(json!({ "status": "healthy", "release": release, "uptime_seconds": uptime }))),
+        Some(why) => {
+            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unhealthy", "release": release, "reason": why })))
+        }
     }
 }
 
 async fn ready(State(app): Shared) -> (StatusCode, Json<Value>) {
     match app.database.ping().await {
-        Ok(()) => (
-            StatusCode::OK,
-            Json(json!({ "ready": true, "database": "connected" })),
-        ),
+        Ok(()) => (StatusCode::OK, Json(json!({ "ready": true, "database": "connected" }))),
         Err(problem) => (
             StatusCode::SERVICE_UNAVAILABLE,
-            Json(
-                json!({ "ready": false, "database": "disconnected", "reason": format!("{problem:#}") }),
-            ),
+            Json(json!({ "ready": false, "database": "disconnected", "reason": format!("{problem:#}") })),
         ),
     }
 }
@@ -157,10 +134,7 @@ async fn list_items(State(app): Shared) -> Response {
 
 async fn add_item(State(app): Shared, body: Bytes) -> Response {
     let Ok(asked) = serde_json::from_slice::<Value>(&body) else {
-        return refusal(
-            StatusCode::BAD_REQUEST,
-            "the body is not JSON: {\"name\": \"…\"} is meant",
-        );
+        return refusal(StatusCode::BAD_REQUEST, "the body is not JSON: {\"name\": \"…\"} is meant");
     };
     let Some(name) = asked["name"].as_str() else {
         return refusal(StatusCode::BAD_REQUEST, "`name` is missing or not a text");
@@ -175,16 +149,9 @@ async fn add_item(State(app): Shared, body: Bytes) -> Response {
 
 /// Takes as long as `?ms=` says, at most a minute: a request that is in flight while something is switched.
 async fn slow(State(app): Shared, uri: Uri) -> Response {
-    let asked = uri
-        .query()
-        .unwrap_or_default()
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("ms="));
+    let asked = uri.query().unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("ms="));
     let Some(pause) = asked.unwrap_or("0").parse().ok().filter(|ms| *ms <= 60_000) else {
-        return refusal(
-            StatusCode::BAD_REQUEST,
-            "`ms` is not a number from 0 to 60000",
-        );
+        return refusal(StatusCode::BAD_REQUEST, "`ms` is not a number from 0 to 60000");
     };
     tokio::time::sleep(Duration::from_millis(pause)).await;
     let release = app.settings.release.to_string();

@@ -49,11 +49,5 @@ pub fn parsed<T: FromStr>(name: &str) -> Result<Option<T>>
 where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
-    text(name)
-        .map(|value| {
-            value
-                .parse()
-                .with_context(|| format!("{name} is `{value}`"))
-        })
-        .transpose()
+    text(name).map(|value| value.parse().with_context(|| format!("{name} is `{value}`"))).transpose()
 }

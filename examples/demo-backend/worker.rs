@@ -36,18 +36,11 @@ pub async fn run(settings: Settings) -> Result<()> {
     }
     let farewell = Farewell::listen(&settings)?;
     let listener = TcpListener::bind(("0.0.0.0", settings.port)).await?;
-    let worker = Arc::new(Worker {
-        settings,
-        last_beat: AtomicU64::new(0),
-    });
+    let worker = Arc::new(Worker { settings, last_beat: AtomicU64::new(0) });
     let beating = tokio::spawn(beat_for_ever(Arc::clone(&worker)));
-    let routes = Router::new()
-        .route("/health", get(health))
-        .with_state(worker);
+    let routes = Router::new().route("/health", get(health)).with_state(worker);
     log("worker started");
-    axum::serve(listener, routes)
-        .with_graceful_shutdown(farewell.wait())
-        .await?;
+    axum::serve(listener, routes).with_graceful_shutdown(farewell.wait()).await?;
     beating.abort();
     Ok(())
 }
@@ -58,16 +51,11 @@ async fn beat_for_ever(worker: Arc<Worker>) {
     let mut was_well = true;
     loop {
         let outcome = match database.client().await {
-            Ok(client) => client
-                .execute(BEAT, &[&release])
-                .await
-                .map_err(anyhow::Error::from),
+            Ok(client) => client.execute(BEAT, &[&release]).await.map_err(anyhow::Error::from),
             Err(problem) => Err(problem),
         };
         match outcome {
-            Ok(_) => worker
-                .last_beat
-                .store(worker.settings.faults.uptime() as u64, Ordering::Relaxed),
+            Ok(_) => worker.last_beat.store(worker.settings.faults.uptime() as u64, Ordering::Relaxed),
             Err(ref problem) if was_well => log(&format!("no heartbeat: {problem:#}")),
             Err(_) => {}
         }
@@ -79,18 +67,12 @@ async fn beat_for_ever(worker: Arc<Worker>) {
 async fn health(State(worker): State<Arc<Worker>>) -> (StatusCode, Json<Value>) {
     let faults = &worker.settings.faults;
     let age = (faults.uptime() as u64).saturating_sub(worker.last_beat.load(Ordering::Relaxed));
-    let illness = faults
-        .illness()
-        .or((age > STALE_AFTER).then_some("no heartbeat was written lately"));
+    let illness = faults.illness().or((age > STALE_AFTER).then_some("no heartbeat was written lately"));
     let release = worker.settings.release.to_string();
     match illness {
-        None => (
-            StatusCode::OK,
-            Json(json!({ "status": "healthy", "release": release, "beat_age_seconds": age })),
-        ),
-        Some(why) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            Json(json!({ "status": "unhealthy", "release": release, "reason": why })),
-        ),
+        None => (StatusCode::OK, Json(json!({ "status": "healthy", "release": release, "beat_age_seconds": age }))),
+        Some(why) => {
+            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "unhealthy", "release": release, "reason": why })))
+        }
     }
 }

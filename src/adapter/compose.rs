@@ -292,7 +292,12 @@ mod tests {
 
     #[test]
     fn an_up_never_builds_or_pulls() {
-        let up = Up { services: vec!["web".into()], is_forced: true, stop_timeout: Some(Duration::from_secs(5)), ..Up::default() };
+        let up = Up {
+            services: vec!["web".into()],
+            is_forced: true,
+            stop_timeout: Some(Duration::from_secs(5)),
+            ..Up::default()
+        };
         let rendered = Sources::rendered("shop", Path::new("/srv/shop"), Path::new("/state/model.json"));
         assert_eq!(
             up_arguments(&rendered, &up).join(" "),
@@ -308,7 +313,9 @@ mod tests {
         let shot = OneShot { name: "shop-migrate-7", service: "web", command: &command, labels: &labels };
         let line = one_shot_arguments(&sources(), &shot).join(" ");
         assert!(
-            line.ends_with("run --detach --no-deps --no-TTY --name shop-migrate-7 --label dev.cutover.run=7 web migrate"),
+            line.ends_with(
+                "run --detach --no-deps --no-TTY --name shop-migrate-7 --label dev.cutover.run=7 web migrate"
+            ),
             "{line}"
         );
     }

@@ -252,7 +252,8 @@ impl Docker {
     /// When the image is gone, or [`EngineAway`].
     pub async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<()> {
         let options = ask::TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
-        self.patiently(|| self.engine.tag_image(image, Some(options.clone()))).await
+        self.patiently(|| self.engine.tag_image(image, Some(options.clone())))
+            .await
             .with_context(|| format!("cannot tag the image {image} as {repository}:{tag}"))
     }
 
@@ -341,7 +342,10 @@ fn is_away(error: &bollard::errors::Error) -> bool {
     use bollard::errors::Error;
     match error {
         Error::DockerResponseServerError { .. } | Error::JsonDataError { .. } => false,
-        Error::HyperResponseError { .. } | Error::IOError { .. } | Error::RequestTimeoutError | Error::SocketNotFoundError(_) => true,
+        Error::HyperResponseError { .. }
+        | Error::IOError { .. }
+        | Error::RequestTimeoutError
+        | Error::SocketNotFoundError(_) => true,
         other => {
             let text = other.to_string();
             ["connect", "Connection", "closed", "timeout", "Timeout"].iter().any(|word| text.contains(word))

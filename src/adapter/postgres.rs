@@ -65,8 +65,18 @@ impl Postgres {
     /// The server's own words.
     pub async fn ask(&self, container: &str, database: &Database, tag: &str, sql: &str) -> Result<String> {
         let words = [
-            "psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1",
-            "--username", &database.user, "--dbname", &database.name, "--command", sql,
+            "psql",
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "--set=ON_ERROR_STOP=1",
+            "--username",
+            &database.user,
+            "--dbname",
+            &database.name,
+            "--command",
+            sql,
         ];
         let bytes = self.process.run(self.exec(container, tag, &words), &|_| ()).await?;
         Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
@@ -93,7 +103,9 @@ impl Postgres {
         // Newer clients guard the script with a random token; it says nothing of the schema.
         let text: String = String::from_utf8_lossy(&bytes)
             .lines()
-            .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict") && !line.starts_with("--"))
+            .filter(|line| {
+                !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict") && !line.starts_with("--")
+            })
             .flat_map(|line| [line, "\n"])
             .collect();
         Ok(files::sha256(text.as_bytes()))
@@ -195,8 +207,7 @@ impl Postgres {
         let (quoted, quoted_fresh, quoted_aside) = (quote(&database.name), quote(&fresh.name), quote(aside));
         self.ask(container, &maintenance, tag, &format!("DROP DATABASE IF EXISTS {quoted_fresh}")).await?;
         self.ask(container, &maintenance, tag, &format!("CREATE DATABASE {quoted_fresh} TEMPLATE template0")).await?;
-        let words =
-            ["pg_restore", "--exit-on-error", "--username", &fresh.user, "--dbname", &fresh.name];
+        let words = ["pg_restore", "--exit-on-error", "--username", &fresh.user, "--dbname", &fresh.name];
         let mut command = self.exec(container, tag, &words);
         command.input = Some(File::open(archive).with_context(|| format!("cannot read {}", archive.display()))?);
         command.deadline = deadline;

@@ -56,7 +56,9 @@ fn one_number(data: &Data) -> Number {
         ("scalar", Some(pair)) => pair.get(1),
         ("vector", Some(series)) if series.len() == 1 => series[0].get("value").and_then(|pair| pair.get(1)),
         ("vector", Some(series)) if series.is_empty() => return Number::Nothing("the query gives no series".into()),
-        ("vector", Some(series)) => return Number::Nothing(format!("the query gives {} series, not one", series.len())),
+        ("vector", Some(series)) => {
+            return Number::Nothing(format!("the query gives {} series, not one", series.len()));
+        }
         (kind, _) => return Number::Nothing(format!("the query gives a {kind}")),
     };
     match sample.and_then(serde_json::Value::as_str).map(str::parse::<f64>) {

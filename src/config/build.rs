@@ -9,18 +9,12 @@ use super::later::Record;
 use super::read::{Found, Origin, Reader, join};
 use super::table::Table;
 use super::types::{
-    Backup, Caddy, Compose, Deploy, Expect, Health, Migrate, Preflight, Project, Prometheus,
-    Secrets, State,
+    Backup, Caddy, Compose, Deploy, Expect, Health, Migrate, Preflight, Project, Prometheus, Secrets, State,
 };
 use super::value::{Item, Value};
 
 /// The names under which a compose model is looked for, in compose's own order.
-const COMPOSE_FILES: [&str; 4] = [
-    "compose.yaml",
-    "compose.yml",
-    "docker-compose.yaml",
-    "docker-compose.yml",
-];
+const COMPOSE_FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
 
 /// The configuration, or nothing if something that it needs is missing.
 pub(super) fn build(reader: &Reader<'_>, path: &Path, directory: &Path) -> Option<Config> {
@@ -34,31 +28,20 @@ pub(super) fn build(reader: &Reader<'_>, path: &Path, directory: &Path) -> Optio
         .iter()
         .map(|path| {
             let expect = join(path, "expect");
-            health(
-                &Table::at(values, path, directory),
-                &Table::at(values, &expect, directory),
-            )
+            health(&Table::at(values, path, directory), &Table::at(values, &expect, directory))
         })
         .collect();
     let mut paths: Vec<String> = each("dns.record[]").collect();
     paths.sort_by_key(|path| index(path));
-    let records: Option<Vec<Record>> = paths
-        .iter()
-        .map(|path| record(&Table::at(values, path, directory)))
-        .collect();
+    let records: Option<Vec<Record>> = paths.iter().map(|path| record(&Table::at(values, path, directory))).collect();
     Some(Config {
         path: path.to_path_buf(),
         directory: directory.to_path_buf(),
         project: project(&table("project"))?,
         compose: compose(&table("compose")),
-        deploy: deploy(
-            &table("deploy"),
-            required(optional("deploy.migrate"), migrate)?,
-        )?,
+        deploy: deploy(&table("deploy"), required(optional("deploy.migrate"), migrate)?)?,
         health: health?,
-        state: State {
-            directory: table("state").path("directory")?,
-        },
+        state: State { directory: table("state").path("directory")? },
         secrets: secrets(&table("secrets")),
         preflight: preflight(&table("preflight"))?,
         caddy: required(optional("caddy"), caddy)?,
@@ -78,10 +61,7 @@ pub(super) fn build(reader: &Reader<'_>, path: &Path, directory: &Path) -> Optio
 }
 
 /// A table that is not there is fine; one that is there and cannot be built is not.
-fn required<'a, T>(
-    table: Option<Table<'a>>,
-    build: impl FnOnce(&Table<'a>) -> Option<T>,
-) -> Option<Option<T>> {
+fn required<'a, T>(table: Option<Table<'a>>, build: impl FnOnce(&Table<'a>) -> Option<T>) -> Option<Option<T>> {
     match table {
         None => Some(None),
         Some(table) => build(&table).map(Some),
@@ -90,9 +70,7 @@ fn required<'a, T>(
 
 /// The number in the last brackets, so that element 10 comes after element 9.
 fn index(path: &str) -> usize {
-    path.rsplit_once('[')
-        .and_then(|(_, rest)| rest.trim_end_matches(']').parse().ok())
-        .unwrap_or(0)
+    path.rsplit_once('[').and_then(|(_, rest)| rest.trim_end_matches(']').parse().ok()).unwrap_or(0)
 }
 
 /// Names the compose files that `docker compose` itself would take, so that what is shown is what is used.
@@ -100,38 +78,22 @@ pub(super) fn discover_compose(reader: &mut Reader<'_>, directory: &Path) {
     if reader.values.contains_key("compose.files") {
         return;
     }
-    let Some(file) = COMPOSE_FILES
-        .iter()
-        .find(|name| directory.join(name).is_file())
-    else {
+    let Some(file) = COMPOSE_FILES.iter().find(|name| directory.join(name).is_file()) else {
         return;
     };
     let mut names = vec![(*file).to_owned()];
     let stem = file.rsplit_once('.').map_or(*file, |(stem, _)| stem);
     let overrides = ["yaml", "yml"].map(|extension| format!("{stem}.override.{extension}"));
-    names.extend(
-        overrides
-            .into_iter()
-            .find(|name| directory.join(name).is_file()),
-    );
+    names.extend(overrides.into_iter().find(|name| directory.join(name).is_file()));
     let items = names.into_iter().map(|text| Item { text, at: 0 }).collect();
     reader.values.insert(
         "compose.files".to_owned(),
-        Found {
-            value: Value::List(items),
-            origin: Origin::Default,
-            written: None,
-            key_at: 0,
-            at: 0,
-        },
+        Found { value: Value::List(items), origin: Origin::Default, written: None, key_at: 0, at: 0 },
     );
 }
 
 fn project(table: &Table<'_>) -> Option<Project> {
-    Some(Project {
-        name: table.text("name")?,
-        environment: table.text("environment")?,
-    })
+    Some(Project { name: table.text("name")?, environment: table.text("environment")? })
 }
 
 fn compose(table: &Table<'_>) -> Compose {

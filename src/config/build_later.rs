@@ -1,31 +1,20 @@
 //! Puts the tables that a migration needs into their types. Judges nothing: what is missing was reported before.
 
 use super::choices::{DnsProvider, TsigAlgorithm, UserProvider};
-use super::later::{
-    Data, Database, Dns, Listen, Notify, Record, Serve, Stabilize, Tsig, Users, server,
-};
+use super::later::{Data, Database, Dns, Listen, Notify, Record, Serve, Stabilize, Tsig, Users, server};
 use super::table::{Table, texts};
 use super::value::Value;
 
 pub(super) fn database(table: &Table<'_>) -> Option<Database> {
-    Some(Database {
-        url: table.secret("url")?,
-        ca_certificate: table.path("ca_certificate"),
-    })
+    Some(Database { url: table.secret("url")?, ca_certificate: table.path("ca_certificate") })
 }
 
 pub(super) fn data(table: &Table<'_>) -> Option<Data> {
     let user_columns = match table.get("user_columns")? {
-        Value::Lists(lists) => lists
-            .iter()
-            .map(|(name, items)| (name.clone(), texts(items)))
-            .collect(),
+        Value::Lists(lists) => lists.iter().map(|(name, items)| (name.clone(), texts(items))).collect(),
         _ => return None,
     };
-    Some(Data {
-        directory: table.path("directory")?,
-        user_columns,
-    })
+    Some(Data { directory: table.path("directory")?, user_columns })
 }
 
 pub(super) fn users(table: &Table<'_>) -> Option<Users> {
@@ -89,8 +78,5 @@ pub(super) fn notify(table: &Table<'_>) -> Option<Notify> {
 }
 
 pub(super) fn serve(table: &Table<'_>) -> Option<Serve> {
-    Some(Serve {
-        listen: Listen::parse(&table.text("listen")?)?,
-        hosts: table.list("hosts").unwrap_or_default(),
-    })
+    Some(Serve { listen: Listen::parse(&table.text("listen")?)?, hosts: table.list("hosts").unwrap_or_default() })
 }

@@ -15,67 +15,40 @@ pub(super) fn list(shape: Shape, array: &[Spanned<DeValue<'_>>]) -> Result<Vec<I
     for (index, element) in array.iter().enumerate() {
         let at = element.span().start;
         let fault = match element.get_ref() {
-            DeValue::String(text) if !shape::fits(shape, text) => {
-                Fault::new(quote(text), shape::allowed(shape))
+            DeValue::String(text) if !shape::fits(shape, text) => Fault::new(quote(text), shape::allowed(shape)),
+            DeValue::String(text) if !seen.insert(text.to_string()) => {
+                Fault::new(format!("{} a second time", quote(text)), "each element once")
             }
-            DeValue::String(text) if !seen.insert(text.to_string()) => Fault::new(
-                format!("{} a second time", quote(text)),
-                "each element once",
-            ),
             DeValue::String(text) => {
-                items.push(Item {
-                    text: text.to_string(),
-                    at,
-                });
+                items.push(Item { text: text.to_string(), at });
                 continue;
             }
-            other => Fault::new(
-                describe(other),
-                format!("a string: {}", shape::allowed(shape)),
-            ),
+            other => Fault::new(describe(other), format!("a string: {}", shape::allowed(shape))),
         };
         faults.push(fault.at(at).within(format!("[{index}]")));
     }
-    if faults.is_empty() {
-        Ok(items)
-    } else {
-        Err(faults)
-    }
+    if faults.is_empty() { Ok(items) } else { Err(faults) }
 }
 
 pub(super) fn command(array: &[Spanned<DeValue<'_>>], at: usize) -> Result<Vec<Item>, Vec<Fault>> {
     if array.is_empty() {
-        return Err(vec![
-            Fault::new("an empty array", allowed(Kind::Command)).at(at),
-        ]);
+        return Err(vec![Fault::new("an empty array", allowed(Kind::Command)).at(at)]);
     }
     let mut items = Vec::new();
     let mut faults = Vec::new();
     for (index, element) in array.iter().enumerate() {
         let at = element.span().start;
         match element.get_ref() {
-            DeValue::String(text)
-                if !text.contains('\0') && (index > 0 || !text.trim().is_empty()) =>
-            {
-                items.push(Item {
-                    text: text.to_string(),
-                    at,
-                });
+            DeValue::String(text) if !text.contains('\0') && (index > 0 || !text.trim().is_empty()) => {
+                items.push(Item { text: text.to_string(), at });
             }
             other => {
-                let fault = Fault::new(
-                    describe(other),
-                    "a string; the first one, the program, not empty",
-                );
+                let fault = Fault::new(describe(other), "a string; the first one, the program, not empty");
                 faults.push(fault.at(at).within(format!("[{index}]")));
             }
         }
     }
-    if faults.is_empty() {
-        Ok(items)
-    } else {
-        Err(faults)
-    }
+    if faults.is_empty() { Ok(items) } else { Err(faults) }
 }
 
 pub(super) fn json_map(table: &DeTable<'_>) -> Result<Value, Vec<Fault>> {
@@ -88,46 +61,26 @@ pub(super) fn json_map(table: &DeTable<'_>) -> Result<Value, Vec<Fault>> {
                 format!("the pointer {}", quote(text)),
                 "a JSON pointer: it starts with `/`; `~` is written `~0`, and `/` inside a name `~1`",
             );
-            let fault = fault.hint(format!(
-                "did you mean {:?}?",
-                format!("/{}", text.trim_start_matches("$.").replace('.', "/"))
-            ));
-            faults.push(
-                fault
-                    .at(pointer.span().start)
-                    .within(format!(".{}", quote(text))),
-            );
+            let fault = fault
+                .hint(format!("did you mean {:?}?", format!("/{}", text.trim_start_matches("$.").replace('.', "/"))));
+            faults.push(fault.at(pointer.span().start).within(format!(".{}", quote(text))));
         }
         match json(value) {
             Ok(value) => entries.push((text.to_string(), value)),
             Err(fault) => faults.push(fault.within(format!(".{}", quote(text)))),
         }
     }
-    if faults.is_empty() {
-        Ok(Value::Json(entries))
-    } else {
-        Err(faults)
-    }
+    if faults.is_empty() { Ok(Value::Json(entries)) } else { Err(faults) }
 }
 
 fn is_pointer(text: &str) -> bool {
-    text.starts_with('/')
-        && text
-            .split('~')
-            .skip(1)
-            .all(|rest| rest.starts_with(['0', '1']))
+    text.starts_with('/') && text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']))
 }
 
 /// TOML has values that JSON has not: times, infinities, NaN.
 fn json(value: &Spanned<DeValue<'_>>) -> Result<serde_json::Value, Fault> {
     let at = value.span().start;
-    let refuse = |found: String| {
-        Fault::new(
-            found,
-            "a string, number, boolean, array or table as JSON has them",
-        )
-        .at(at)
-    };
+    let refuse = |found: String| Fault::new(found, "a string, number, boolean, array or table as JSON has them").at(at);
     match value.get_ref() {
         DeValue::String(text) => Ok(text.to_string().into()),
         DeValue::Boolean(value) => Ok((*value).into()),
@@ -141,11 +94,7 @@ fn json(value: &Spanned<DeValue<'_>>) -> Result<serde_json::Value, Fault> {
             .and_then(serde_json::Number::from_f64)
             .map(serde_json::Value::Number)
             .ok_or_else(|| refuse(format!("the number {number}"))),
-        DeValue::Array(array) => array
-            .iter()
-            .map(json)
-            .collect::<Result<Vec<_>, _>>()
-            .map(Into::into),
+        DeValue::Array(array) => array.iter().map(json).collect::<Result<Vec<_>, _>>().map(Into::into),
         DeValue::Table(table) => table
             .iter()
             .map(|(name, value)| Ok((name.get_ref().to_string(), json(value)?)))
@@ -165,26 +114,17 @@ pub(super) fn name_lists(table: &DeTable<'_>) -> Result<Value, Vec<Fault>> {
             fault
         };
         if !shape::fits(Shape::SqlName, text) {
-            let fault = Fault::new(
-                format!("the name {}", quote(text)),
-                shape::allowed(Shape::SqlName),
-            );
+            let fault = Fault::new(format!("the name {}", quote(text)), shape::allowed(Shape::SqlName));
             faults.push(at(fault.at(name.span().start)));
         }
         match from_toml(Kind::List(Shape::SqlName), value) {
             Ok(Value::List(items)) if items.is_empty() => {
-                faults.push(at(
-                    Fault::new("an empty array", "at least one name").at(value.span().start)
-                ));
+                faults.push(at(Fault::new("an empty array", "at least one name").at(value.span().start)));
             }
             Ok(Value::List(items)) => entries.push((text.to_string(), items)),
             Ok(_) => {}
             Err(inner) => faults.extend(inner.into_iter().map(at)),
         }
     }
-    if faults.is_empty() {
-        Ok(Value::Lists(entries))
-    } else {
-        Err(faults)
-    }
+    if faults.is_empty() { Ok(Value::Lists(entries)) } else { Err(faults) }
 }

@@ -24,32 +24,22 @@ impl Reader<'_> {
     fn replace(&mut self, path: &str, source: &str, text: &str, origin: Origin) {
         let Some(key) = keys::find(path).filter(|key| !key.is_table()) else {
             // Only flags can come here: overrides by the environment are made from the key list.
-            return self.refuse(
-                source,
-                path,
-                Fault::new("an unknown key", "a key of cutover.toml"),
-            );
+            return self.refuse(source, path, Fault::new("an unknown key", "a key of cutover.toml"));
         };
         match value::from_text(key.kind, text) {
             Ok(value) => {
                 let mut parent = key.parent();
                 while !parent.is_empty() {
-                    self.values
-                        .entry(parent.to_owned())
-                        .or_insert_with(|| opened(0));
+                    self.values.entry(parent.to_owned()).or_insert_with(|| opened(0));
                     parent = parent.rsplit_once('.').map_or("", |(parent, _)| parent);
                 }
-                let (key_at, at) = self
-                    .values
-                    .get(path)
-                    .map_or((0, 0), |found| (found.key_at, found.at));
+                let (key_at, at) = self.values.get(path).map_or((0, 0), |found| (found.key_at, found.at));
                 self.values.insert(
                     path.to_owned(),
                     Found {
                         value,
                         origin,
-                        written: (!matches!(key.kind, Kind::Bool | Kind::Integer(..)))
-                            .then(|| text.to_owned()),
+                        written: (!matches!(key.kind, Kind::Bool | Kind::Integer(..))).then(|| text.to_owned()),
                         key_at,
                         at,
                     },
@@ -129,13 +119,7 @@ impl Reader<'_> {
 
 /// A table that stands nowhere but is there.
 fn opened(at: usize) -> Found {
-    Found {
-        value: Value::Table,
-        origin: Origin::Default,
-        written: None,
-        key_at: at,
-        at,
-    }
+    Found { value: Value::Table, origin: Origin::Default, written: None, key_at: at, at }
 }
 
 /// Reads a default as if it stood in a file; a test holds that all of them can be read.
@@ -157,22 +141,11 @@ mod tests {
     fn every_default_fits_its_own_key() {
         for key in keys::all() {
             if let Fallback::Is(literal) = key.fallback {
-                assert!(
-                    default(key.kind, literal).is_some(),
-                    "{} = {literal}",
-                    key.path
-                );
+                assert!(default(key.kind, literal).is_some(), "{} = {literal}", key.path);
             }
-            if let Kind::Duration(least, most)
-            | Kind::Size(least, most)
-            | Kind::Percent(least, most) = key.kind
-            {
+            if let Kind::Duration(least, most) | Kind::Size(least, most) | Kind::Percent(least, most) = key.kind {
                 for bound in [least, most] {
-                    assert!(
-                        value::from_text(key.kind, bound).is_ok(),
-                        "{}: bound {bound}",
-                        key.path
-                    );
+                    assert!(value::from_text(key.kind, bound).is_ok(), "{}: bound {bound}", key.path);
                 }
             }
         }

@@ -21,31 +21,22 @@ impl std::fmt::Debug for Environment {
 
 impl Environment {
     /// The environment of this process. Variables that are not UTF-8 are left out: none of ours may be.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that reads the environment"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
     pub fn of_process() -> Self {
-        let text = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
+        let text =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Self(text.collect())
     }
 
     /// An environment of exactly these variables.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let owned = pairs
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let owned = pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self(owned.collect())
     }
 
     /// A variable's value. An empty one counts as not set, as compose files and unit files often leave one behind.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// A variable's value as a secret.
@@ -73,14 +64,11 @@ impl Environment {
         let known: Vec<String> = keys::all().filter_map(keys::Key::variable).collect();
         self.0
             .keys()
-            .filter(|name| {
-                name.starts_with("CUTOVER_") && *name != "CUTOVER_CONFIG" && !known.contains(name)
-            })
+            .filter(|name| name.starts_with("CUTOVER_") && *name != "CUTOVER_CONFIG" && !known.contains(name))
             .filter_map(|name| {
                 let near = nearest(name, known.iter().map(String::as_str))?;
                 // Prefix and table make any two names long and alike: only a slip in the last few letters counts.
-                (strsim::damerau_levenshtein(name, near) <= 2)
-                    .then(|| (name.clone(), near.to_owned()))
+                (strsim::damerau_levenshtein(name, near) <= 2).then(|| (name.clone(), near.to_owned()))
             })
             .collect()
     }
@@ -94,16 +82,12 @@ mod tests {
     fn it_never_shows_values() {
         let environment = Environment::from_pairs([("DATABASE_URL", "postgres://u:hunter2@h/d")]);
         assert!(!format!("{environment:?}").contains("hunter2"));
-        assert_eq!(
-            environment.secret("DATABASE_URL").unwrap().expose(),
-            "postgres://u:hunter2@h/d"
-        );
+        assert_eq!(environment.secret("DATABASE_URL").unwrap().expose(), "postgres://u:hunter2@h/d");
     }
 
     #[test]
     fn an_empty_variable_is_not_set() {
-        let environment =
-            Environment::from_pairs([("CUTOVER_CONFIG", ""), ("CUTOVER_STATE_DIRECTORY", "")]);
+        let environment = Environment::from_pairs([("CUTOVER_CONFIG", ""), ("CUTOVER_STATE_DIRECTORY", "")]);
         assert!(environment.config_path().is_none() && environment.overrides().is_empty());
     }
 
@@ -116,10 +100,7 @@ mod tests {
         ]);
         assert_eq!(
             environment.near_misses(),
-            [(
-                "CUTOVER_DEPLOY_KEEP_RELEASE".to_owned(),
-                "CUTOVER_DEPLOY_KEEP_RELEASES".to_owned()
-            )]
+            [("CUTOVER_DEPLOY_KEEP_RELEASE".to_owned(), "CUTOVER_DEPLOY_KEEP_RELEASES".to_owned())]
         );
     }
 }

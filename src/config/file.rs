@@ -23,14 +23,8 @@ impl Text {
     pub(super) fn new(path: &Path, text: &str) -> Self {
         // Some editors put a byte order mark first; it is no part of the text and has no column.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
-        let lines = std::iter::once(0)
-            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
-            .collect();
-        Self {
-            name: path.display().to_string(),
-            text,
-            lines,
-        }
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { name: path.display().to_string(), text, lines }
     }
 
     /// Line and column of a byte, both from 1, the column in characters.
@@ -67,30 +61,15 @@ pub(super) fn read(path: &Path) -> Result<Text, Problems> {
             "a cutover.toml",
             Some("`cutover init` writes one; --config FILE names another"),
         ),
-        _ => whole(
-            format!("a file that cannot be opened: {error}"),
-            "a file that this user may read",
-            None,
-        ),
+        _ => whole(format!("a file that cannot be opened: {error}"), "a file that this user may read", None),
     })?;
     judge(path, &file).map_err(|(found, allowed, hint)| whole(found, allowed, Some(hint)))?;
     let mut bytes = Vec::new();
-    (&mut file)
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| {
-            whole(
-                format!("a file that cannot be read: {error}"),
-                "a file that this user may read",
-                None,
-            )
-        })?;
+    (&mut file).take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| {
+        whole(format!("a file that cannot be read: {error}"), "a file that this user may read", None)
+    })?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(whole(
-            "more than 1 MiB".to_owned(),
-            "at most 1 MiB",
-            Some("this is hardly a cutover.toml"),
-        ));
+        return Err(whole("more than 1 MiB".to_owned(), "at most 1 MiB", Some("this is hardly a cutover.toml")));
     }
     decode(path, bytes)
 }
@@ -98,21 +77,14 @@ pub(super) fn read(path: &Path) -> Result<Text, Problems> {
 /// Opens without waiting for the other end of a pipe.
 fn open(path: &Path) -> std::io::Result<File> {
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits() as i32)
-        .open(path)
+    OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
 }
 
 /// Whoever may write this file may run commands as the one who deploys, so it must not be open to others; and
 /// a link must not lead to a file that someone else controls.
 fn judge(path: &Path, file: &File) -> Result<(), (String, &'static str, &'static str)> {
     let unreadable = |error: std::io::Error| {
-        (
-            format!("a file that cannot be looked at: {error}"),
-            "a regular file",
-            "look at its directory's permissions",
-        )
+        (format!("a file that cannot be looked at: {error}"), "a regular file", "look at its directory's permissions")
     };
     let metadata = file.metadata().map_err(unreadable)?;
     if metadata.is_dir() {
@@ -123,25 +95,16 @@ fn judge(path: &Path, file: &File) -> Result<(), (String, &'static str, &'static
         ));
     }
     if !metadata.is_file() {
-        return Err((
-            "a pipe, socket or device".to_owned(),
-            "a regular file",
-            "write it to a file first",
-        ));
+        return Err(("a pipe, socket or device".to_owned(), "a regular file", "write it to a file first"));
     }
     if metadata.mode() & 0o022 != 0 {
         return Err((
-            format!(
-                "a file that others may write (mode {:04o})",
-                metadata.mode() & 0o7777
-            ),
+            format!("a file that others may write (mode {:04o})", metadata.mode() & 0o7777),
             "a file that only its owner may write",
             "chmod go-w it",
         ));
     }
-    let link = std::fs::symlink_metadata(path)
-        .map_err(unreadable)?
-        .is_symlink();
+    let link = std::fs::symlink_metadata(path).map_err(unreadable)?.is_symlink();
     let owner = metadata.uid();
     if link && owner != 0 && owner != rustix::process::geteuid().as_raw() {
         return Err((
@@ -164,10 +127,7 @@ fn decode(path: &Path, bytes: Vec<u8>) -> Result<Text, Problems> {
             let at = error.utf8_error().valid_up_to();
             let bytes = error.as_bytes();
             let byte = bytes.get(at).copied().unwrap_or_default();
-            (
-                String::from_utf8_lossy(&bytes[..at]).into_owned(),
-                format!("the byte 0x{byte:02x}, which is not UTF-8"),
-            )
+            (String::from_utf8_lossy(&bytes[..at]).into_owned(), format!("the byte 0x{byte:02x}, which is not UTF-8"))
         }
     };
     let text = Text::new(path, &valid);
@@ -191,10 +151,7 @@ mod tests {
     fn positions_count_characters_from_one() {
         let text = Text::new(Path::new("f"), "aé\nb\n\n");
         let positions: Vec<_> = (0..=6).map(|at| text.position(at)).collect();
-        assert_eq!(
-            positions,
-            [(1, 1), (1, 2), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1)]
-        );
+        assert_eq!(positions, [(1, 1), (1, 2), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1)]);
         assert_eq!(text.position(999), (4, 1));
         assert_eq!(Text::new(Path::new("f"), "").position(0), (1, 1));
         assert_eq!(Text::new(Path::new("f"), "\u{feff}ab").position(1), (1, 2));

@@ -29,9 +29,7 @@ impl SecretAt {
     /// When the variable is not set or is empty, or the file is refused.
     pub fn read(&self, environment: &Environment) -> Result<Secret, NoSecret> {
         match self {
-            Self::Variable(name) => environment
-                .secret(name)
-                .ok_or_else(|| NoSecret::NotSet(name.clone())),
+            Self::Variable(name) => environment.secret(name).ok_or_else(|| NoSecret::NotSet(name.clone())),
             Self::File(path) => Ok(Secret::read_file(path)?),
         }
     }
@@ -184,7 +182,5 @@ impl Listen {
 
 /// An address with a port or without; without, it is DNS's own.
 pub(super) fn server(text: &str) -> Option<SocketAddr> {
-    text.parse()
-        .ok()
-        .or_else(|| Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, 53)))
+    text.parse().ok().or_else(|| Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, 53)))
 }

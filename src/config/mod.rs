@@ -26,21 +26,16 @@ pub mod units;
 mod validate;
 mod value;
 
-pub use choices::{
-    DnsProvider, OnFailure, OnRollback, PullPolicy, Strategy, TsigAlgorithm, UserProvider, When,
-};
+pub use choices::{DnsProvider, OnFailure, OnRollback, PullPolicy, Strategy, TsigAlgorithm, UserProvider, When};
 pub use environment::Environment;
 pub use file::MAX_BYTES;
-pub use later::{
-    Data, Database, Dns, Listen, NoSecret, Notify, Record, SecretAt, Serve, Stabilize, Tsig, Users,
-};
+pub use later::{Data, Database, Dns, Listen, NoSecret, Notify, Record, SecretAt, Serve, Stabilize, Tsig, Users};
 pub use problem::{Problem, Problems};
 pub use read::Origin;
 pub use reference::reference;
 pub use show::{Setting, defaults, show, show_text};
 pub use types::{
-    Backup, Caddy, Compose, Deploy, Expect, Health, Migrate, Preflight, Project, Prometheus,
-    Secrets, State,
+    Backup, Caddy, Compose, Deploy, Expect, Health, Migrate, Preflight, Project, Prometheus, Secrets, State,
 };
 pub use units::{Percent, Size};
 /// An address; the same type that the HTTP client takes.
@@ -104,10 +99,7 @@ pub struct Config {
 impl Config {
     /// The compose project name: `compose.project_name`, or else `project.name`.
     pub fn compose_project(&self) -> &str {
-        self.compose
-            .project_name
-            .as_deref()
-            .unwrap_or(&self.project.name)
+        self.compose.project_name.as_deref().unwrap_or(&self.project.name)
     }
 
     /// Where backups are kept: `backup.directory`, or else `backups/` in the state directory.
@@ -133,11 +125,7 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
 ///
 /// # Errors
 /// Every problem, in the order of the file.
-pub fn load_with(
-    path: &Path,
-    environment: &Environment,
-    flags: &[(String, String)],
-) -> Result<Config, Problems> {
+pub fn load_with(path: &Path, environment: &Environment, flags: &[(String, String)]) -> Result<Config, Problems> {
     let text = file::read(path)?;
     check(&text, path, environment, flags)
 }
@@ -174,13 +162,7 @@ fn check(
         _ => {
             if reader.problems.is_empty() {
                 // A value that is needed was neither found nor reported: ours to mend, but no reason to panic.
-                reader.push(
-                    0,
-                    "",
-                    "values that do not fit together",
-                    "a complete file",
-                    Some("please report this"),
-                );
+                reader.push(0, "", "values that do not fit together", "a complete file", Some("please report this"));
             }
             let mut problems = reader.problems;
             problems.sort_by_key(|problem| (problem.line, problem.column));
@@ -192,6 +174,5 @@ fn check(
 /// The directory of the file, absolute, with links left as they are.
 fn directory(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    path.parent()
-        .map_or_else(|| PathBuf::from("/"), Path::to_path_buf)
+    path.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf)
 }

@@ -32,11 +32,7 @@ impl fmt::Display for Problem {
         if !self.key.is_empty() {
             write!(formatter, ": {}", self.key)?;
         }
-        write!(
-            formatter,
-            ": found {}; allowed: {}",
-            self.found, self.allowed
-        )?;
+        write!(formatter, ": found {}; allowed: {}", self.found, self.allowed)?;
         if let Some(hint) = &self.hint {
             write!(formatter, " ({hint})")?;
         }
@@ -73,11 +69,7 @@ pub(super) fn quote(text: &str) -> String {
         return "an address with credentials in it (not shown)".to_owned();
     }
     let short: String = text.chars().take(QUOTED).collect();
-    if short.len() < text.len() {
-        format!("{short:?}… ({} bytes)", text.len())
-    } else {
-        format!("{short:?}")
-    }
+    if short.len() < text.len() { format!("{short:?}… ({} bytes)", text.len()) } else { format!("{short:?}") }
 }
 
 /// Joins words as they are written in the file: `"a", "b"`.
@@ -87,20 +79,12 @@ pub(super) fn quoted_list(words: &[&str]) -> String {
 }
 
 /// The word nearest to `found`, if it is near enough to be a slip of the hand.
-pub(super) fn nearest<'a>(
-    found: &str,
-    words: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(super) fn nearest<'a>(found: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let found = found.to_lowercase();
     let reach = (found.chars().count() / 3).max(2);
     words
         .into_iter()
-        .map(|word| {
-            (
-                strsim::damerau_levenshtein(&found, &word.to_lowercase()),
-                word,
-            )
-        })
+        .map(|word| (strsim::damerau_levenshtein(&found, &word.to_lowercase()), word))
         .filter(|(distance, word)| *distance <= reach && *distance < word.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
@@ -136,10 +120,7 @@ mod tests {
 
     #[test]
     fn the_nearest_word_is_near() {
-        assert_eq!(
-            nearest("strategi", ["services", "strategy"]),
-            Some("strategy")
-        );
+        assert_eq!(nearest("strategi", ["services", "strategy"]), Some("strategy"));
         assert_eq!(nearest("qqqqqq", ["services", "strategy"]), None);
     }
 }

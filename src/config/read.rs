@@ -69,41 +69,20 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Reads everything: the file, then what overrides it, then the defaults.
-    pub(super) fn read(
-        text: &'a Text,
-        environment: &Environment,
-        flags: &[(String, String)],
-    ) -> Self {
+    pub(super) fn read(text: &'a Text, environment: &Environment, flags: &[(String, String)]) -> Self {
         let (document, errors) = DeTable::parse_recoverable(&text.text);
-        let mut reader = Self {
-            text,
-            values: BTreeMap::new(),
-            problems: Vec::new(),
-            broken_at: None,
-        };
+        let mut reader = Self { text, values: BTreeMap::new(), problems: Vec::new(), broken_at: None };
         for error in &errors {
             let at = error.span().map_or(0, |span| span.start);
             reader.broken_at = Some(reader.broken_at.map_or(at, |before| before.min(at)));
             reader.syntax(at, error.message());
         }
         if errors.is_empty() && document.get_ref().is_empty() {
-            reader.push(
-                0,
-                "",
-                "an empty file",
-                "at least `schema` and `[project]`",
-                Some("`cutover init` writes one"),
-            );
+            reader.push(0, "", "an empty file", "at least `schema` and `[project]`", Some("`cutover init` writes one"));
         }
         reader.values.insert(
             String::new(),
-            Found {
-                value: Value::Table,
-                origin: Origin::Default,
-                written: None,
-                key_at: 0,
-                at: 0,
-            },
+            Found { value: Value::Table, origin: Origin::Default, written: None, key_at: 0, at: 0 },
         );
         reader.table(document.get_ref(), "", "");
         reader.overrides(environment, flags);
@@ -121,8 +100,7 @@ impl<'a> Reader<'a> {
         allowed: impl Into<String>,
         hint: Option<&str>,
     ) {
-        if self.problems.len() >= MOST_PROBLEMS || self.broken_at.is_some_and(|broken| at >= broken)
-        {
+        if self.problems.len() >= MOST_PROBLEMS || self.broken_at.is_some_and(|broken| at >= broken) {
             return;
         }
         let (file, (line, column)) = match self.values.get(key).map(|found| &found.origin) {
@@ -142,13 +120,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes that something is missing; nothing is, as long as the file could not be read to its end.
-    pub(super) fn missing(
-        &mut self,
-        at: usize,
-        key: &str,
-        allowed: impl Into<String>,
-        hint: Option<&str>,
-    ) {
+    pub(super) fn missing(&mut self, at: usize, key: &str, allowed: impl Into<String>, hint: Option<&str>) {
         if self.broken_at.is_none() {
             self.push(at, key, "nothing", allowed, hint);
         }
@@ -171,21 +143,8 @@ impl<'a> Reader<'a> {
 
     fn insert(&mut self, path: String, value: Value, key_at: usize, at: usize) {
         let (line, column) = self.text.position(key_at);
-        let origin = Origin::File {
-            file: self.text.name.clone(),
-            line,
-            column,
-        };
-        self.values.insert(
-            path,
-            Found {
-                value,
-                origin,
-                written: None,
-                key_at,
-                at,
-            },
-        );
+        let origin = Origin::File { file: self.text.name.clone(), line, column };
+        self.values.insert(path, Found { value, origin, written: None, key_at, at });
     }
 
     /// `schema` is the table's path in the key list, `shown` its path in this file.
@@ -200,13 +159,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn key(
-        &mut self,
-        key: &'static Key,
-        value: &Spanned<DeValue<'_>>,
-        key_at: usize,
-        shown: String,
-    ) {
+    fn key(&mut self, key: &'static Key, value: &Spanned<DeValue<'_>>, key_at: usize, shown: String) {
         let at = value.span().start;
         match (key.kind, value.get_ref()) {
             (Kind::Table | Kind::OptionalTable, DeValue::Table(table)) => {
@@ -283,10 +236,7 @@ impl<'a> Reader<'a> {
         }
         let siblings: Vec<&Key> = keys::children(schema).collect();
         let one_of = |fits: &dyn Fn(&str) -> bool| {
-            let sibling = siblings
-                .iter()
-                .map(|key| key.name())
-                .find(|sibling| fits(sibling));
+            let sibling = siblings.iter().map(|key| key.name()).find(|sibling| fits(sibling));
             sibling.map(str::to_owned)
         };
         let located = format!("{name}_env");
@@ -301,28 +251,17 @@ impl<'a> Reader<'a> {
             .or_else(|| {
                 let alike = |sibling: &str| strsim::jaro_winkler(name, sibling);
                 let names = siblings.iter().map(|key| key.name());
-                names
-                    .max_by(|a, b| alike(a).total_cmp(&alike(b)))
-                    .map(str::to_owned)
+                names.max_by(|a, b| alike(a).total_cmp(&alike(b))).map(str::to_owned)
             });
         let names: Vec<&str> = siblings.iter().map(|key| key.name()).collect();
         let hint = near.map(|near| format!("did you mean {near}?"));
-        self.push(
-            at,
-            shown,
-            "an unknown key",
-            names.join(", "),
-            hint.as_deref(),
-        );
+        self.push(at, shown, "an unknown key", names.join(", "), hint.as_deref());
     }
 }
 
 /// The key of this name in a table of the key list. Names with other characters cannot be keys of ours.
 fn declared(table: &str, name: &str) -> Option<&'static Key> {
-    let bare = !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     if !bare {
         return None;
     }
@@ -347,24 +286,13 @@ pub(super) fn schema_path(shown: &str) -> String {
 }
 
 pub(super) fn join(table: &str, name: &str) -> String {
-    if table.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{table}.{name}")
-    }
+    if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") }
 }
 
 /// A key as it is written: bare, or quoted if it must be; a long one is cut.
 fn written(name: &str) -> String {
-    let bare = !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    if bare && name.len() <= 60 {
-        name.to_owned()
-    } else {
-        super::problem::quote(name)
-    }
+    let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if bare && name.len() <= 60 { name.to_owned() } else { super::problem::quote(name) }
 }
 
 #[cfg(test)]
@@ -373,10 +301,7 @@ mod tests {
 
     #[test]
     fn paths_in_a_file_lead_to_declared_paths() {
-        assert_eq!(
-            schema_path("health[12].expect.json"),
-            "health[].expect.json"
-        );
+        assert_eq!(schema_path("health[12].expect.json"), "health[].expect.json");
         assert_eq!(schema_path("dns.record[0]"), "dns.record[]");
     }
 }

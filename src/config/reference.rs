@@ -43,10 +43,7 @@ pub fn reference() -> String {
 fn rows(page: &mut String, table: &str) {
     page.push_str("| key | meaning | value | default |\n|---|---|---|---|\n");
     for key in keys::children(table).filter(|key| !key.is_table()) {
-        let variable = key
-            .variable()
-            .map(|variable| format!(" `{variable}`"))
-            .unwrap_or_default();
+        let variable = key.variable().map(|variable| format!(" `{variable}`")).unwrap_or_default();
         let _ = writeln!(
             page,
             "| `{}` | {}{variable} | {} | {} |",

@@ -14,9 +14,7 @@ pub(super) fn validate(reader: &mut Reader<'_>, directory: &Path) {
     let mut files: Vec<(usize, String, PathBuf)> = Vec::new();
     for (path, found) in &reader.values {
         let key = keys::find(&schema_path(path));
-        let locates = key.is_some_and(|key| {
-            key.path.ends_with("_file") && matches!(key.kind, Kind::Text(Shape::Path))
-        });
+        let locates = key.is_some_and(|key| key.path.ends_with("_file") && matches!(key.kind, Kind::Text(Shape::Path)));
         if let (true, Value::Text(text)) = (locates, &found.value) {
             files.push((found.at, path.clone(), absolute(directory, text)));
         }
@@ -24,31 +22,20 @@ pub(super) fn validate(reader: &mut Reader<'_>, directory: &Path) {
     files.extend(required(reader, directory));
     for (at, path, file) in files {
         if let Some((found, hint)) = judge(&file) {
-            reader.push(
-                at,
-                &path,
-                found,
-                "a file that only its owner can read (mode 0600)",
-                Some(&hint),
-            );
+            reader.push(at, &path, found, "a file that only its owner can read (mode 0600)", Some(&hint));
         }
     }
 }
 
 fn required(reader: &Reader<'_>, directory: &Path) -> Vec<(usize, String, PathBuf)> {
     let value = |path: &str| reader.values.get(path).map(|found| &found.value);
-    let (Some(Value::Text(place)), Some(Value::List(items))) =
-        (value("secrets.directory"), value("secrets.required"))
+    let (Some(Value::Text(place)), Some(Value::List(items))) = (value("secrets.directory"), value("secrets.required"))
     else {
         return Vec::new();
     };
     let place = absolute(directory, place);
     let file = |(index, item): (usize, &super::value::Item)| {
-        (
-            item.at,
-            format!("secrets.required[{index}]"),
-            place.join(&item.text),
-        )
+        (item.at, format!("secrets.required[{index}]"), place.join(&item.text))
     };
     items.iter().enumerate().map(file).collect()
 }
@@ -60,14 +47,10 @@ fn judge(file: &Path) -> Option<(String, String)> {
     let fault = secret::judge(&metadata).err()?;
     let name = file.display();
     Some(match fault {
-        Fault::OpenToOthers(mode) => (
-            format!("a file that is open to others (mode {mode:04o})"),
-            format!("chmod 600 {name}"),
-        ),
-        Fault::ForeignOwner(owner) => (
-            format!("a file of user {owner}"),
-            format!("chown {name} to this user"),
-        ),
+        Fault::OpenToOthers(mode) => {
+            (format!("a file that is open to others (mode {mode:04o})"), format!("chmod 600 {name}"))
+        }
+        Fault::ForeignOwner(owner) => (format!("a file of user {owner}"), format!("chown {name} to this user")),
         other => (format!("something that {other}"), format!("look at {name}")),
     })
 }

@@ -9,28 +9,18 @@ pub(super) fn allowed(shape: Shape) -> &'static str {
     match shape {
         Shape::Free => "text that is not empty",
         Shape::Line => "one line of text that is not empty",
-        Shape::ProjectName => {
-            "lower-case letters, digits, `-` and `_`, starting with a letter or digit, at most 63"
-        }
+        Shape::ProjectName => "lower-case letters, digits, `-` and `_`, starting with a letter or digit, at most 63",
         Shape::Service => "letters, digits, `.`, `-` and `_`, starting with a letter or digit",
-        Shape::Word => {
-            "letters, digits, `.`, `-` and `_`, starting with a letter or digit, at most 63"
-        }
-        Shape::Variable => {
-            "the name of an environment variable: letters, digits and `_`, not starting with a digit"
-        }
+        Shape::Word => "letters, digits, `.`, `-` and `_`, starting with a letter or digit, at most 63",
+        Shape::Variable => "the name of an environment variable: letters, digits and `_`, not starting with a digit",
         Shape::FileName => "the name of a file, without a directory",
         Shape::Path => "a path, without control characters",
-        Shape::UrlPath => {
-            "a path that starts with `/`, without `..`, `?`, `#`, `{`, `}` and white space"
-        }
+        Shape::UrlPath => "a path that starts with `/`, without `..`, `?`, `#`, `{`, `}` and white space",
         Shape::Version => "a version such as \"20.10\": one to three numbers with points",
         Shape::Host => "a domain name such as \"api.example.com\"",
         Shape::Ipv4 => "an IPv4 address such as \"203.0.113.10\"",
         Shape::Ipv6 => "an IPv6 address such as \"2001:db8::10\"",
-        Shape::Server => {
-            "an address such as \"192.0.2.1\", \"192.0.2.1:53\" or \"[2001:db8::1]:53\""
-        }
+        Shape::Server => "an address such as \"192.0.2.1\", \"192.0.2.1:53\" or \"[2001:db8::1]:53\"",
         Shape::Listen => {
             "a loopback address with its port such as \"127.0.0.1:9180\", or \"unix:/run/cutover/serve.sock\""
         }
@@ -59,9 +49,7 @@ pub(super) fn fits(shape: Shape, text: &str) -> bool {
         Shape::Ipv4 => text.parse::<Ipv4Addr>().is_ok(),
         Shape::Ipv6 => text.parse::<Ipv6Addr>().is_ok(),
         Shape::Server => {
-            text.parse::<SocketAddr>()
-                .is_ok_and(|address| address.port() != 0)
-                || text.parse::<IpAddr>().is_ok()
+            text.parse::<SocketAddr>().is_ok_and(|address| address.port() != 0) || text.parse::<IpAddr>().is_ok()
         }
         Shape::Listen => listen(text),
         Shape::SqlName => printable && text.len() <= 63,
@@ -71,9 +59,7 @@ pub(super) fn fits(shape: Shape, text: &str) -> bool {
 fn name(text: &str, also: &str, longest: usize) -> bool {
     text.len() <= longest
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || also.contains(c))
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
 }
 
 /// Braces are refused since Caddy would take them for placeholders.
@@ -86,9 +72,7 @@ fn url_path(text: &str) -> bool {
 fn version(text: &str) -> bool {
     let parts: Vec<&str> = text.split('.').collect();
     parts.len() <= 3
-        && parts
-            .iter()
-            .all(|part| (1..=6).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()))
+        && parts.iter().all(|part| (1..=6).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Underscores are taken since records such as `_acme-challenge` have them.
@@ -98,9 +82,7 @@ fn host(text: &str) -> bool {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
     };
     (1..=253).contains(&text.len()) && text.split('.').all(label)
 }
@@ -108,12 +90,8 @@ fn host(text: &str) -> bool {
 /// Nothing but loopback and sockets: the dashboard has no login of its own.
 fn listen(text: &str) -> bool {
     match text.strip_prefix("unix:") {
-        Some(path) => {
-            path.starts_with('/') && path.len() < 108 && !path.chars().any(char::is_control)
-        }
-        None => text
-            .parse::<SocketAddr>()
-            .is_ok_and(|address| address.ip().is_loopback()),
+        Some(path) => path.starts_with('/') && path.len() < 108 && !path.chars().any(char::is_control),
+        None => text.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback()),
     }
 }
 

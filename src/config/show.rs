@@ -52,11 +52,7 @@ fn collect(reader: &Reader<'_>, table: &str, settings: &mut Vec<Setting>) {
         let mut tables: Vec<String> = reader.tables(key.path).into_iter().filter(within).collect();
         tables.sort_by_key(|path| reader.values.get(path).map(|found| found.at));
         if tables.is_empty() {
-            let end = if matches!(key.kind, Kind::Tables) {
-                "[]"
-            } else {
-                ""
-            };
+            let end = if matches!(key.kind, Kind::Tables) { "[]" } else { "" };
             tables.push(format!("{}{end}", join(table, key.name())));
         }
         for table in tables {
@@ -68,10 +64,7 @@ fn collect(reader: &Reader<'_>, table: &str, settings: &mut Vec<Setting>) {
 fn setting(reader: &Reader<'_>, key: &'static Key, path: String, active: bool) -> Setting {
     let found = reader.values.get(&path);
     let value = match (found, key.fallback) {
-        (Some(found), _) => found
-            .written
-            .clone()
-            .map_or_else(|| as_json(&found.value), |text| Some(json!(text))),
+        (Some(found), _) => found.written.clone().map_or_else(|| as_json(&found.value), |text| Some(json!(text))),
         (None, Fallback::Is(literal)) => as_written(key.kind, literal),
         (None, _) => None,
     };
@@ -97,8 +90,7 @@ fn as_written(kind: Kind, literal: &str) -> Option<Json> {
 
 /// A value as it could be written in the file.
 fn as_json(value: &Value) -> Option<Json> {
-    let texts =
-        |items: &[super::value::Item]| Json::from_iter(items.iter().map(|item| item.text.as_str()));
+    let texts = |items: &[super::value::Item]| Json::from_iter(items.iter().map(|item| item.text.as_str()));
     Some(match value {
         Value::Table => return None,
         Value::Text(text) => json!(text),
@@ -111,8 +103,7 @@ fn as_json(value: &Value) -> Option<Json> {
         Value::Percent(share) => json!(share.to_string()),
         Value::Json(entries) => Json::Object(entries.iter().cloned().collect()),
         Value::Lists(lists) => {
-            let entry =
-                |(name, items): &(String, Vec<super::value::Item>)| (name.clone(), texts(items));
+            let entry = |(name, items): &(String, Vec<super::value::Item>)| (name.clone(), texts(items));
             Json::Object(lists.iter().map(entry).collect())
         }
     })
@@ -120,11 +111,7 @@ fn as_json(value: &Value) -> Option<Json> {
 
 /// The configuration as one JSON document: what was set, or with `defaults` every key.
 pub fn show(config: &Config, defaults: bool) -> Json {
-    let settings: Vec<&Setting> = config
-        .settings
-        .iter()
-        .filter(|setting| defaults || is_said(setting))
-        .collect();
+    let settings: Vec<&Setting> = config.settings.iter().filter(|setting| defaults || is_said(setting)).collect();
     json!({
         "schema": super::SCHEMA,
         "file": config.path,
@@ -153,10 +140,7 @@ fn is_said(setting: &Setting) -> bool {
 fn render(settings: &[Setting], defaults: bool) -> String {
     let mut text = String::new();
     let mut table = String::new();
-    for setting in settings
-        .iter()
-        .filter(|setting| defaults || is_said(setting))
-    {
+    for setting in settings.iter().filter(|setting| defaults || is_said(setting)) {
         let (parent, name) = setting.key.rsplit_once('.').unwrap_or(("", &setting.key));
         if parent != table {
             table = parent.to_owned();
@@ -190,9 +174,7 @@ fn header(text: &mut String, path: &str, active: bool, defaults: bool) {
 
 fn line(text: &mut String, setting: &Setting, name: &str) {
     let origin = match &setting.origin {
-        Origin::Default if setting.value.is_none() && setting.otherwise.is_empty() => {
-            "not set".to_owned()
-        }
+        Origin::Default if setting.value.is_none() && setting.otherwise.is_empty() => "not set".to_owned(),
         Origin::Default if setting.value.is_none() => format!("not set: {}", setting.otherwise),
         Origin::Default => "default".to_owned(),
         Origin::File { file, line, column } => format!("{}:{line}:{column}", file.escape_debug()),
@@ -214,8 +196,7 @@ pub(super) fn literal(value: &Json) -> String {
         Json::Array(array) => format!("[{}]", joined(array.iter().map(literal).collect())),
         Json::Object(object) if object.is_empty() => "{}".to_owned(),
         Json::Object(object) => {
-            let entry =
-                |(name, value): (&String, &Json)| format!("{} = {}", quoted(name), literal(value));
+            let entry = |(name, value): (&String, &Json)| format!("{} = {}", quoted(name), literal(value));
             format!("{{ {} }}", joined(object.iter().map(entry).collect()))
         }
         Json::String(text) => quoted(text),
@@ -277,19 +258,10 @@ mod tests {
         let text = defaults();
         for key in keys::all().filter(|key| !key.is_table()) {
             let line = format!("{} = ", key.name());
-            assert!(
-                text.lines()
-                    .any(|shown| shown.trim_start_matches("# ").starts_with(&line)),
-                "{}",
-                key.path
-            );
+            assert!(text.lines().any(|shown| shown.trim_start_matches("# ").starts_with(&line)), "{}", key.path);
             if let Fallback::Is(literal) = key.fallback {
                 let value = as_written(key.kind, literal).unwrap();
-                assert!(
-                    text.contains(&format!("{line}{}  # default", super::literal(&value))),
-                    "{}",
-                    key.path
-                );
+                assert!(text.contains(&format!("{line}{}  # default", super::literal(&value))), "{}", key.path);
             }
         }
     }
@@ -298,16 +270,9 @@ mod tests {
     fn the_json_form_has_value_and_origin() {
         let shown = show(&example(&Environment::default()), false);
         let settings = shown["settings"].as_array().unwrap();
-        let one = settings
-            .iter()
-            .find(|setting| setting["key"] == "health[0].deadline")
-            .unwrap();
+        let one = settings.iter().find(|setting| setting["key"] == "health[0].deadline").unwrap();
         assert_eq!(
-            (
-                &one["value"],
-                &one["origin"]["from"],
-                &one["origin"]["line"]
-            ),
+            (&one["value"], &one["origin"]["from"], &one["origin"]["line"]),
             (&json!("90s"), &json!("file"), &json!(23))
         );
     }

@@ -19,22 +19,12 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn at(
-        values: &'a BTreeMap<String, Found>,
-        path: &'a str,
-        directory: &'a Path,
-    ) -> Self {
-        Self {
-            values,
-            path,
-            directory,
-        }
+    pub(super) fn at(values: &'a BTreeMap<String, Found>, path: &'a str, directory: &'a Path) -> Self {
+        Self { values, path, directory }
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Value> {
-        self.values
-            .get(&join(self.path, name))
-            .map(|found| &found.value)
+        self.values.get(&join(self.path, name)).map(|found| &found.value)
     }
 
     pub(super) fn text(&self, name: &str) -> Option<String> {
@@ -45,9 +35,7 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn word<T: Default>(&self, name: &str, from_word: fn(&str) -> Option<T>) -> T {
-        self.text(name)
-            .and_then(|word| from_word(&word))
-            .unwrap_or_default()
+        self.text(name).and_then(|word| from_word(&word)).unwrap_or_default()
     }
 
     pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
@@ -63,10 +51,7 @@ impl<'a> Table<'a> {
 
     pub(super) fn paths(&self, name: &str) -> Vec<PathBuf> {
         let names = self.list(name).unwrap_or_default();
-        names
-            .iter()
-            .map(|path| absolute(self.directory, path))
-            .collect()
+        names.iter().map(|path| absolute(self.directory, path)).collect()
     }
 
     pub(super) fn parsed<T: std::str::FromStr>(&self, name: &str) -> Vec<T> {
@@ -130,8 +115,5 @@ pub(super) fn texts(items: &[Item]) -> Vec<String> {
 /// Resolves against the directory of cutover.toml and takes `.` out; `..` stays, as links may stand before it.
 pub(super) fn absolute(directory: &Path, path: &str) -> PathBuf {
     let joined = directory.join(path);
-    joined
-        .components()
-        .filter(|part| *part != Component::CurDir)
-        .collect()
+    joined.components().filter(|part| *part != Component::CurDir).collect()
 }

@@ -48,11 +48,7 @@ impl fmt::Display for Percent {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // 0.07 * 100 is 7.000000000000001: nine digits are more than anyone wrote, and fewer than the noise.
         let text = format!("{:.9}", self.0 * 100.0);
-        write!(
-            formatter,
-            "{}%",
-            text.trim_end_matches('0').trim_end_matches('.')
-        )
+        write!(formatter, "{}%", text.trim_end_matches('0').trim_end_matches('.'))
     }
 }
 
@@ -75,20 +71,12 @@ const SIZES: [(&str, u64); 8] = [
 ];
 
 /// From large to small: that is also the order in which the parts of a duration are written.
-const DURATIONS: [(&str, u64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const DURATIONS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// How a duration is written; said wherever one is refused.
-pub const DURATION_FORM: &str =
-    "a duration such as \"30s\", \"1m30s\", \"2h\" (units: ms, s, m, h, d)";
+pub const DURATION_FORM: &str = "a duration such as \"30s\", \"1m30s\", \"2h\" (units: ms, s, m, h, d)";
 /// How a size is written; said wherever one is refused.
-pub const SIZE_FORM: &str =
-    "a size such as \"5GiB\" or \"500MB\" (units: B, KB, MB, GB, TB, KiB, MiB, GiB, TiB)";
+pub const SIZE_FORM: &str = "a size such as \"5GiB\" or \"500MB\" (units: B, KB, MB, GB, TB, KiB, MiB, GiB, TiB)";
 /// How a share is written; said wherever one is refused.
 pub const PERCENT_FORM: &str = "a share such as \"5%\" or \"0.5%\"";
 
@@ -109,16 +97,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
             return Err(if DURATIONS.iter().any(|(name, _)| *name == unit) {
                 format!("unit {unit:?} comes once, and after the larger units")
             } else {
-                format!(
-                    "unit {} is not known; write ms, s, m, h or d",
-                    super::problem::quote(unit)
-                )
+                format!("unit {} is not known; write ms, s, m, h or d", super::problem::quote(unit))
             });
         };
-        total = number
-            .checked_mul(*scale)
-            .and_then(|part| total.checked_add(part))
-            .ok_or("it is too long to count")?;
+        total = number.checked_mul(*scale).and_then(|part| total.checked_add(part)).ok_or("it is too long to count")?;
         rest = after;
     }
     Ok(Duration::from_millis(total))
@@ -126,25 +108,17 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 
 /// Splits `1m30s` into 1, `m` and `30s`.
 fn part(text: &str) -> Result<(u64, &str, &str), String> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, rest) = text.split_at(digits);
     if number.is_empty() {
         return Err("write whole numbers, each followed by its unit, without spaces".to_owned());
     }
-    let letters = rest
-        .find(|c: char| c.is_ascii_digit())
-        .unwrap_or(rest.len());
+    let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
     let (unit, after) = rest.split_at(letters);
     if unit.is_empty() {
-        return Err(format!(
-            "a number needs its unit: \"{number}s\", \"{number}m\" or \"{number}h\"?"
-        ));
+        return Err(format!("a number needs its unit: \"{number}s\", \"{number}m\" or \"{number}h\"?"));
     }
-    let number = number
-        .parse()
-        .map_err(|_| "the number is too large".to_owned())?;
+    let number = number.parse().map_err(|_| "the number is too large".to_owned())?;
     Ok((number, unit, after))
 }
 
@@ -169,28 +143,17 @@ pub fn format_duration(duration: Duration) -> String {
 /// # Errors
 /// A hint for the one who wrote it.
 pub fn parse_size(text: &str) -> Result<Size, String> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     if number.is_empty() {
         return Err("write a whole number followed by its unit, without spaces".to_owned());
     }
     if unit.is_empty() {
-        return Err(format!(
-            "a number needs its unit: \"{number}MiB\" or \"{number}GiB\"?"
-        ));
+        return Err(format!("a number needs its unit: \"{number}MiB\" or \"{number}GiB\"?"));
     }
-    let scale = SIZES
-        .iter()
-        .chain(&[("B", 1)])
-        .find(|(name, _)| *name == unit)
-        .map(|(_, scale)| *scale)
-        .ok_or_else(|| {
-            format!(
-                "unit {} is not known; write B, KB, MB, GB, TB, KiB, MiB, GiB or TiB",
-                super::problem::quote(unit)
-            )
+    let scale =
+        SIZES.iter().chain(&[("B", 1)]).find(|(name, _)| *name == unit).map(|(_, scale)| *scale).ok_or_else(|| {
+            format!("unit {} is not known; write B, KB, MB, GB, TB, KiB, MiB, GiB or TiB", super::problem::quote(unit))
         })?;
     number
         .parse::<u64>()
@@ -233,11 +196,7 @@ mod tests {
             ("0s", 0),
             ("90m", 5_400_000),
         ] {
-            assert_eq!(
-                parse_duration(text),
-                Ok(Duration::from_millis(millis)),
-                "{text}"
-            );
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
     }
 
@@ -269,28 +228,12 @@ mod tests {
 
     #[test]
     fn sizes_are_read_as_written() {
-        for (text, bytes) in [
-            ("5GiB", 5 << 30),
-            ("500MB", 500_000_000),
-            ("1TiB", 1 << 40),
-            ("1KB", 1000),
-            ("0B", 0),
-            ("1023B", 1023),
-        ] {
+        for (text, bytes) in
+            [("5GiB", 5 << 30), ("500MB", 500_000_000), ("1TiB", 1 << 40), ("1KB", 1000), ("0B", 0), ("1023B", 1023)]
+        {
             assert_eq!(parse_size(text), Ok(Size(bytes)), "{text}");
         }
-        for text in [
-            "",
-            "5",
-            "5G",
-            "5gib",
-            "GiB",
-            "5 GiB",
-            "-1GiB",
-            "1.5GiB",
-            "99999999999TiB",
-            "5GiB ",
-        ] {
+        for text in ["", "5", "5G", "5gib", "GiB", "5 GiB", "-1GiB", "1.5GiB", "99999999999TiB", "5GiB "] {
             assert!(parse_size(text).is_err(), "{text}");
         }
     }
@@ -300,9 +243,7 @@ mod tests {
         assert_eq!(parse_percent("5%"), Ok(Percent(0.05)));
         assert_eq!(parse_percent("0.5%"), Ok(Percent(0.005)));
         assert_eq!(parse_percent("100%"), Ok(Percent(1.0)));
-        for text in [
-            "", "%", "5", "0.05", "5 %", "-1%", "101%", "nan%", "inf%", "1e1%", "1.2.3%", ".%",
-        ] {
+        for text in ["", "%", "5", "0.05", "5 %", "-1%", "101%", "nan%", "inf%", "1e1%", "1.2.3%", ".%"] {
             assert!(parse_percent(text).is_err(), "{text}");
         }
         assert_eq!(Percent(0.07).to_string(), "7%");

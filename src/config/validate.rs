@@ -55,10 +55,9 @@ impl Reader<'_> {
     /// Notes that a duration must not exceed (or, if `strictly`, must stay under) another. The problem stands
     /// at whichever of the two was written; a default cannot be pointed at.
     fn not_longer(&mut self, path: &str, other: &str, strictly: bool) {
-        let (Some(Value::Duration(value)), Some(Value::Duration(most))) = (
-            self.values.get(path).map(|found| &found.value),
-            self.values.get(other).map(|found| &found.value),
-        ) else {
+        let (Some(Value::Duration(value)), Some(Value::Duration(most))) =
+            (self.values.get(path).map(|found| &found.value), self.values.get(other).map(|found| &found.value))
+        else {
             return;
         };
         let (value, most) = (*value, *most);
@@ -66,13 +65,7 @@ impl Reader<'_> {
             let relation = if strictly { "less than" } else { "at most" };
             let at = self.place(path).max(self.place(other));
             let allowed = format!("{relation} {other}, which is \"{}\"", format_duration(most));
-            self.push(
-                at,
-                path,
-                format!("{:?}", format_duration(value)),
-                allowed,
-                None,
-            );
+            self.push(at, path, format!("{:?}", format_duration(value)), allowed, None);
         }
     }
 }
@@ -85,38 +78,18 @@ fn migration(reader: &mut Reader<'_>) {
     let at = reader.place("deploy.migrate.on_rollback");
     if on_rollback == "command" && !reader.is_set(UNDO) {
         let hint = "on_rollback = \"command\" runs it";
-        reader.missing(
-            at,
-            UNDO,
-            "an array of strings: a program and its arguments",
-            Some(hint),
-        );
+        reader.missing(at, UNDO, "an array of strings: a program and its arguments", Some(hint));
     }
     if on_rollback != "command" && reader.is_set(UNDO) {
         let found = format!("an undo command beside on_rollback = {on_rollback:?}");
         let hint = "write on_rollback = \"command\", or take undo out";
-        reader.push(
-            reader.key_place(UNDO),
-            UNDO,
-            found,
-            "undo only with on_rollback = \"command\"",
-            Some(hint),
-        );
+        reader.push(reader.key_place(UNDO), UNDO, found, "undo only with on_rollback = \"command\"", Some(hint));
     }
-    let backup = reader
-        .values
-        .get("backup.enabled")
-        .map(|found| found.value == Value::Bool(false));
+    let backup = reader.values.get("backup.enabled").map(|found| found.value == Value::Bool(false));
     if on_rollback == "restore" && backup == Some(true) {
         let hint = "a rollback would have nothing to restore";
         let path = "deploy.migrate.on_rollback";
-        reader.push(
-            at,
-            path,
-            "\"restore\" beside backup.enabled = false",
-            "\"keep\", \"command\"",
-            Some(hint),
-        );
+        reader.push(at, path, "\"restore\" beside backup.enabled = false", "\"keep\", \"command\"", Some(hint));
     }
 }
 
@@ -128,34 +101,19 @@ fn health(reader: &mut Reader<'_>, table: &str) {
     let path = |name| join(table, name);
     reader.not_longer(&path("timeout"), &path("deadline"), false);
     let value = |name| reader.values.get(&path(name)).map(|found| &found.value);
-    let (
-        Some(Value::Integer(successes)),
-        Some(Value::Duration(interval)),
-        Some(Value::Duration(deadline)),
-    ) = (value("successes"), value("interval"), value("deadline"))
+    let (Some(Value::Integer(successes)), Some(Value::Duration(interval)), Some(Value::Duration(deadline))) =
+        (value("successes"), value("interval"), value("deadline"))
     else {
         return;
     };
     // The first question is asked at once, so n answers in a row take n - 1 intervals at the least.
     let least = interval.saturating_mul(u32::try_from(*successes - 1).unwrap_or(u32::MAX));
     if least > *deadline {
-        let found = format!(
-            "{successes} answers, {:?} apart",
-            format_duration(*interval)
-        );
-        let allowed = format!(
-            "what fits into the deadline, {:?}",
-            format_duration(*deadline)
-        );
+        let found = format!("{successes} answers, {:?} apart", format_duration(*interval));
+        let allowed = format!("what fits into the deadline, {:?}", format_duration(*deadline));
         let at = ["successes", "interval", "deadline"].map(|name| reader.place(&path(name)));
         let at = at.into_iter().max().unwrap_or(0);
-        reader.push(
-            at,
-            &path("successes"),
-            found,
-            allowed,
-            Some("it could never become healthy"),
-        );
+        reader.push(at, &path("successes"), found, allowed, Some("it could never become healthy"));
     }
 }
 
@@ -169,10 +127,7 @@ fn names_differ(reader: &mut Reader<'_>, schema: &str) {
         .collect();
     tables.sort();
     for (at, path) in tables {
-        let Some(name) = reader
-            .word(&path)
-            .map(|name| name.trim_end_matches('.').to_lowercase())
-        else {
+        let Some(name) = reader.word(&path).map(|name| name.trim_end_matches('.').to_lowercase()) else {
             continue;
         };
         match first.get(&name) {
@@ -204,31 +159,19 @@ fn state(reader: &mut Reader<'_>, directory: &Path) {
 }
 
 fn required_secrets(reader: &mut Reader<'_>) {
-    let named = match reader
-        .values
-        .get("secrets.required")
-        .map(|found| &found.value)
-    {
+    let named = match reader.values.get("secrets.required").map(|found| &found.value) {
         Some(Value::List(items)) => !items.is_empty(),
         _ => false,
     };
     if named && !reader.is_set("secrets.directory") {
         let at = reader.key_place("secrets.required");
-        reader.missing(
-            at,
-            "secrets.directory",
-            "the directory that holds the files in secrets.required",
-            None,
-        );
+        reader.missing(at, "secrets.directory", "the directory that holds the files in secrets.required", None);
     }
 }
 
 /// `NAME_env` and `NAME_file` exclude one another; if `needed`, one of them must be there.
 fn either(reader: &mut Reader<'_>, table: &str, name: &str, needed: bool) {
-    let (variable, file) = (
-        format!("{table}.{name}_env"),
-        format!("{table}.{name}_file"),
-    );
+    let (variable, file) = (format!("{table}.{name}_env"), format!("{table}.{name}_file"));
     match (reader.is_set(&variable), reader.is_set(&file)) {
         (true, true) => {
             let (at, path) = [&variable, &file]
@@ -237,23 +180,12 @@ fn either(reader: &mut Reader<'_>, table: &str, name: &str, needed: bool) {
                 .max()
                 .unwrap_or_default();
             let hint = format!("take out {variable} or {file}");
-            reader.push(
-                at,
-                &path,
-                format!("both {name}_env and {name}_file"),
-                "one of them",
-                Some(&hint),
-            );
+            reader.push(at, &path, format!("both {name}_env and {name}_file"), "one of them", Some(&hint));
         }
         (false, false) if needed => {
             let at = reader.key_place(table);
             let allowed = format!("{name}_env = \"VARIABLE\" or {name}_file = \"path\"");
-            reader.missing(
-                at,
-                &variable,
-                allowed,
-                Some("secrets are never values: say where it is"),
-            );
+            reader.missing(at, &variable, allowed, Some("secrets are never values: say where it is"));
         }
         _ => {}
     }
@@ -266,25 +198,14 @@ fn databases(reader: &mut Reader<'_>) {
             && from == to
         {
             let allowed = "another database than [source]";
-            reader.push(
-                reader.place(&target),
-                &target,
-                "the same place as source's",
-                allowed,
-                None,
-            );
+            reader.push(reader.place(&target), &target, "the same place as source's", allowed, None);
         }
     }
 }
 
 fn secrets_somewhere(reader: &mut Reader<'_>) {
-    const NEEDED: [(&str, &str); 5] = [
-        ("source", "url"),
-        ("target", "url"),
-        ("users", "project_id"),
-        ("users", "secret_key"),
-        ("notify", "webhook"),
-    ];
+    const NEEDED: [(&str, &str); 5] =
+        [("source", "url"), ("target", "url"), ("users", "project_id"), ("users", "secret_key"), ("notify", "webhook")];
     for (table, name) in NEEDED {
         if reader.is_set(table) {
             either(reader, table, name, true);
@@ -307,34 +228,19 @@ fn dns(reader: &mut Reader<'_>) {
         ("dns.tsig_name", "the name of the key that signs updates"),
     ] {
         if updates && !reader.is_set(name) {
-            reader.missing(
-                reader.place("dns.provider"),
-                name,
-                allowed,
-                Some("provider = \"rfc2136\" needs it"),
-            );
+            reader.missing(reader.place("dns.provider"), name, allowed, Some("provider = \"rfc2136\" needs it"));
         }
     }
     let foreign = |name: &str| match name {
         "token_env" | "token_file" => !api,
         _ => !updates,
     };
-    for name in [
-        "server",
-        "tsig_name",
-        "tsig_secret_env",
-        "tsig_secret_file",
-        "token_env",
-        "token_file",
-    ] {
+    for name in ["server", "tsig_name", "tsig_secret_env", "tsig_secret_file", "token_env", "token_file"] {
         let path = format!("dns.{name}");
         if foreign(name) && reader.is_set(&path) {
             let found = format!("{name} beside provider = {provider:?}");
-            let allowed = if name.starts_with("token") {
-                "with \"digitalocean\", \"cloudflare\""
-            } else {
-                "with \"rfc2136\""
-            };
+            let allowed =
+                if name.starts_with("token") { "with \"digitalocean\", \"cloudflare\"" } else { "with \"rfc2136\"" };
             reader.push(reader.key_place(&path), &path, found, allowed, None);
         }
     }
@@ -361,12 +267,7 @@ fn record(reader: &mut Reader<'_>, table: &str) {
     }
     if !alias && !others && reader.is_set(&path("name")) {
         let hint = "a name without any record would vanish";
-        reader.missing(
-            reader.key_place(table),
-            &path("A"),
-            "at least one of A, AAAA, CNAME, TXT, CAA",
-            Some(hint),
-        );
+        reader.missing(reader.key_place(table), &path("A"), "at least one of A, AAAA, CNAME, TXT, CAA", Some(hint));
     }
 }
 
@@ -375,21 +276,12 @@ fn stabilize(reader: &mut Reader<'_>) {
         Some(Value::Percent(share)) => Some(*share),
         _ => None,
     };
-    let (Some(healthy), Some(breach)) = (share("stabilize.healthy"), share("stabilize.breach"))
-    else {
+    let (Some(healthy), Some(breach)) = (share("stabilize.healthy"), share("stabilize.breach")) else {
         return;
     };
     if healthy >= breach {
-        let at = reader
-            .place("stabilize.healthy")
-            .max(reader.place("stabilize.breach"));
+        let at = reader.place("stabilize.healthy").max(reader.place("stabilize.breach"));
         let allowed = format!("more than stabilize.healthy, which is \"{healthy}\"");
-        reader.push(
-            at,
-            "stabilize.breach",
-            format!("\"{breach}\""),
-            allowed,
-            None,
-        );
+        reader.push(at, "stabilize.breach", format!("\"{breach}\""), allowed, None);
     }
 }

@@ -49,13 +49,7 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn new(found: impl Into<String>, allowed: impl Into<String>) -> Self {
-        Self {
-            at: 0,
-            within: String::new(),
-            found: found.into(),
-            allowed: allowed.into(),
-            hint: None,
-        }
+        Self { at: 0, within: String::new(), found: found.into(), allowed: allowed.into(), hint: None }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -92,12 +86,7 @@ pub(super) fn from_toml(kind: Kind, value: &Spanned<DeValue<'_>>) -> Result<Valu
             })
         }
         (
-            Kind::Text(_)
-            | Kind::Url
-            | Kind::Choice(_)
-            | Kind::Duration(..)
-            | Kind::Size(..)
-            | Kind::Percent(..),
+            Kind::Text(_) | Kind::Url | Kind::Choice(_) | Kind::Duration(..) | Kind::Size(..) | Kind::Percent(..),
             DeValue::String(text),
         ) => one(from_text(kind, text)),
         (_, other) => {
@@ -128,13 +117,9 @@ pub(super) fn from_text(kind: Kind, text: &str) -> Result<Value, Fault> {
         },
         Kind::Duration(least, most) => {
             let value = units::parse_duration(text).map_err(refuse)?;
-            within(
-                value,
-                units::parse_duration(least),
-                units::parse_duration(most),
-            )
-            .then_some(Value::Duration(value))
-            .ok_or_else(|| Fault::new(quote(text), allowed(kind)))
+            within(value, units::parse_duration(least), units::parse_duration(most))
+                .then_some(Value::Duration(value))
+                .ok_or_else(|| Fault::new(quote(text), allowed(kind)))
         }
         Kind::Size(least, most) => {
             let value = units::parse_size(text).map_err(refuse)?;
@@ -144,13 +129,9 @@ pub(super) fn from_text(kind: Kind, text: &str) -> Result<Value, Fault> {
         }
         Kind::Percent(least, most) => {
             let value = units::parse_percent(text).map_err(refuse)?;
-            within(
-                value,
-                units::parse_percent(least),
-                units::parse_percent(most),
-            )
-            .then_some(Value::Percent(value))
-            .ok_or_else(|| Fault::new(quote(text), allowed(kind)))
+            within(value, units::parse_percent(least), units::parse_percent(most))
+                .then_some(Value::Percent(value))
+                .ok_or_else(|| Fault::new(quote(text), allowed(kind)))
         }
         Kind::Url => url(text).map(Value::Url),
         _ => Err(Fault::new(quote(text), allowed(kind))),
@@ -163,10 +144,7 @@ pub(super) fn allowed(kind: Kind) -> String {
         Kind::Table | Kind::OptionalTable => "a table".to_owned(),
         Kind::Tables => "an array of tables, [[…]]".to_owned(),
         Kind::Text(shape) => shape::allowed(shape).to_owned(),
-        Kind::List(shape) => format!(
-            "an array of strings, each {}; none twice",
-            shape::allowed(shape)
-        ),
+        Kind::List(shape) => format!("an array of strings, each {}; none twice", shape::allowed(shape)),
         Kind::Command => "an array of strings: a program and its arguments".to_owned(),
         Kind::Url => "an http:// or https:// address without credentials".to_owned(),
         Kind::Choice(words) => quoted_list(words),
@@ -179,12 +157,8 @@ pub(super) fn allowed(kind: Kind) -> String {
         Kind::Percent(least, most) => {
             format!("{}, from \"{least}\" to \"{most}\"", units::PERCENT_FORM)
         }
-        Kind::JsonMap => {
-            "a table from JSON pointers to values: { \"/status\" = \"healthy\" }".to_owned()
-        }
-        Kind::NameLists => {
-            "a table from names to arrays of names: { profiles = [\"user_id\"] }".to_owned()
-        }
+        Kind::JsonMap => "a table from JSON pointers to values: { \"/status\" = \"healthy\" }".to_owned(),
+        Kind::NameLists => "a table from names to arrays of names: { profiles = [\"user_id\"] }".to_owned(),
     }
 }
 
@@ -212,9 +186,9 @@ fn rewrite(kind: Kind, value: &DeValue<'_>) -> Option<String> {
             (0.0..=1.0).contains(&ratio).then(|| format!("write \"{}\" if this ratio is meant", Percent(ratio)))
         }
         (Kind::List(_), DeValue::String(text)) => Some(format!("write [{}]", quote(text))),
-        (Kind::Command, DeValue::String(_)) => {
-            Some("no shell reads it: write each argument as a string of its own, [\"program\", \"argument\"]".to_owned())
-        }
+        (Kind::Command, DeValue::String(_)) => Some(
+            "no shell reads it: write each argument as a string of its own, [\"program\", \"argument\"]".to_owned(),
+        ),
         (Kind::Bool, DeValue::String(_)) | (Kind::Integer(..), DeValue::String(_)) => {
             Some("write it without quotes".to_owned())
         }
@@ -234,10 +208,7 @@ fn integer(number: i64, least: i64, most: i64) -> Result<Value, Fault> {
     if (least..=most).contains(&number) {
         Ok(Value::Integer(number))
     } else {
-        Err(Fault::new(
-            format!("the number {number}"),
-            allowed(Kind::Integer(least, most)),
-        ))
+        Err(Fault::new(format!("the number {number}"), allowed(Kind::Integer(least, most))))
     }
 }
 
@@ -255,19 +226,14 @@ fn url(text: &str) -> Result<Url, Fault> {
         }
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(Fault::new(
-            "an address with credentials in it (not shown)",
-            allowed(Kind::Url),
-        )
-        .hint("take the credentials out; this file is no place for secrets"));
+        return Err(Fault::new("an address with credentials in it (not shown)", allowed(Kind::Url))
+            .hint("take the credentials out; this file is no place for secrets"));
     }
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(Fault::new(quote(text), allowed(Kind::Url)));
     }
     if url.fragment().is_some() {
-        return Err(
-            Fault::new(quote(text), allowed(Kind::Url)).hint("a fragment, #…, is never sent")
-        );
+        return Err(Fault::new(quote(text), allowed(Kind::Url)).hint("a fragment, #…, is never sent"));
     }
     Ok(url)
 }

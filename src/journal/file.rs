@@ -179,8 +179,8 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, JournalError> {
 }
 
 fn read_with_length(path: &Path) -> Result<(Vec<Entry>, u64), JournalError> {
-    let bytes = std::fs::read(path)
-        .map_err(|source| JournalError::Io { act: "read", path: path.to_owned(), source })?;
+    let bytes =
+        std::fs::read(path).map_err(|source| JournalError::Io { act: "read", path: path.to_owned(), source })?;
     let broken = |line: usize, why: &str| JournalError::Broken { path: path.to_owned(), line, why: why.to_owned() };
     // What stands after the last newline is a write that did not finish.
     let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
@@ -189,8 +189,8 @@ fn read_with_length(path: &Path) -> Result<(Vec<Entry>, u64), JournalError> {
     for (index, line) in bytes[..whole].split(|&byte| byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
         let number = index + 1;
         let text = std::str::from_utf8(line).map_err(|_| broken(number, "the line is not UTF-8"))?;
-        let entry: Entry =
-            serde_json::from_str(text).map_err(|error| broken(number, &format!("the line cannot be read ({error})")))?;
+        let entry: Entry = serde_json::from_str(text)
+            .map_err(|error| broken(number, &format!("the line cannot be read ({error})")))?;
         let tail = format!(",\"hash\":\"{}\"}}", entry.hash);
         let body = text.strip_suffix(&tail).ok_or_else(|| broken(number, "the line does not end with its hash"))?;
         if digest(format!("{body}}}").as_bytes()) != entry.hash {

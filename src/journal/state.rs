@@ -31,6 +31,8 @@ pub struct ItemState {
     pub name: String,
     /// How far it came.
     pub standing: Standing,
+    /// Whether the plan itself asks to undo it.
+    pub back: bool,
     /// Last words about it.
     pub said: String,
     /// What it left behind.
@@ -77,14 +79,20 @@ impl RunState {
         self.items.iter().any(|item| item.standing != Standing::Waiting)
     }
 
-    /// Whether it began and has no end.
+    /// Whether it can be gone on with: it has no end, or it was left for a person.
     pub fn is_open(&self) -> bool {
-        self.header.is_some() && self.outcome.is_none()
+        self.header.is_some() && matches!(self.outcome, None | Some((Outcome::Held | Outcome::Stuck, _)))
+    }
+
+    /// Whether what it did stands: it ended well, or it stopped half-way.
+    pub fn stands(&self) -> bool {
+        self.is_open() || matches!(self.outcome, Some((Outcome::Done, _)))
     }
 
     /// The item that it stopped in: the one begun last that has no end.
     pub fn stopped_in(&self) -> Option<&ItemState> {
-        let open = |item: &&ItemState| matches!(item.standing, Standing::Started | Standing::Undoing | Standing::Failed);
+        let open =
+            |item: &&ItemState| matches!(item.standing, Standing::Started | Standing::Undoing | Standing::Failed);
         self.items.iter().rfind(open)
     }
 }
@@ -118,7 +126,7 @@ fn take(run: &mut RunState, entry: &Entry) {
         Fact::Planned { header, plan } => {
             run.header = Some(header.clone());
             run.plan = plan.clone();
-            run.items = names(plan).into_iter().map(waiting).collect();
+            run.items = items(plan);
         }
         Fact::Started { item, .. } => set(run, *item, &entry.at, Standing::Started, ""),
         Fact::Observed { item, seen, .. } => {
@@ -136,14 +144,14 @@ fn take(run: &mut RunState, entry: &Entry) {
             // A step that fails on its way back is still to be undone.
             set(run, *item, &entry.at, if *back { Standing::Undoing } else { Standing::Failed }, why);
             run.failure = Some((*item, why.clone()));
-            run.is_going_back |= back;
+            turn_back(run, *item, *back);
         }
         Fact::Undoing { item, .. } => {
-            run.is_going_back = true;
+            turn_back(run, *item, true);
             set(run, *item, &entry.at, Standing::Undoing, "");
         }
         Fact::Undone { item, seen, stays, .. } => {
-            run.is_going_back = true;
+            turn_back(run, *item, true);
             set(run, *item, &entry.at, if *stays { Standing::Stays } else { Standing::Undone }, seen);
         }
         Fact::Finished { outcome, said, .. } => run.outcome = Some((*outcome, said.clone())),
@@ -152,21 +160,24 @@ fn take(run: &mut RunState, entry: &Entry) {
     }
 }
 
-fn names(plan: &Value) -> Vec<String> {
-    let items = plan.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    items.iter().map(|item| item.get("name").and_then(Value::as_str).unwrap_or("?").to_owned()).collect()
+/// A run turns back when it undoes an item that its plan wanted done.
+fn turn_back(run: &mut RunState, item: usize, back: bool) {
+    run.is_going_back |= back && run.items.get(item).is_none_or(|state| !state.back);
 }
 
-fn waiting(name: String) -> ItemState {
-    ItemState {
-        name,
+fn items(plan: &Value) -> Vec<ItemState> {
+    let items = plan.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let waiting = |item: &Value| ItemState {
+        name: item.get("name").and_then(Value::as_str).unwrap_or("?").to_owned(),
         standing: Standing::Waiting,
+        back: item.get("back").and_then(Value::as_bool).unwrap_or(false),
         said: String::new(),
         data: Value::Null,
         already: false,
         took_ms: 0,
         times: None,
-    }
+    };
+    items.iter().map(waiting).collect()
 }
 
 fn set(run: &mut RunState, item: usize, at: &str, standing: Standing, said: &str) {

@@ -87,7 +87,8 @@ impl Fingerprints {
 /// Whether a path is there and small enough to be configuration.
 fn is_configuration(path: &Path) -> bool {
     let Ok(all) = walk(path) else { return false };
-    path.exists() && all.iter().filter_map(|file| file.symlink_metadata().ok()).map(|meta| meta.len()).sum::<u64>() <= LARGEST
+    path.exists()
+        && all.iter().filter_map(|file| file.symlink_metadata().ok()).map(|meta| meta.len()).sum::<u64>() <= LARGEST
 }
 
 /// The tag under which the image of a service is kept for a release. `.invalid` can never be pulled from anywhere.
@@ -123,18 +124,15 @@ pub fn freeze(
             copies.insert(source.path.clone(), (copy, fingerprints.of(&source.path)?));
         }
         let (copy, fingerprint) = copies[&source.path].clone();
-        frozen.push(FrozenFile {
-            service: source.service,
-            path: source.path.display().to_string(),
-            fingerprint,
-            copy,
-        });
+        frozen.push(FrozenFile { service: source.service, path: source.path.display().to_string(), fingerprint, copy });
     }
     let moved = copies.into_iter().map(|(path, (copy, _))| (path.display().to_string(), place.join(copy)));
     redirect(&mut pinned, &moved.collect());
     for name in model::services(&pinned) {
         let reference = pinned_reference(project, &name, number);
-        if let Some(service) = pinned.pointer_mut(&format!("/services/{}", escape(&name))).and_then(Value::as_object_mut) {
+        if let Some(service) =
+            pinned.pointer_mut(&format!("/services/{}", escape(&name))).and_then(Value::as_object_mut)
+        {
             service.insert("image".into(), Value::String(reference));
             service.shift_remove("build");
         }

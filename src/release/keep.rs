@@ -64,7 +64,13 @@ pub fn holder_name(project: &str, service: &str, number: u32) -> String {
 ///
 /// # Errors
 /// When an image is gone, a file cannot be copied, or the record cannot be written.
-pub async fn keep(docker: &Docker, compose: &Compose, store: &Store, fingerprints: &Fingerprints, keep: &Keep<'_>) -> Result<Release> {
+pub async fn keep(
+    docker: &Docker,
+    compose: &Compose,
+    store: &Store,
+    fingerprints: &Fingerprints,
+    keep: &Keep<'_>,
+) -> Result<Release> {
     let mut records = BTreeMap::new();
     for (service, kept) in keep.services {
         let record = pin(docker, keep, service, kept).await?;
@@ -76,7 +82,8 @@ pub async fn keep(docker: &Docker, compose: &Compose, store: &Store, fingerprint
         freeze::freeze(keep.model, &keep.directory, keep.number, keep.project, (&aside, &place), fingerprints)?;
     let hashes = compose.hashes(keep.project, &keep.directory, &pinned).await?;
     for (service, record) in &mut records {
-        record.pinned_hash = hashes.get(service).cloned().with_context(|| format!("compose told no digest of {service}"))?;
+        record.pinned_hash =
+            hashes.get(service).cloned().with_context(|| format!("compose told no digest of {service}"))?;
     }
     let release = Release {
         format: FORMAT,
@@ -95,7 +102,10 @@ pub async fn keep(docker: &Docker, compose: &Compose, store: &Store, fingerprint
 
 async fn pin(docker: &Docker, keep: &Keep<'_>, service: &str, kept: &KeptService) -> Result<ServiceRecord> {
     let Some(image) = docker.image(&kept.image_id).await? else {
-        bail!("the image {} of the service {service} is not on this host any more, so it cannot be kept", kept.image_id);
+        bail!(
+            "the image {} of the service {service} is not on this host any more, so it cannot be kept",
+            kept.image_id
+        );
     };
     let pinned = freeze::pinned_reference(keep.project, service, keep.number);
     let (repository, tag) = pinned.rsplit_once(':').unwrap_or((&pinned, "kept"));

@@ -48,9 +48,9 @@ pub fn replicas(model: &Value, name: &str) -> usize {
 
 /// Whether a service has a health check of its own in the model (an image may bring one as well).
 pub fn has_health_check(model: &Value, name: &str) -> bool {
-    service(model, name).and_then(|service| service.get("healthcheck")).is_some_and(|check| {
-        !check.is_null() && check.get("disable").and_then(Value::as_bool) != Some(true)
-    })
+    service(model, name)
+        .and_then(|service| service.get("healthcheck"))
+        .is_some_and(|check| !check.is_null() && check.get("disable").and_then(Value::as_bool) != Some(true))
 }
 
 /// Services that these need, directly or not, and that are not among them; in the order they should start.
@@ -113,7 +113,10 @@ pub fn config_sources(model: &Value, directory: &Path) -> Vec<ConfigSource> {
             let is_bind = mount.get("type").and_then(Value::as_str) == Some("bind");
             let is_read_only = mount.get("read_only").and_then(Value::as_bool) == Some(true);
             let source = mount.get("source").and_then(Value::as_str).map(PathBuf::from).unwrap_or_default();
-            if is_bind && is_read_only && source.starts_with(directory) && source != directory {
+            // What a container sees under /run is state that changes while it runs (the switch directory, sockets).
+            let target = mount.get("target").and_then(Value::as_str).unwrap_or_default();
+            let is_state = target.starts_with("/run/") || target.starts_with("/var/run/");
+            if is_bind && is_read_only && !is_state && source.starts_with(directory) && source != directory {
                 found.insert(ConfigSource { service: name.clone(), path: source, is_secret: false });
             }
         }
@@ -180,7 +183,8 @@ mod tests {
                     "volumes": [
                         {"type": "bind", "source": "/srv/shop/conf", "target": "/conf", "read_only": true},
                         {"type": "bind", "source": "/srv/shop/data", "target": "/data"},
-                        {"type": "bind", "source": "/run/cutover", "target": "/run/cutover", "read_only": true}
+                        {"type": "bind", "source": "/srv/shop/run", "target": "/run/cutover", "read_only": true},
+                        {"type": "bind", "source": "/etc/ssl", "target": "/etc/ssl", "read_only": true}
                     ],
                     "secrets": [{"source": "token", "target": "/run/secrets/token"}],
                     "deploy": {"replicas": 2}

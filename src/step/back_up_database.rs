@@ -54,7 +54,8 @@ impl BackUpDatabase {
 
     fn let_old_ones_go(&self, run: u32) -> Result<()> {
         let suffix = format!("-{}.dump", self.database.name);
-        let entries = std::fs::read_dir(&self.directory).with_context(|| format!("cannot read {}", self.directory.display()))?;
+        let entries =
+            std::fs::read_dir(&self.directory).with_context(|| format!("cannot read {}", self.directory.display()))?;
         let mut numbers: Vec<u32> = entries
             .flatten()
             .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(&suffix)?.parse().ok())
@@ -65,7 +66,8 @@ impl BackUpDatabase {
         for number in &numbers[..surplus] {
             let path = self.directory.join(self.file(*number));
             for path in [manifest_of(&path), path] {
-                std::fs::remove_file(&path).with_context(|| format!("cannot let the old backup {} go", path.display()))?;
+                std::fs::remove_file(&path)
+                    .with_context(|| format!("cannot let the old backup {} go", path.display()))?;
             }
         }
         Ok(())

@@ -58,7 +58,8 @@ impl BuildImages {
         compose.build(&sources, &services, deadline, &|line| say(line.trim().to_owned())).await?;
         let mut built = BTreeMap::new();
         for reference in self.images.values() {
-            let id = docker.image_id(reference).await?.with_context(|| format!("the build made no image {reference}"))?;
+            let id =
+                docker.image_id(reference).await?.with_context(|| format!("the build made no image {reference}"))?;
             built.insert(reference.clone(), id);
         }
         files::write_json(&run.side.join("built.json"), &built, 0o600)?;

@@ -70,9 +70,10 @@ pub enum Place {
 
 /// Compose names a container that is to take another's place `0123456789ab_NAME` until that one is gone.
 pub fn is_half_made(container: &Container) -> bool {
-    container.name.split_once('_').is_some_and(|(head, _)| {
-        head.len() == 12 && head.bytes().all(|byte| byte.is_ascii_hexdigit())
-    })
+    container
+        .name
+        .split_once('_')
+        .is_some_and(|(head, _)| head.len() == 12 && head.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Whether the container does its work, or has done it (an init container that ended with 0).
@@ -106,9 +107,7 @@ pub fn place(
             own.len() == side.replicas && own.iter().all(|container| !is_half_made(container) && one(side, container))
         }
     };
-    let is_before = fits(from, &|side, container| {
-        was_there(container) || (runs(side, container) && is_up(container))
-    });
+    let is_before = fits(from, &|side, container| was_there(container) || (runs(side, container) && is_up(container)));
     let is_after = fits(to, &|side, container| {
         runs(side, container) && is_up(container) && !(touched.is_forced && was_there(container))
     });
@@ -131,7 +130,9 @@ pub fn describe(service: &str, all: &[Container]) -> String {
     let own: Vec<String> = all
         .iter()
         .filter(|container| container.service == service)
-        .map(|container| format!("{} ({}, image {})", container.name, container.state.status, short(&container.image_id)))
+        .map(|container| {
+            format!("{} ({}, image {})", container.name, container.state.status, short(&container.image_id))
+        })
         .collect();
     if own.is_empty() { format!("{service}: no container") } else { format!("{service}: {}", own.join(", ")) }
 }
@@ -204,7 +205,8 @@ mod tests {
         let touched = Touched { service: "web".into(), is_forced: true };
         let same = side("h1", "sha256:1", &["old"]);
         let to = side("h1", "sha256:1", &[]);
-        let judge = |id: &str| place(&touched, Some(&same), Some(&to), &[container(id, "h1", "sha256:1")], &BTreeMap::new());
+        let judge =
+            |id: &str| place(&touched, Some(&same), Some(&to), &[container(id, "h1", "sha256:1")], &BTreeMap::new());
         assert_eq!(judge("old"), Place::Before);
         // The planner leaves the shared digest out of the old side of a forced service; here it stands in both.
         assert_eq!(judge("new"), Place::Both);

@@ -67,7 +67,12 @@ pub fn finished(directory: &Path, file: &str) -> Result<World> {
     let length = std::fs::metadata(&path).map_or(0, |meta| meta.len());
     Ok(if length == dump.bytes {
         let Dump { tables, rows, bytes, sha256, .. } = dump;
-        World::After(format!("{} ({}, {tables} tables, {rows} rows read back, sha256 {}…)", path.display(), spoken_size(bytes), &sha256[..12]))
+        World::After(format!(
+            "{} ({}, {tables} tables, {rows} rows read back, sha256 {}…)",
+            path.display(),
+            spoken_size(bytes),
+            &sha256[..12]
+        ))
     } else {
         World::Between(format!("{file} has {length} bytes, its manifest says {}", dump.bytes))
     })

@@ -57,9 +57,15 @@ impl ExpectServices {
                 Err(error) => (vec![format!("{error:#}")], None),
                 Ok(all) => {
                     let before = restarts_before.get_or_insert_with(|| restarts(&all));
-                    let looks: Vec<(&String, Look)> =
-                        self.services.iter().map(|(service, count)| (service, look(service, *count, &all, before))).collect();
-                    let ids: Vec<String> = all.iter().map(|container| format!("{} {}", container.id, container.state.started_at)).collect();
+                    let looks: Vec<(&String, Look)> = self
+                        .services
+                        .iter()
+                        .map(|(service, count)| (service, look(service, *count, &all, before)))
+                        .collect();
+                    let ids: Vec<String> = all
+                        .iter()
+                        .map(|container| format!("{} {}", container.id, container.state.started_at))
+                        .collect();
                     if looks.iter().all(|(_, look)| *look == Look::Well) {
                         // Another container, or another start, begins the stretch anew.
                         let stable = match since.take() {
@@ -153,7 +159,9 @@ fn look_at(container: &Container, restarts_before: i64) -> Look {
     let said = state.health_said.as_ref().map_or_else(String::new, |said| format!(": {said}"));
     match (state.status.as_str(), state.health.as_deref()) {
         ("running", None | Some("healthy")) if restarts == 0 => Look::Well,
-        ("running", None | Some("healthy")) => Look::NotYet(format!("was restarted {restarts} times, last exit code {}", state.exit_code)),
+        ("running", None | Some("healthy")) => {
+            Look::NotYet(format!("was restarted {restarts} times, last exit code {}", state.exit_code))
+        }
         ("running", Some("unhealthy")) => Look::Lost(format!("is unhealthy{said}")),
         ("running", Some(_)) => Look::NotYet("health check starting".into()),
         ("exited", _) if state.exit_code == 0 && container.restart == "no" => Look::Well,
@@ -178,7 +186,8 @@ mod tests {
     use super::*;
 
     fn container(status: &str, health: Option<&str>, exit_code: i64) -> Container {
-        let mut made = Container { id: "1".into(), service: "web".into(), restart: "no".into(), ..Container::default() };
+        let mut made =
+            Container { id: "1".into(), service: "web".into(), restart: "no".into(), ..Container::default() };
         made.state.status = status.into();
         made.state.health = health.map(str::to_owned);
         made.state.exit_code = exit_code;

@@ -130,7 +130,9 @@ impl ExpectSteady {
                 sight.ratio_bad = if value > *limit && value > began { sight.ratio_bad + 1 } else { 0 };
                 if sight.ratio_bad >= BAD_IN_A_ROW {
                     let (value, limit, began) = (value * 100.0, limit * 100.0, began * 100.0);
-                    return Some(format!("the error ratio is {value:.1} %, more than {limit:.1} %; it began at {began:.1} %"));
+                    return Some(format!(
+                        "the error ratio is {value:.1} %, more than {limit:.1} %; it began at {began:.1} %"
+                    ));
                 }
             }
             Ok(Number::Nothing(why)) => sight.unknown.push(format!("error ratio: {why}")),
@@ -143,7 +145,8 @@ impl ExpectSteady {
 impl Sight<'_> {
     fn words(&self) -> String {
         let ratio = self.ratio.map_or_else(String::new, |ratio| format!(", error ratio {:.1} %", ratio * 100.0));
-        let unknown = if self.unknown.is_empty() { String::new() } else { format!("; unknown: {}", self.unknown.join("; ")) };
+        let unknown =
+            if self.unknown.is_empty() { String::new() } else { format!("; unknown: {}", self.unknown.join("; ")) };
         format!("{ratio}{unknown}")
     }
 }
@@ -156,7 +159,9 @@ fn difference(before: &Containers, now: &Containers) -> Option<String> {
     for (name, (state, restarts)) in before {
         match now.get(name) {
             None => return Some(format!("{name} is gone")),
-            Some((now, again)) if again > restarts => return Some(format!("{name} was restarted by the engine ({now})")),
+            Some((now, again)) if again > restarts => {
+                return Some(format!("{name} was restarted by the engine ({now})"));
+            }
             Some((now, _)) if now != state => return Some(format!("{name} was {state} and is {now}")),
             Some(_) => {}
         }

@@ -138,7 +138,9 @@ impl MigrateSchema {
         let name = self.container_name(run, act);
         match docker.container(&name).await? {
             // Made but never started, or failed: it proves nothing and stands in the way.
-            Some(old) if old.state.status == "created" || (old.state.status == "exited" && old.state.exit_code != 0) => {
+            Some(old)
+                if old.state.status == "created" || (old.state.status == "exited" && old.state.exit_code != 0) =>
+            {
                 docker.remove(&old.id).await?;
             }
             Some(old) => say(format!("{} is {} from before the interruption", old.name, old.state.status)),
@@ -159,7 +161,12 @@ impl MigrateSchema {
         files::write_atomically(&run.side.join(format!("{act}.log")), (log.join("\n") + "\n").as_bytes(), 0o600)?;
         if ended.state.exit_code != 0 {
             let tail = log[log.len().saturating_sub(15)..].join("\n");
-            bail!("`{}` in {} exited {}; its last lines:\n{tail}", command.join(" "), self.service, ended.state.exit_code);
+            bail!(
+                "`{}` in {} exited {}; its last lines:\n{tail}",
+                command.join(" "),
+                self.service,
+                ended.state.exit_code
+            );
         }
         Ok(())
     }
@@ -199,7 +206,10 @@ impl MigrateSchema {
         let side = run.side.parent().unwrap_or(&run.side).join(format!("{number:04}"));
         docker.remove(&self.container_name(run, "migrate")).await?;
         if let (Some(Some(before)), Some(now)) = (
-            side.join("schema-before.json").exists().then(|| files::read_json::<Option<String>>(&side.join("schema-before.json"))).transpose()?,
+            side.join("schema-before.json")
+                .exists()
+                .then(|| files::read_json::<Option<String>>(&side.join("schema-before.json")))
+                .transpose()?,
             self.schema(docker, postgres, run).await?,
         ) && before == now
         {
@@ -221,7 +231,9 @@ impl MigrateSchema {
                     let deadline = Duration::from_secs(self.deadline_s);
                     postgres.restore(&container, database, &run.session(), &archive, &aside, deadline).await?;
                 }
-                Ok(Undone::Stays(format!("the backup serves again; what was written since stands in the database {aside}")))
+                Ok(Undone::Stays(format!(
+                    "the backup serves again; what was written since stands in the database {aside}"
+                )))
             }
         }
     }

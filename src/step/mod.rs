@@ -156,12 +156,46 @@ impl Act {
     }
 }
 
-impl Hands {
+/// Whoever carries acts out: the real hands, or a synthetic world that proves the engine.
+pub trait Actor {
+    /// The acts it knows.
+    type Act;
+    /// Whether an act only asks.
+    fn is_gate(&self, act: &Self::Act) -> bool;
+    /// Reads on which side the world is.
+    fn check(&self, act: &Self::Act) -> impl Future<Output = Result<World>>;
+    /// Does it.
+    fn run(&self, act: &Self::Act, say: Say<'_>) -> impl Future<Output = Result<Value>>;
+    /// Undoes it.
+    fn undo(&self, act: &Self::Act, say: Say<'_>) -> impl Future<Output = Result<Undone>>;
+    /// Asks a gate.
+    fn ask(&self, act: &Self::Act, say: Say<'_>) -> impl Future<Output = Result<Seen>>;
+    /// Whether the world was merely out of reach, so that another look is worth while.
+    fn is_away(&self, error: &anyhow::Error) -> bool;
+}
+
+impl Actor for Hands {
+    type Act = Act;
+
+    fn is_gate(&self, act: &Act) -> bool {
+        act.is_gate()
+    }
+
+    fn is_away(&self, error: &anyhow::Error) -> bool {
+        error.chain().any(|cause| {
+            let text = cause.to_string();
+            cause.is::<crate::adapter::docker::EngineAway>()
+                || ["Cannot connect to the Docker daemon", "error during connect", "unexpected EOF", "connection reset"]
+                    .iter()
+                    .any(|words| text.contains(words))
+        })
+    }
+
     /// Reads on which side the world is.
     ///
     /// # Errors
     /// When the world cannot be asked.
-    pub async fn check(&self, act: &Act) -> Result<World> {
+    async fn check(&self, act: &Act) -> Result<World> {
         match act {
             Act::PinRelease(step) => step.check(&self.docker, &self.store).await,
             Act::PullImages(step) => step.check(&self.docker).await,
@@ -182,7 +216,7 @@ impl Hands {
     ///
     /// # Errors
     /// When it did not take effect, or that is not known.
-    pub async fn run(&self, act: &Act, say: Say<'_>) -> Result<Value> {
+    async fn run(&self, act: &Act, say: Say<'_>) -> Result<Value> {
         match act {
             Act::PinRelease(step) => step.run(&self.docker, &self.compose, &self.store, &self.state, &self.run).await,
             Act::PullImages(step) => step.run(&self.compose, &self.run, say).await,
@@ -203,7 +237,7 @@ impl Hands {
     ///
     /// # Errors
     /// When it could not be undone, or that is not known.
-    pub async fn undo(&self, act: &Act, say: Say<'_>) -> Result<Undone> {
+    async fn undo(&self, act: &Act, say: Say<'_>) -> Result<Undone> {
         match act {
             Act::PullImages(step) => step.undo(&self.docker).await,
             Act::BuildImages(step) => step.undo(&self.docker, &self.run).await,
@@ -224,7 +258,7 @@ impl Hands {
     ///
     /// # Errors
     /// When the world could not be asked at all within the deadline.
-    pub async fn ask(&self, act: &Act, say: Say<'_>) -> Result<Seen> {
+    async fn ask(&self, act: &Act, say: Say<'_>) -> Result<Seen> {
         match act {
             Act::ExpectServices(gate) => gate.ask(&self.docker, say).await,
             Act::ExpectHealth(gate) => gate.ask(&self.http, say).await,

@@ -54,7 +54,14 @@ impl PinRelease {
     ///
     /// # Errors
     /// When an image is gone or the record cannot be written.
-    pub async fn run(&self, docker: &Docker, compose: &Compose, store: &Store, state: &std::path::Path, run: &RunTag) -> Result<Value> {
+    pub async fn run(
+        &self,
+        docker: &Docker,
+        compose: &Compose,
+        store: &Store,
+        state: &std::path::Path,
+        run: &RunTag,
+    ) -> Result<Value> {
         let beside = run.side.join("before.json");
         let model: Value = match (store.read(self.release)?, beside.exists()) {
             (Some(release), _) => return self.keep_again(docker, &release).await,

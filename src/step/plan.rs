@@ -28,7 +28,7 @@ impl RunKind {
 
 /// One entry of the list.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
-pub struct Item {
+pub struct Item<A = Act> {
     /// Unique in the plan; a verb and a noun.
     pub name: String,
     /// One line for people.
@@ -37,7 +37,7 @@ pub struct Item {
     #[serde(default)]
     pub back: bool,
     /// What it is.
-    pub action: Act,
+    pub action: A,
 }
 
 /// What happens to a service.
@@ -75,7 +75,7 @@ pub struct ServiceChange {
 
 /// A plan.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
-pub struct Plan {
+pub struct Plan<A = Act> {
     /// Kind of run.
     pub kind: RunKind,
     /// Project.
@@ -96,9 +96,9 @@ pub struct Plan {
     /// Whether a failure is rolled back (else it is held as it stands).
     pub rolls_back: bool,
     /// The list.
-    pub items: Vec<Item>,
+    pub items: Vec<Item<A>>,
     /// Gates that prove the old state after a way back.
-    pub home: Vec<Item>,
+    pub home: Vec<Item<A>>,
     /// Files that the run keeps beside its journal: name and content's SHA-256.
     pub files: BTreeMap<String, String>,
 }
@@ -119,8 +119,20 @@ impl Plan {
         self.items.iter().filter_map(lossy).collect()
     }
 
-    /// Whether it changes no container, no schema and no pointer.
+    /// Whether any container changes.
     pub fn changes_services(&self) -> bool {
         self.services.iter().any(|service| service.change != Change::Keep)
+    }
+}
+
+impl<A: Serialize> Plan<A> {
+    /// The plan as JSON, in the order in which it is declared.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// SHA-256 of the plan: the same hash means the same items, images and sides.
+    pub fn hash(&self) -> String {
+        crate::adapter::files::sha256(self.to_json().to_string().as_bytes())
     }
 }

@@ -63,7 +63,9 @@ impl PullImages {
     pub async fn run(&self, compose: &Compose, run: &RunTag, say: Say<'_>) -> Result<Value> {
         let sources = Sources::rendered(&self.project, &self.directory, &run.side.join("model.json"));
         let services: Vec<String> = self.images.keys().cloned().collect();
-        compose.pull(&sources, &services, Duration::from_secs(self.deadline_s), &|line| say(line.trim().to_owned())).await?;
+        compose
+            .pull(&sources, &services, Duration::from_secs(self.deadline_s), &|line| say(line.trim().to_owned()))
+            .await?;
         Ok(Value::Null)
     }
 

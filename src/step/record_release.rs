@@ -45,7 +45,8 @@ impl RecordRelease {
     pub async fn check(&self, docker: &Docker, store: &Store) -> Result<World> {
         let record = store.read(self.release)?;
         let current = store.current()?;
-        let words = format!("current release: {}", current.map_or_else(|| "none".into(), |number| format!("r{number}")));
+        let words =
+            format!("current release: {}", current.map_or_else(|| "none".into(), |number| format!("r{number}")));
         Ok(match record {
             Some(record) if current == Some(self.release) && keep::missing(docker, &record).await?.is_empty() => {
                 World::After(words)
@@ -78,7 +79,14 @@ impl RecordRelease {
         Ok(json!({ "release": self.release, "let_go": gone }))
     }
 
-    async fn record(&self, docker: &Docker, compose: &Compose, store: &Store, state: &Path, run: &RunTag) -> Result<()> {
+    async fn record(
+        &self,
+        docker: &Docker,
+        compose: &Compose,
+        store: &Store,
+        state: &Path,
+        run: &RunTag,
+    ) -> Result<()> {
         let containers = docker.containers(&self.project).await?;
         let mut services = BTreeMap::new();
         for (service, (image, hash, replicas)) in &self.services {

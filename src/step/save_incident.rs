@@ -50,7 +50,10 @@ impl SaveIncident {
         let mut lines = 0;
         for container in &containers {
             say(format!("log of {}", container.name));
-            let log = docker.log_tail(&container.id, LINES).await.with_context(|| format!("cannot read the log of {}", container.name))?;
+            let log = docker
+                .log_tail(&container.id, LINES)
+                .await
+                .with_context(|| format!("cannot read the log of {}", container.name))?;
             lines += log.len();
             let path = directory.join(format!("{}.log", container.name));
             files::write_atomically(&path, (log.join("\n") + "\n").as_bytes(), 0o600)?;

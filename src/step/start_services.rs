@@ -79,7 +79,14 @@ impl StartServices {
     ///
     /// # Errors
     /// Compose's own words.
-    pub async fn run(&self, docker: &Docker, compose: &Compose, store: &Store, run: &RunTag, say: Say<'_>) -> Result<Value> {
+    pub async fn run(
+        &self,
+        docker: &Docker,
+        compose: &Compose,
+        store: &Store,
+        run: &RunTag,
+        say: Say<'_>,
+    ) -> Result<Value> {
         let images = self.resolve(docker).await?;
         self.bring(&self.to, &self.from, Place::After, &images, (docker, compose, store, run), say).await?;
         Ok(json!({ "containers": self.now(docker).await? }))
@@ -89,7 +96,14 @@ impl StartServices {
     ///
     /// # Errors
     /// Compose's own words.
-    pub async fn undo(&self, docker: &Docker, compose: &Compose, store: &Store, run: &RunTag, say: Say<'_>) -> Result<Undone> {
+    pub async fn undo(
+        &self,
+        docker: &Docker,
+        compose: &Compose,
+        store: &Store,
+        run: &RunTag,
+        say: Say<'_>,
+    ) -> Result<Undone> {
         let images = self.resolve(docker).await?;
         self.bring(&self.from, &self.to, Place::Before, &images, (docker, compose, store, run), say).await?;
         Ok(Undone::Back)
@@ -97,7 +111,9 @@ impl StartServices {
 
     async fn now(&self, docker: &Docker) -> Result<BTreeMap<String, Value>> {
         let all = docker.containers(&self.project).await?;
-        let own = all.into_iter().filter(|container| self.services.iter().any(|touched| touched.service == container.service));
+        let own = all
+            .into_iter()
+            .filter(|container| self.services.iter().any(|touched| touched.service == container.service));
         Ok(own.map(|container| (container.name, json!({ "id": container.id, "image": container.image_id }))).collect())
     }
 

@@ -2,8 +2,7 @@
 
 use super::Fallback::{Is, Required, Unset};
 use super::Kind::{
-    Bool, Choice, Command, Duration, Integer, JsonMap, List, OptionalTable, Percent, Size, Table,
-    Tables, Text, Url,
+    Bool, Choice, Command, Duration, Integer, JsonMap, List, OptionalTable, Percent, Size, Table, Tables, Text, Url,
 };
 use super::{Key, Shape, key, table};
 use crate::config::choices::{OnFailure, OnRollback, PullPolicy, Strategy, When};

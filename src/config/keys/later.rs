@@ -1,9 +1,7 @@
 //! The keys of a migration: source, target, rows, users, DNS, stabilization, notices, dashboard. Declarations only.
 
 use super::Fallback::{Is, Required, Unset};
-use super::Kind::{
-    Bool, Choice, Duration, Integer, List, NameLists, OptionalTable, Percent, Tables, Text, Url,
-};
+use super::Kind::{Bool, Choice, Duration, Integer, List, NameLists, OptionalTable, Percent, Tables, Text, Url};
 use super::{Key, Shape, key, table};
 use crate::config::choices::{DnsProvider, TsigAlgorithm, UserProvider};
 

@@ -125,10 +125,7 @@ impl Key {
 
     /// Its own name, the last part of the path.
     pub fn name(&self) -> &'static str {
-        self.path
-            .rsplit_once('.')
-            .map_or(self.path, |(_, name)| name)
-            .trim_end_matches("[]")
+        self.path.rsplit_once('.').map_or(self.path, |(_, name)| name).trim_end_matches("[]")
     }
 
     /// Is it a table of keys?
@@ -140,13 +137,9 @@ impl Key {
     pub fn variable(&self) -> Option<String> {
         let single = !self.is_table()
             && !self.path.contains("[]")
-            && !matches!(
-                self.kind,
-                Kind::List(_) | Kind::Command | Kind::JsonMap | Kind::NameLists
-            );
+            && !matches!(self.kind, Kind::List(_) | Kind::Command | Kind::JsonMap | Kind::NameLists);
         // The version of the format belongs to the file: overriding it would make a lie of it.
-        (single && self.path != "schema")
-            .then(|| format!("CUTOVER_{}", self.path.replace('.', "_").to_uppercase()))
+        (single && self.path != "schema").then(|| format!("CUTOVER_{}", self.path.replace('.', "_").to_uppercase()))
     }
 
     /// Does it name where a secret is? Then its own value is not repeated in messages: people paste the
@@ -158,12 +151,7 @@ impl Key {
 
 /// One row of the list.
 const fn key(path: &'static str, kind: Kind, fallback: Fallback, doc: &'static str) -> Key {
-    Key {
-        path,
-        kind,
-        fallback,
-        doc,
-    }
+    Key { path, kind, fallback, doc }
 }
 
 /// A row that opens a table.
@@ -180,18 +168,9 @@ mod tests {
     fn every_key_is_declared_once_after_its_table_and_documented() {
         let mut seen = BTreeSet::from([""]);
         for key in all() {
-            assert!(
-                seen.contains(key.parent()),
-                "{} stands before its table",
-                key.path
-            );
+            assert!(seen.contains(key.parent()), "{} stands before its table", key.path);
             assert!(seen.insert(key.path), "{} is declared twice", key.path);
-            assert!(
-                key.doc.len() > 10 && key.doc.ends_with('.'),
-                "{}: {}",
-                key.path,
-                key.doc
-            );
+            assert!(key.doc.len() > 10 && key.doc.ends_with('.'), "{}: {}", key.path, key.doc);
         }
     }
 
@@ -199,10 +178,7 @@ mod tests {
     fn no_two_keys_share_an_environment_variable() {
         let mut seen = BTreeSet::from(["CUTOVER_CONFIG".to_owned()]);
         for variable in all().filter_map(Key::variable) {
-            assert!(
-                seen.insert(variable.clone()),
-                "{variable} would set two keys"
-            );
+            assert!(seen.insert(variable.clone()), "{variable} would set two keys");
         }
         assert!(seen.contains("CUTOVER_STATE_DIRECTORY"));
         assert!(seen.contains("CUTOVER_DEPLOY_KEEP_RELEASES"));

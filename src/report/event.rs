@@ -1,0 +1,90 @@
+//! The events of a run, in the order they happen.
+
+use std::time::Duration;
+
+/// Something happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The run begins, or goes on.
+    Began {
+        /// Number.
+        run: u32,
+        /// Kind, `deploy` or `rollback`.
+        kind: String,
+        /// Names and titles of all items.
+        items: Vec<(String, String)>,
+        /// 1 at first, more when it is resumed.
+        epoch: u32,
+    },
+    /// An item begins.
+    Started {
+        /// Index.
+        item: usize,
+        /// Whether it is being undone.
+        back: bool,
+    },
+    /// What an item is doing or waiting for.
+    Says {
+        /// Index.
+        item: usize,
+        /// In words.
+        text: String,
+    },
+    /// An item is done, or a gate passed.
+    Done {
+        /// Index.
+        item: usize,
+        /// What was seen.
+        seen: String,
+        /// Whether it was so already.
+        already: bool,
+        /// How long it took.
+        took: Duration,
+    },
+    /// An item failed, or a gate refused.
+    Failed {
+        /// Index.
+        item: usize,
+        /// Why.
+        why: String,
+    },
+    /// The run turns back.
+    TurnsBack,
+    /// An item is undone.
+    Undone {
+        /// Index.
+        item: usize,
+        /// What was seen, or why it stays.
+        seen: String,
+        /// Whether its effect stays.
+        stays: bool,
+        /// How long it took.
+        took: Duration,
+    },
+    /// The old state is being proven: the gates of the way home.
+    ProvesHome {
+        /// Title of the gate.
+        title: String,
+        /// What it saw, once it has an answer, and whether it passed.
+        seen: Option<(bool, String)>,
+    },
+    /// Anything else worth a line.
+    Note {
+        /// In words.
+        text: String,
+    },
+}
+
+/// Hears the events of a run.
+pub trait Listener: Sync {
+    /// One event.
+    fn hear(&self, event: Event);
+}
+
+/// Hears nothing; for tests and for `--quiet`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Deaf;
+
+impl Listener for Deaf {
+    fn hear(&self, _: Event) {}
+}

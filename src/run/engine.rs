@@ -1,0 +1,312 @@
+//! Forward and rewind: the only two loops that change the world.
+//!
+//! `started` is durable before an act, `done` is written after the world was looked at again. A failure of the journal
+//! itself ends the process at once: what cannot be written down must not be done.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::adapter::clock::Stopwatch;
+use crate::journal::{Fact, Journal, JournalError, Lock, Outcome, RunState, Standing};
+use crate::redact::Redactor;
+use crate::report::{Event, Listener};
+use crate::step::plan::{Item, Plan};
+use crate::step::{Actor, Undone, World};
+
+/// How often a person asked to stop: once ends the run after the current step, twice ends it now.
+pub type Stop = watch::Receiver<u8>;
+
+/// How a loop ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Every item is done.
+    Done,
+    /// An item failed.
+    Failed {
+        /// Its index.
+        item: usize,
+        /// Why.
+        why: String,
+    },
+    /// A person asked to stop.
+    Interrupted,
+}
+
+/// Carries a plan out.
+pub struct Engine<'a, A: Actor> {
+    /// The plan.
+    pub plan: &'a Plan<A::Act>,
+    /// Whoever acts.
+    pub actor: &'a A,
+    /// The journal.
+    pub journal: &'a mut Journal,
+    /// The lock, which says where the run is.
+    pub lock: &'a mut Lock,
+    /// Number of the run.
+    pub number: u32,
+    /// Who hears of it.
+    pub listener: &'a dyn Listener,
+    /// Blots secrets out of what is written down.
+    pub redactor: &'a Redactor,
+    /// Whether to stop.
+    pub stop: Stop,
+}
+
+impl<A: Actor> Engine<'_, A> {
+    /// Does what is left of the plan.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub async fn forward(&mut self, state: &RunState) -> Result<End, JournalError> {
+        let plan = self.plan;
+        // Gates after the last finished change are asked again: what they saw is older than the interruption.
+        let last_change = (0..plan.items.len())
+            .rev()
+            .find(|&index| is_finished(state, index) && !self.actor.is_gate(&plan.items[index].action));
+        for (index, item) in plan.items.iter().enumerate() {
+            let is_gate = self.actor.is_gate(&item.action);
+            if is_finished(state, index) && (!is_gate || last_change.is_some_and(|last| index < last)) {
+                continue;
+            }
+            if *self.stop.borrow() > 0 {
+                return Ok(End::Interrupted);
+            }
+            self.lock.say(self.number, &item.name);
+            let end = if is_gate {
+                self.ask(index, item).await?
+            } else if item.back {
+                self.undo(index, item).await?
+            } else {
+                self.act(index, item).await?
+            };
+            if end != End::Done {
+                return Ok(end);
+            }
+        }
+        Ok(End::Done)
+    }
+
+    /// Undoes, last first, every step that was begun, then proves the old state.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub async fn rewind(&mut self, state: &RunState) -> Result<End, JournalError> {
+        self.listener.hear(Event::TurnsBack);
+        let plan = self.plan;
+        for (index, item) in plan.items.iter().enumerate().rev() {
+            let standing = state.items.get(index).map_or(Standing::Waiting, |item| item.standing);
+            let was_begun = !matches!(standing, Standing::Waiting | Standing::Undone | Standing::Stays);
+            if !was_begun || self.actor.is_gate(&item.action) {
+                continue;
+            }
+            if *self.stop.borrow() > 0 {
+                return Ok(End::Interrupted);
+            }
+            self.lock.say(self.number, &format!("undoing {}", item.name));
+            let end = self.undo(index, item).await?;
+            if end != End::Done {
+                return Ok(end);
+            }
+        }
+        self.prove_home().await
+    }
+
+    async fn prove_home(&mut self) -> Result<End, JournalError> {
+        let plan = self.plan;
+        for item in &plan.home {
+            self.lock.say(self.number, &item.name);
+            self.listener.hear(Event::ProvesHome { title: item.title.clone(), seen: None });
+            let silent = |_: String| ();
+            let answer = tokio::select! {
+                answer = self.actor.ask(&item.action, &silent) => answer,
+                () = asked_to_stop(self.stop.clone(), 1) => return Ok(End::Interrupted),
+            };
+            let (is_passed, words) = match answer {
+                Ok(seen) => (seen.is_passed, self.redactor.clean(&seen.words)),
+                Err(error) => (false, self.redactor.clean(&format!("{error:#}"))),
+            };
+            self.journal.append(Fact::Note { text: format!("{}: {words}", item.name) })?;
+            self.listener.hear(Event::ProvesHome { title: item.title.clone(), seen: Some((is_passed, words.clone())) });
+            if !is_passed {
+                return Ok(End::Failed { item: plan.items.len(), why: format!("{}: {words}", item.title) });
+            }
+        }
+        Ok(End::Done)
+    }
+
+    async fn ask(&mut self, index: usize, item: &Item<A::Act>) -> Result<End, JournalError> {
+        self.begin(index, item, Fact::Started { item: index, name: item.name.clone() })?;
+        let watch = Stopwatch::start();
+        let listener = self.listener;
+        let say = move |text: String| listener.hear(Event::Says { item: index, text });
+        let answer = tokio::select! {
+            answer = self.actor.ask(&item.action, &say) => answer,
+            () = asked_to_stop(self.stop.clone(), 1) => return Ok(End::Interrupted),
+        };
+        match answer {
+            Ok(seen) if seen.is_passed => self.done(index, item, seen.words, false, watch.elapsed(), seen.data),
+            Ok(seen) => self.failed(index, item, seen.words, false),
+            Err(error) => self.failed(index, item, format!("{error:#}"), false),
+        }
+    }
+
+    async fn act(&mut self, index: usize, item: &Item<A::Act>) -> Result<End, JournalError> {
+        let watch = Stopwatch::start();
+        match self.actor.check(&item.action).await {
+            Ok(World::After(seen)) => return self.done(index, item, seen, true, watch.elapsed(), Value::Null),
+            Ok(World::Foreign(why)) => {
+                let why = format!("somebody else changed it since the plan was made: {why}");
+                return self.failed(index, item, why, false);
+            }
+            Ok(World::Before(_) | World::Between(_)) => {}
+            Err(error) => return self.failed(index, item, format!("{error:#}"), false),
+        }
+        self.begin(index, item, Fact::Started { item: index, name: item.name.clone() })?;
+        let listener = self.listener;
+        let say = move |text: String| listener.hear(Event::Says { item: index, text });
+        for attempt in 1.. {
+            let outcome = tokio::select! {
+                outcome = self.actor.run(&item.action, &say) => outcome,
+                () = asked_to_stop(self.stop.clone(), 2) => return Ok(End::Interrupted),
+            };
+            // Whatever the command said, the world has the last word.
+            let world = self.actor.check(&item.action).await;
+            match (outcome, world) {
+                (Ok(data), Ok(World::After(seen))) => {
+                    return self.done(index, item, seen, false, watch.elapsed(), data);
+                }
+                (Err(error), Ok(World::After(seen))) if self.actor.is_away(&error) => {
+                    return self.done(index, item, seen, false, watch.elapsed(), Value::Null);
+                }
+                (Err(error), Ok(_)) if self.actor.is_away(&error) && attempt == 1 => {
+                    say("the engine was away; trying once more".into());
+                }
+                (Err(error), _) => return self.failed(index, item, format!("{error:#}"), false),
+                (Ok(_), Ok(World::Before(seen) | World::Between(seen) | World::Foreign(seen))) => {
+                    let why =
+                        format!("everything ended without an error, but the world is not as it should be: {seen}");
+                    return self.failed(index, item, why, false);
+                }
+                (Ok(_), Err(error)) => return self.failed(index, item, format!("{error:#}"), false),
+            }
+        }
+        Ok(End::Done)
+    }
+
+    async fn undo(&mut self, index: usize, item: &Item<A::Act>) -> Result<End, JournalError> {
+        let watch = Stopwatch::start();
+        match self.actor.check(&item.action).await {
+            Ok(World::Before(seen)) => return self.undone(index, item, seen, false, watch.elapsed()),
+            Ok(World::Foreign(why)) => {
+                let why = format!("somebody else changed it since: {why}");
+                return self.failed(index, item, why, true);
+            }
+            Ok(World::After(_) | World::Between(_)) => {}
+            Err(error) => return self.failed(index, item, format!("{error:#}"), true),
+        }
+        self.begin(index, item, Fact::Undoing { item: index, name: item.name.clone() })?;
+        let listener = self.listener;
+        let say = move |text: String| listener.hear(Event::Says { item: index, text });
+        for attempt in 1.. {
+            let outcome = tokio::select! {
+                outcome = self.actor.undo(&item.action, &say) => outcome,
+                () = asked_to_stop(self.stop.clone(), 2) => return Ok(End::Interrupted),
+            };
+            match outcome {
+                Ok(Undone::Stays(why)) => return self.undone(index, item, why, true, watch.elapsed()),
+                Err(error) if self.actor.is_away(&error) && attempt == 1 => {
+                    say("the engine was away; trying once more".into());
+                }
+                Err(error) => return self.failed(index, item, format!("{error:#}"), true),
+                Ok(Undone::Back) => {
+                    return match self.actor.check(&item.action).await {
+                        Ok(World::Before(seen)) => self.undone(index, item, seen, false, watch.elapsed()),
+                        Ok(World::After(seen) | World::Between(seen) | World::Foreign(seen)) => self.failed(
+                            index,
+                            item,
+                            format!("it was undone, but the world is not as before: {seen}"),
+                            true,
+                        ),
+                        Err(error) => self.failed(index, item, format!("{error:#}"), true),
+                    };
+                }
+            }
+        }
+        Ok(End::Done)
+    }
+
+    fn begin(&mut self, index: usize, item: &Item<A::Act>, fact: Fact) -> Result<(), JournalError> {
+        let back = matches!(fact, Fact::Undoing { .. });
+        self.journal.append(fact)?;
+        tracing::debug!(item = %item.name, back, "begins");
+        self.listener.hear(Event::Started { item: index, back });
+        Ok(())
+    }
+
+    fn done(
+        &mut self,
+        index: usize,
+        item: &Item<A::Act>,
+        seen: String,
+        already: bool,
+        took: Duration,
+        data: Value,
+    ) -> Result<End, JournalError> {
+        let seen = self.redactor.clean(&seen);
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let (name, words) = (item.name.clone(), seen.clone());
+        self.journal.append(Fact::Done { item: index, name, seen: words, already, took_ms, data })?;
+        self.listener.hear(Event::Done { item: index, seen, already, took });
+        Ok(End::Done)
+    }
+
+    fn undone(
+        &mut self,
+        index: usize,
+        item: &Item<A::Act>,
+        seen: String,
+        stays: bool,
+        took: Duration,
+    ) -> Result<End, JournalError> {
+        let seen = self.redactor.clean(&seen);
+        self.journal.append(Fact::Undone { item: index, name: item.name.clone(), seen: seen.clone(), stays })?;
+        self.listener.hear(Event::Undone { item: index, seen, stays, took });
+        Ok(End::Done)
+    }
+
+    fn failed(&mut self, index: usize, item: &Item<A::Act>, why: String, back: bool) -> Result<End, JournalError> {
+        let why = self.redactor.clean(&why);
+        self.journal.append(Fact::Failed { item: index, name: item.name.clone(), why: why.clone(), back })?;
+        self.listener.hear(Event::Failed { item: index, why: why.clone() });
+        Ok(End::Failed { item: index, why })
+    }
+
+    /// Writes the end of the run.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn finish(&mut self, outcome: Outcome, exit: u8, said: &str) -> Result<(), JournalError> {
+        self.journal.append(Fact::Finished { outcome, exit, said: self.redactor.clean(said) }).map(|_| ())
+    }
+}
+
+fn is_finished(state: &RunState, index: usize) -> bool {
+    let standing = state.items.get(index).map(|item| item.standing);
+    matches!(standing, Some(Standing::Done | Standing::Undone | Standing::Stays))
+}
+
+/// Resolves once a person has asked to stop at least `times` times.
+async fn asked_to_stop(mut stop: Stop, times: u8) {
+    loop {
+        if *stop.borrow_and_update() >= times {
+            return;
+        }
+        if stop.changed().await.is_err() {
+            // Nobody can ask any more.
+            std::future::pending::<()>().await;
+        }
+    }
+}
