@@ -19,6 +19,8 @@ WORKDIR /app
 
 # Dependencies by lock file alone: this layer is built again only when the lock file changes, not with every commit.
 FROM node AS deps
+# Without it pnpm asks before it removes modules, and a build has nobody to answer.
+ENV CI=true
 COPY pnpm-lock.yaml ./
 RUN pnpm fetch --frozen-lockfile
 
