@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+mod broken;
 mod build;
 mod build_later;
 mod choices;
@@ -26,6 +27,7 @@ pub mod units;
 mod validate;
 mod value;
 
+pub use broken::state_directory_of_broken;
 pub use choices::{DnsProvider, OnFailure, OnRollback, PullPolicy, Strategy, TsigAlgorithm, UserProvider, When};
 pub use environment::Environment;
 pub use file::MAX_BYTES;

@@ -113,6 +113,10 @@ pub fn fold(number: u32, kind: &str, entries: &[Entry]) -> RunState {
         notes: Vec::new(),
     };
     for entry in entries {
+        if entry.epoch > run.epoch {
+            // Somebody went on with a run that was left for a person: it has no end any more.
+            run.outcome = None;
+        }
         run.epoch = entry.epoch;
         let first = run.times.take().map_or_else(|| entry.at.clone(), |(first, _)| first);
         run.times = Some((first, entry.at.clone()));
