@@ -55,7 +55,7 @@ pub struct Process {
 pub enum LockError {
     /// Somebody has it.
     #[error("{}", .0.words())]
-    Held(Held),
+    Held(Box<Held>),
     /// The file cannot be opened.
     #[error("cannot open the lock {}: {source}", path.display())]
     Io {
@@ -112,7 +112,7 @@ impl Lock {
             match error {
                 // `status` looks at the lock for some microseconds; that is nobody's work.
                 TryLockError::WouldBlock if tries < GLANCES => tries += 1,
-                TryLockError::WouldBlock => return Err(LockError::Held(look(&path).map_err(io)?)),
+                TryLockError::WouldBlock => return Err(LockError::Held(Box::new(look(&path).map_err(io)?))),
                 TryLockError::Error(source) => return Err(io(source)),
             }
             std::thread::sleep(GLANCE);
