@@ -1,7 +1,8 @@
 //! Faults that a test switches on by the environment. Law: with nothing set, nothing goes wrong.
 
-use crate::settings::{parsed, text};
+use crate::settings::parsed;
 use anyhow::{Result, bail};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -42,18 +43,18 @@ impl Faults {
     /// # Errors
     /// A value that cannot be understood, named with its variable.
     pub fn from_environment() -> Result<Self> {
-        let error_ratio = parsed("DEMO_FAULT_ERROR_RATIO")?.unwrap_or(0.0);
+        let error_ratio = asked("ERROR_RATIO")?.unwrap_or(0.0);
         if !(0.0..=1.0).contains(&error_ratio) {
             bail!("DEMO_FAULT_ERROR_RATIO is {error_ratio}: a share from 0 to 1 is meant");
         }
         Ok(Self {
             started: Instant::now(),
-            unhealthy_after: parsed("DEMO_FAULT_UNHEALTHY_AFTER")?,
-            flap: parsed("DEMO_FAULT_FLAP")?.filter(|period| *period > 0.0),
+            unhealthy_after: asked("UNHEALTHY_AFTER")?,
+            flap: asked("FLAP")?.filter(|period| *period > 0.0),
             error_ratio,
-            latency: Duration::from_millis(parsed("DEMO_FAULT_LATENCY_MS")?.unwrap_or(0)),
-            crash_at_start: is_on("DEMO_FAULT_CRASH_AT_START"),
-            ignore_sigterm: is_on("DEMO_FAULT_IGNORE_SIGTERM"),
+            latency: Duration::from_millis(asked("LATENCY_MS")?.unwrap_or(0)),
+            crash_at_start: is_on("CRASH_AT_START")?,
+            ignore_sigterm: is_on("IGNORE_SIGTERM")?,
             migrate: migrate_fault()?,
             requests: Arc::default(),
         })
@@ -86,12 +87,24 @@ impl Faults {
     }
 }
 
-fn is_on(name: &str) -> bool {
-    text(name).is_some_and(|value| value != "0" && value != "false")
+/// A fault comes from `DEMO_FAULT_*`, else from `DEMO_BAKED_FAULT_*`, which an image may hold: a compose file
+/// that merely passes the former along, unset, takes them away from the image's environment.
+fn asked<T: FromStr>(name: &str) -> Result<Option<T>>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    match parsed(&format!("DEMO_FAULT_{name}"))? {
+        None => parsed(&format!("DEMO_BAKED_FAULT_{name}")),
+        given => Ok(given),
+    }
+}
+
+fn is_on(name: &str) -> Result<bool> {
+    Ok(asked::<String>(name)?.is_some_and(|value| value != "0" && value != "false"))
 }
 
 fn migrate_fault() -> Result<Option<MigrateFault>> {
-    let Some(value) = text("DEMO_FAULT_MIGRATE") else {
+    let Some(value) = asked::<String>("MIGRATE")? else {
         return Ok(None);
     };
     let seconds = value.strip_prefix("sleep:").map(str::parse::<f64>);

@@ -92,7 +92,9 @@ install_packages() {
   need_root "installing ${missing[*]}"
   refresh_apt_lists
   say "installing ${missing[*]}"
-  apt_do install --no-install-recommends "${missing[@]}" || fail "cannot install ${missing[*]}" \
+  # Once more, because a host's own timers may run apt, or clean /tmp under it, at the same moment.
+  apt_do install --no-install-recommends "${missing[@]}" ||
+    { say "apt-get failed; trying once more" && apt_do install --no-install-recommends "${missing[@]}"; } || fail "cannot install ${missing[*]}" \
     "apt-get install failed (see above)" "repair apt on this host and call again"
 }
 

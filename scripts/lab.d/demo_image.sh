@@ -36,6 +36,7 @@ compile_demo() {
   [[ -x $cargo ]] || fail "cannot compile the demo backend" "cargo is neither in PATH nor in $HOME/.cargo/bin" "install a Rust toolchain"
   say "demo: compiling the backend"
   mkdir -p "$LAB_STATE/demo"
+  find "$LAB_STATE/demo" -mindepth 1 -maxdepth 1 -mtime +7 -exec rm -rf {} +
   # The messages on stdout name the executable, wherever the target directory is; what a person reads is on stderr.
   (cd "$LAB_ROOT" && timeout --foreground 1200 "$cargo" build --quiet --locked --example demo-backend \
     --message-format=json-render-diagnostics) >"$LAB_STATE/demo/cargo.json" ||

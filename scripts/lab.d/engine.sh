@@ -70,7 +70,7 @@ start_engine_by_hand() {
 
 engine_answers_or_died() { engine_answers || { [[ $(cat "$ENGINE_MARK") != systemd ]] && ! runs_dockerd "$(cat "$ENGINE_MARK")"; }; }
 
-runs_dockerd() { [[ -r /proc/${1:-0}/comm && $(cat "/proc/$1/comm") == dockerd ]]; }
+runs_dockerd() { ! is_gone "$1" && [[ $(cat "/proc/$1/comm") == dockerd ]]; }
 
 # After a hard stop of the machine the pid files stay behind and their numbers may belong to someone else by now.
 forget_dead_engine() {
@@ -155,4 +155,5 @@ stop_engine() {
   rm -f "$ENGINE_MARK"
 }
 
-is_gone() { [[ ! -d /proc/$1 ]]; }
+# Ended, and be it as a zombie that nobody collects.
+is_gone() { ! grep -qs '^State:.[^Z]' "/proc/$1/status"; }

@@ -96,48 +96,60 @@ pub fn pinned_reference(project: &str, service: &str, number: u32) -> String {
     format!("cutover.invalid/{project}/{service}:r{number}")
 }
 
-/// Copies the configuration of a release into `aside/files` and gives the model that reads the copies.
-///
-/// `place` is where `aside` will stand when it is finished.
-///
-/// # Errors
-/// When a file cannot be copied.
-pub fn freeze(
-    rendered: &Value,
-    directory: &Path,
-    number: u32,
-    project: &str,
-    (aside, place): (&Path, &Path),
-    fingerprints: &Fingerprints,
-) -> Result<(Value, Vec<FrozenFile>)> {
-    let mut pinned = rendered.clone();
-    let mut frozen = Vec::new();
-    let mut copies: BTreeMap<PathBuf, (String, String)> = BTreeMap::new();
-    for source in model::config_sources(rendered, directory) {
-        if !is_configuration(&source.path) {
-            continue;
-        }
-        if !copies.contains_key(&source.path) {
-            let name = source.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let copy = format!("files/{}/{name}", copies.len());
-            copy_tree(&source.path, &aside.join(&copy))?;
-            copies.insert(source.path.clone(), (copy, fingerprints.of(&source.path)?));
-        }
-        let (copy, fingerprint) = copies[&source.path].clone();
-        frozen.push(FrozenFile { service: source.service, path: source.path.display().to_string(), fingerprint, copy });
+/// A release's model with its images pinned and its files read from copies, and where the copies are to stand.
+#[derive(Clone, Debug)]
+pub struct Pinned {
+    /// The model.
+    pub model: Value,
+    /// Path of a file, and of its copy relative to the release's directory.
+    copies: BTreeMap<PathBuf, String>,
+    /// Who reads what.
+    sources: Vec<ConfigSource>,
+}
+
+/// Works out the pinned model; nothing is copied yet. `place` is the release's directory.
+pub fn pin(rendered: &Value, directory: &Path, number: u32, project: &str, place: &Path) -> Pinned {
+    let mut sources = model::config_sources(rendered, directory);
+    sources.retain(|source| is_configuration(&source.path));
+    let mut copies = BTreeMap::new();
+    for source in &sources {
+        let name = source.path.file_name().unwrap_or_default().to_string_lossy();
+        let copy = format!("files/{}/{name}", copies.len());
+        copies.entry(source.path.clone()).or_insert(copy);
     }
-    let moved = copies.into_iter().map(|(path, (copy, _))| (path.display().to_string(), place.join(copy)));
+    let moved = copies.iter().map(|(path, copy)| (path.display().to_string(), place.join(copy)));
+    let mut pinned = rendered.clone();
     redirect(&mut pinned, &moved.collect());
     for name in model::services(&pinned) {
         let reference = pinned_reference(project, &name, number);
-        if let Some(service) =
-            pinned.pointer_mut(&format!("/services/{}", escape(&name))).and_then(Value::as_object_mut)
-        {
+        let pointer = format!("/services/{}", escape(&name));
+        if let Some(service) = pinned.pointer_mut(&pointer).and_then(Value::as_object_mut) {
             service.insert("image".into(), Value::String(reference));
             service.shift_remove("build");
         }
     }
-    Ok((pinned, frozen))
+    Pinned { model: pinned, copies, sources }
+}
+
+impl Pinned {
+    /// Copies the files below `aside`, which will stand at the release's place when it is finished.
+    ///
+    /// # Errors
+    /// When a file cannot be copied.
+    pub fn copy(&self, aside: &Path, fingerprints: &Fingerprints) -> Result<Vec<FrozenFile>> {
+        let mut known = BTreeMap::new();
+        for (path, copy) in &self.copies {
+            copy_tree(path, &aside.join(copy))?;
+            known.insert(path, fingerprints.of(path)?);
+        }
+        let frozen = self.sources.iter().map(|source| FrozenFile {
+            service: source.service.clone(),
+            path: source.path.display().to_string(),
+            fingerprint: known.get(&source.path).cloned().unwrap_or_default(),
+            copy: self.copies.get(&source.path).cloned().unwrap_or_default(),
+        });
+        Ok(frozen.collect())
+    }
 }
 
 /// Lets mounts, configs and secrets of the model read the copies.
@@ -232,9 +244,10 @@ mod tests {
                         {"type": "bind", "source": "/run/x", "target": "/x", "read_only": true}]}}});
         let fingerprints = Fingerprints { key: vec![1] };
         let place = Path::new("/state/releases/r3");
-        let (pinned, frozen) = freeze(&rendered, root, 3, "shop", (aside.path(), place), &fingerprints).unwrap();
+        let pinned = pin(&rendered, root, 3, "shop", place);
+        let frozen = pinned.copy(aside.path(), &fingerprints).unwrap();
         assert_eq!(
-            pinned,
+            pinned.model,
             json!({"services": {"web": {"image": "cutover.invalid/shop/web:r3",
             "volumes": [{"type": "bind", "source": "/state/releases/r3/files/0/Caddyfile", "target": "/c", "read_only": true},
                         {"type": "bind", "source": "/run/x", "target": "/x", "read_only": true}]}}})

@@ -78,9 +78,9 @@ pub async fn keep(
     }
     let aside = store.begin(keep.number)?;
     let place = store.place(keep.number);
-    let (pinned, files) =
-        freeze::freeze(keep.model, &keep.directory, keep.number, keep.project, (&aside, &place), fingerprints)?;
-    let hashes = compose.hashes(keep.project, &keep.directory, &pinned).await?;
+    let pinned = freeze::pin(keep.model, &keep.directory, keep.number, keep.project, &place);
+    let files = pinned.copy(&aside, fingerprints)?;
+    let hashes = compose.hashes(keep.project, &keep.directory, &pinned.model).await?;
     for (service, record) in &mut records {
         record.pinned_hash =
             hashes.get(service).cloned().with_context(|| format!("compose told no digest of {service}"))?;
@@ -96,7 +96,7 @@ pub async fn keep(
         services: records,
         files,
     };
-    store.finish(&aside, &release, &pinned)?;
+    store.finish(&aside, &release, &pinned.model)?;
     Ok(release)
 }
 

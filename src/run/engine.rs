@@ -89,11 +89,11 @@ impl<A: Actor> Engine<'_, A> {
         Ok(End::Done)
     }
 
-    /// Undoes, last first, every step that was begun, then proves the old state.
+    /// Undoes, last first, every step that was begun; then proves the old state, where there is something to prove.
     ///
     /// # Errors
     /// When the journal cannot be written.
-    pub async fn rewind(&mut self, state: &RunState) -> Result<End, JournalError> {
+    pub async fn rewind(&mut self, state: &RunState, must_prove: bool) -> Result<End, JournalError> {
         self.listener.hear(Event::TurnsBack);
         let plan = self.plan;
         for (index, item) in plan.items.iter().enumerate().rev() {
@@ -111,7 +111,7 @@ impl<A: Actor> Engine<'_, A> {
                 return Ok(end);
             }
         }
-        self.prove_home().await
+        if must_prove { self.prove_home().await } else { Ok(End::Done) }
     }
 
     async fn prove_home(&mut self) -> Result<End, JournalError> {

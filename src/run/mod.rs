@@ -1,7 +1,13 @@
 //! Runs: the lists of deploy and rollback, and the engine that carries a list out. No parsing, no printing.
 
+pub mod begin;
+pub mod changes;
+pub mod deploy;
 pub mod engine;
+pub mod look;
+pub mod orphans;
 pub mod refusal;
+pub mod rollback;
 
 pub use engine::{End, Engine, Stop};
 pub use refusal::Refusal;

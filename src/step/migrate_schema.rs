@@ -69,6 +69,14 @@ impl MigrateSchema {
         }
     }
 
+    /// Directory of the run that migrated.
+    fn side(&self, run: &RunTag) -> PathBuf {
+        match self.run {
+            Some(number) => run.beside(number),
+            None => run.side.clone(),
+        }
+    }
+
     fn container_name(&self, run: &RunTag, act: &str) -> String {
         format!("{}-{act}-run-{}", self.project, self.run.unwrap_or(run.number))
     }
@@ -78,7 +86,7 @@ impl MigrateSchema {
     /// # Errors
     /// When the engine cannot be asked.
     pub async fn check(&self, docker: &Docker, run: &RunTag) -> Result<World> {
-        if run.side.join("migrated.json").exists() {
+        if self.side(run).join("migrated.json").exists() {
             return Ok(World::After("the migration was done by this run".into()));
         }
         let name = self.container_name(run, "migrate");
@@ -147,10 +155,7 @@ impl MigrateSchema {
             None => {}
         }
         if docker.container(&name).await?.is_none() {
-            let model = match self.run {
-                Some(number) => run.side.parent().unwrap_or(&run.side).join(format!("{number:04}/model.json")),
-                None => run.side.join("model.json"),
-            };
+            let model = self.side(run).join("model.json");
             let labels = [format!("{}={}", label::RUN, run.number)];
             let shot = OneShot { name: &name, service: &self.service, command, labels: &labels };
             let sources = Sources::rendered(&self.project, &self.directory, &model);
@@ -203,17 +208,13 @@ impl MigrateSchema {
         say: Say<'_>,
     ) -> Result<Undone> {
         let number = self.run.unwrap_or(run.number);
-        let side = run.side.parent().unwrap_or(&run.side).join(format!("{number:04}"));
         docker.remove(&self.container_name(run, "migrate")).await?;
-        if let (Some(Some(before)), Some(now)) = (
-            side.join("schema-before.json")
-                .exists()
-                .then(|| files::read_json::<Option<String>>(&side.join("schema-before.json")))
-                .transpose()?,
-            self.schema(docker, postgres, run).await?,
-        ) && before == now
-        {
-            return Ok(Undone::Stays("the schema is as it was before".into()));
+        let before_file = self.side(run).join("schema-before.json");
+        if before_file.exists() {
+            let before: Option<String> = files::read_json(&before_file)?;
+            if before.is_some() && before == self.schema(docker, postgres, run).await? {
+                return Ok(Undone::Stays("the schema is as it was before".into()));
+            }
         }
         match &self.on_rollback {
             OnRollback::Keep => Ok(Undone::Stays("the schema stays as it was migrated, no row is lost".into())),

@@ -92,6 +92,11 @@ pub struct RunTag {
 }
 
 impl RunTag {
+    /// Directory of another run.
+    pub fn beside(&self, number: u32) -> PathBuf {
+        self.side.parent().unwrap_or(&self.side).join(format!("{number:04}"))
+    }
+
     /// The mark for database sessions, so that the next run can find and end them.
     pub fn session(&self) -> String {
         format!("cutover run {} epoch {}", self.number, self.epoch)

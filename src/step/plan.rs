@@ -99,6 +99,9 @@ pub struct Plan<A = Act> {
     pub items: Vec<Item<A>>,
     /// Gates that prove the old state after a way back.
     pub home: Vec<Item<A>>,
+    /// What a rollback of this run does first; written down now, so that it needs no configuration then.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub way_back: Vec<Item<A>>,
     /// Files that the run keeps beside its journal: name and content's SHA-256.
     pub files: BTreeMap<String, String>,
 }

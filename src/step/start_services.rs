@@ -173,9 +173,7 @@ impl StartServices {
         let model = match side.model {
             ModelAt::Nothing => PathBuf::from("/dev/null"),
             ModelAt::Run(None) => run.side.join("model.json"),
-            ModelAt::Run(Some(number)) => {
-                run.side.parent().unwrap_or(&run.side).join(format!("{number:04}")).join("model.json")
-            }
+            ModelAt::Run(Some(number)) => run.beside(number).join("model.json"),
             ModelAt::Release(number) => store.model_path(number),
         };
         Sources::rendered(&self.project, &self.directory, &model)

@@ -1,0 +1,161 @@
+//! Beginning and going on: a run's number, its files, its journal; and the end, which is written by one function.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::deploy::Planned;
+use super::engine::{End, Engine};
+use crate::adapter::{clock, files};
+use crate::journal::entry::FORMAT;
+use crate::journal::runs::{self, RunFile};
+use crate::journal::{Fact, Header, Journal, JournalError, Outcome, RunState, Standing, state};
+use crate::step::plan::{Plan, RunKind};
+use crate::step::{Hands, RunTag};
+
+/// A run whose journal is open.
+pub struct Open {
+    /// What its journal says so far.
+    pub state: RunState,
+    /// The plan.
+    pub plan: Plan,
+    /// The journal.
+    pub journal: Journal,
+    /// Which run, and where it keeps things.
+    pub tag: RunTag,
+}
+
+/// Begins a new run: its files first, then the journal with the whole plan, durable before anything else.
+///
+/// # Errors
+/// When there is no room, or the directory cannot be written; nothing was begun then.
+pub fn begin(state_directory: &Path, planned: &Planned, by: &str) -> Result<Open> {
+    let directory = state_directory.join("runs");
+    files::make_private_directory(&directory)?;
+    let number = runs::list(&directory).context("cannot list the runs")?.last().map_or(0, |run| run.number) + 1;
+    let side = runs::side_directory(&directory, number);
+    files::make_private_directory(&side)?;
+    for (name, content) in &planned.files {
+        files::write_json(&side.join(name), content, 0o600)?;
+    }
+    let plan = planned.plan.clone();
+    let path = runs::journal_path(&directory, number, plan.kind.word());
+    let mut journal = Journal::create(&path, clock::boot_id(), clock::now)?;
+    let header = Header {
+        format: FORMAT,
+        number,
+        run: plan.kind.word().to_owned(),
+        project: plan.project.clone(),
+        environment: plan.environment.clone(),
+        by: by.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        plan_hash: plan.hash(),
+        undoes: plan.undoes,
+    };
+    let first = journal.append(Fact::Planned { header, plan: plan.to_json() })?;
+    let state = state::fold(number, plan.kind.word(), &[first]);
+    let tag = RunTag { number, epoch: journal.epoch(), side };
+    Ok(Open { state, plan, journal, tag })
+}
+
+/// Opens an interrupted run to go on with it.
+///
+/// # Errors
+/// When its journal cannot be read, is broken, or was written by a newer version.
+pub fn go_on(file: &RunFile, why: &str) -> Result<Open> {
+    let (mut journal, entries) = Journal::go_on(&file.path, clock::boot_id(), clock::now)?;
+    let state = state::fold(file.number, &file.kind, &entries);
+    let plan = plan_of(&state)?;
+    journal.append(Fact::Note { text: why.to_owned() })?;
+    let directory = file.path.parent().unwrap_or_else(|| Path::new("."));
+    let tag =
+        RunTag { number: file.number, epoch: journal.epoch(), side: runs::side_directory(directory, file.number) };
+    Ok(Open { state, plan, journal, tag })
+}
+
+/// The plan that a journal holds.
+///
+/// # Errors
+/// When this version cannot read it.
+pub fn plan_of(state: &RunState) -> Result<Plan> {
+    serde_json::from_value(state.plan.clone())
+        .with_context(|| format!("the plan of run {} cannot be read by this version of cutover", state.number))
+}
+
+/// How a run ended: the outcome and what to say. No outcome means that it was interrupted and can be gone on with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finish {
+    /// The outcome.
+    pub outcome: Option<Outcome>,
+    /// Why it failed, where it did.
+    pub why: Option<String>,
+}
+
+/// Carries a run out to its end: forward, and back again where it fails and the plan says so.
+///
+/// # Errors
+/// When the journal cannot be written.
+pub async fn carry_out(
+    engine: &mut Engine<'_, Hands>,
+    before: &RunState,
+    exit_of: impl Fn(Outcome) -> u8,
+) -> Result<Finish, JournalError> {
+    let rolls_back = engine.plan.rolls_back;
+    let (outcome, why) = match carry(engine, before, rolls_back).await? {
+        Some(ended) => ended,
+        None => {
+            engine.journal.append(Fact::Note { text: "interrupted by a person or a signal".into() })?;
+            return Ok(Finish { outcome: None, why: None });
+        }
+    };
+    engine.finish(outcome, exit_of(outcome), why.as_deref().unwrap_or("done"))?;
+    Ok(Finish { outcome: Some(outcome), why })
+}
+
+type Ended = Option<(Outcome, Option<String>)>;
+
+async fn carry(engine: &mut Engine<'_, Hands>, before: &RunState, rolls_back: bool) -> Result<Ended, JournalError> {
+    if before.is_going_back {
+        let why = before.failure.as_ref().map(|(_, why)| why.clone());
+        return home(engine, before, why).await;
+    }
+    let failure = match engine.forward(before).await? {
+        End::Done => return Ok(Some((Outcome::Done, None))),
+        End::Interrupted => return Ok(None),
+        End::Failed { why, .. } => why,
+    };
+    let now = reread(engine, before)?;
+    let was_touched = now.items.iter().zip(&engine.plan.items).any(|(state, item)| {
+        let was_begun = !matches!(state.standing, Standing::Waiting);
+        was_begun && !state.already && (item.back || item.action.changes_the_world())
+    });
+    if engine.plan.kind == RunKind::Rollback {
+        // The way home is never turned around: what is done stays done, and a person sees where things stand.
+        let outcome = if was_touched { Outcome::Stuck } else { Outcome::Unchanged };
+        return Ok(Some((outcome, Some(failure))));
+    }
+    if was_touched && !rolls_back {
+        return Ok(Some((Outcome::Held, Some(failure))));
+    }
+    home(engine, &now, Some(failure)).await
+}
+
+async fn home(engine: &mut Engine<'_, Hands>, state: &RunState, why: Option<String>) -> Result<Ended, JournalError> {
+    let was_touched = state.items.iter().zip(&engine.plan.items).any(|(state, item)| {
+        !matches!(state.standing, Standing::Waiting) && !state.already && item.action.changes_the_world()
+    });
+    Ok(match engine.rewind(state, was_touched).await? {
+        End::Done if was_touched => Some((Outcome::RolledBack, why)),
+        End::Done => Some((Outcome::Unchanged, why)),
+        End::Interrupted => None,
+        End::Failed { why: stuck, .. } => {
+            let first = why.map_or_else(String::new, |why| format!("{why}; and on the way back: "));
+            Some((Outcome::Stuck, Some(format!("{first}{stuck}"))))
+        }
+    })
+}
+
+fn reread(engine: &Engine<'_, Hands>, before: &RunState) -> Result<RunState, JournalError> {
+    let entries = crate::journal::read(engine.journal.path())?;
+    Ok(state::fold(before.number, &before.kind, &entries))
+}

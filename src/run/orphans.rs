@@ -1,0 +1,45 @@
+//! Orphans: what a killed run left at work is ended before the next run touches anything.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::adapter::clock::Stopwatch;
+use crate::journal::lock::{Held, Process};
+
+/// How long an orphan gets to end by itself after it was asked to.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Ends every process that still holds the lock of an owner that is gone, and says which.
+///
+/// # Errors
+/// When the owner is alive after all, or a process does not end.
+pub async fn end(held: &Held, holders: impl Fn() -> Vec<Process>) -> Result<Vec<String>> {
+    if held.is_owner_alive {
+        bail!("{}", held.words());
+    }
+    let ended = held.processes.iter().map(|process| format!("{} ({})", process.pid, process.command)).collect();
+    for (signal, patience) in [(Signal::TERM, GRACE), (Signal::KILL, GRACE)] {
+        let watch = Stopwatch::start();
+        for process in holders() {
+            send(process.pid, signal);
+        }
+        while watch.left(patience).is_some() {
+            if holders().is_empty() {
+                return Ok(ended);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    let left: Vec<String> = holders().iter().map(|process| format!("{} ({})", process.pid, process.command)).collect();
+    bail!("these processes of a killed run do not end, not even by SIGKILL: {}; look at them by hand", left.join(", "))
+}
+
+fn send(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw)
+        && let Err(error) = kill_process(pid, signal)
+    {
+        tracing::debug!(%error, "the process has ended by itself");
+    }
+}
