@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, RwLock};
 
+use serde_json::Value;
+
 /// Values shorter than this are not blotted out: `1` or `db` would make every text unreadable.
 const SHORTEST: usize = 6;
 
@@ -45,6 +47,16 @@ impl Redactor {
             }
         }
         clean
+    }
+
+    /// The same for every text in a JSON value; keys stay.
+    pub fn clean_json(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.clean(&text)),
+            Value::Array(values) => values.into_iter().map(|value| self.clean_json(value)).collect(),
+            Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, self.clean_json(value))).collect(),
+            other => other,
+        }
     }
 }
 

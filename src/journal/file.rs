@@ -42,7 +42,17 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
         /// The format found.
-        found: u32,
+        found: u64,
+    },
+    /// A newer version wrote a line into it.
+    #[error("{}:{line}: this version does not know lines of the kind {kind:?}: use the version of cutover that began the run", path.display())]
+    UnknownKind {
+        /// The file.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: usize,
+        /// The kind.
+        kind: String,
     },
 }
 
@@ -67,7 +77,7 @@ impl Journal {
     pub fn create(path: &Path, boot: String, clock: fn() -> String) -> Result<Self, JournalError> {
         let io = |act| move |source| JournalError::Io { act, path: path.to_owned(), source };
         let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path).map_err(io("create"))?;
-        if let Err(source) = reserve(&file) {
+        if let Err(source) = reserve(&file, 0) {
             // Without room there is no run: leave nothing that looks like one.
             std::fs::remove_file(path).map_err(io("remove"))?;
             return Err(io("find room for")(source));
@@ -80,17 +90,15 @@ impl Journal {
     /// Opens a journal to go on with it, in a new epoch; a torn last line is cut off.
     ///
     /// # Errors
-    /// When it cannot be read, is broken, or was written by a newer version.
+    /// When it cannot be read, is broken, was written by a newer version, or has no room left.
     pub fn go_on(path: &Path, boot: String, clock: fn() -> String) -> Result<(Self, Vec<Entry>), JournalError> {
         let io = |act| move |source| JournalError::Io { act, path: path.to_owned(), source };
         let (entries, length) = read_with_length(path)?;
-        if let Some(Fact::Planned { header, .. }) = entries.first().map(|entry| &entry.fact)
-            && header.format > FORMAT
-        {
-            return Err(JournalError::Newer { path: path.to_owned(), found: header.format });
-        }
+        ours_to_write(path, &entries)?;
         let file = OpenOptions::new().append(true).open(path).map_err(io("open"))?;
         file.set_len(length).and_then(|()| file.sync_all()).map_err(io("cut the torn line off"))?;
+        // Setting the length has given back the room behind it, even where the length stayed as it was.
+        reserve(&file, length).map_err(io("find room for"))?;
         let last = entries.last();
         let journal = Self {
             file,
@@ -145,9 +153,31 @@ impl Journal {
     }
 }
 
-fn reserve(file: &File) -> io::Result<()> {
+/// Refuses what a newer version wrote: its lines may say things that this version must not overlook.
+fn ours_to_write(path: &Path, entries: &[Entry]) -> Result<(), JournalError> {
+    for (index, entry) in entries.iter().enumerate() {
+        let found = match &entry.fact {
+            Fact::Planned { header, .. } => u64::from(header.format),
+            // A newer head may have another shape; its format still stands where it always stood.
+            Fact::Unknown(line) => match line.pointer("/header/format").and_then(serde_json::Value::as_u64) {
+                Some(found) if found > u64::from(FORMAT) => found,
+                _ => {
+                    let kind = line.get("kind").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+                    return Err(JournalError::UnknownKind { path: path.to_owned(), line: index + 1, kind });
+                }
+            },
+            _ => continue,
+        };
+        if found > u64::from(FORMAT) {
+            return Err(JournalError::Newer { path: path.to_owned(), found });
+        }
+    }
+    Ok(())
+}
+
+fn reserve(file: &File, written: u64) -> io::Result<()> {
     use rustix::fs::{FallocateFlags, fallocate};
-    match fallocate(file, FallocateFlags::KEEP_SIZE, 0, RESERVED) {
+    match fallocate(file, FallocateFlags::KEEP_SIZE, written, RESERVED) {
         // Some file systems cannot reserve; they are not worse off than before.
         Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
         Err(error) => Err(error.into()),
@@ -186,8 +216,8 @@ fn read_with_length(path: &Path) -> Result<(Vec<Entry>, u64), JournalError> {
     let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
     let mut entries: Vec<Entry> = Vec::new();
     let mut prev = String::new();
-    for (index, line) in bytes[..whole].split(|&byte| byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
-        let number = index + 1;
+    for (index, line) in bytes[..whole].split_inclusive(|&byte| byte == b'\n').enumerate() {
+        let (number, line) = (index + 1, &line[..line.len() - 1]);
         let text = std::str::from_utf8(line).map_err(|_| broken(number, "the line is not UTF-8"))?;
         let entry: Entry = serde_json::from_str(text)
             .map_err(|error| broken(number, &format!("the line cannot be read ({error})")))?;

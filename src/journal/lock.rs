@@ -3,15 +3,21 @@
 //! The file names its owner in words for people; the truth is the kernel's lock and the descriptors in `/proc`.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// How often, and after how long, a taken lock is tried again before it counts as taken.
+/// How long the end of an owner is waited for: a killed process lets go a moment after its death is known.
 const GLANCES: u32 = 20;
+/// How often a lock that nobody owns, but that others look at, is tried again.
+const LOOKS: u32 = 500;
+/// The pause between two tries.
 const GLANCE: std::time::Duration = std::time::Duration::from_millis(10);
+/// How often the words are read again while their owner seems to be gone: a new owner writes them a moment after it
+/// has taken the lock.
+const READS: u32 = 3;
 
 /// What the owner says of itself.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
@@ -55,7 +61,7 @@ pub struct Process {
 pub enum LockError {
     /// Somebody has it.
     #[error("{}", .0.words())]
-    Held(Held),
+    Held(Box<Held>),
     /// The file cannot be opened.
     #[error("cannot open the lock {}: {source}", path.display())]
     Io {
@@ -77,10 +83,11 @@ impl Held {
         }
         let left: Vec<String> =
             self.processes.iter().map(|process| format!("{} ({})", process.pid, process.command)).collect();
-        format!(
-            "`cutover {verb}` (process {pid}{run}) was killed{step}, and what it started is still at work: {}",
-            left.join(", ")
-        )
+        let left = if left.is_empty() { "processes of another user".to_owned() } else { left.join(", ") };
+        if *pid == 0 {
+            return format!("the lock is held, and its owner has not said who it is: {left}");
+        }
+        format!("`cutover {verb}` (process {pid}{run}) was killed{step}, and what it started is still at work: {left}")
     }
 }
 
@@ -107,16 +114,7 @@ impl Lock {
             .mode(0o600)
             .open(&path)
             .map_err(io)?;
-        let mut tries = 0;
-        while let Err(error) = file.try_lock() {
-            match error {
-                // `status` looks at the lock for some microseconds; that is nobody's work.
-                TryLockError::WouldBlock if tries < GLANCES => tries += 1,
-                TryLockError::WouldBlock => return Err(LockError::Held(look(&path).map_err(io)?)),
-                TryLockError::Error(source) => return Err(io(source)),
-            }
-            std::thread::sleep(GLANCE);
-        }
+        wait_for(&file, &path)?;
         // Children inherit the descriptor: the lock stays taken while an orphan of ours is at work.
         rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).map_err(|error| io(error.into()))?;
         let pid = std::process::id();
@@ -145,6 +143,31 @@ impl Lock {
     }
 }
 
+/// Takes the lock, or finds out who has it.
+fn wait_for(file: &File, path: &Path) -> Result<(), LockError> {
+    let io = |source| LockError::Io { path: path.to_owned(), source };
+    let (mut owned, mut looked_at) = (0, 0);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        // A shared lock can be had beside those of `status`, which looks for some microseconds and is nobody's work,
+        // but never beside an owner's.
+        match file.try_lock_shared() {
+            Ok(()) => looked_at += 1,
+            Err(TryLockError::WouldBlock) => owned += 1,
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        }
+        file.unlock().map_err(io)?;
+        if owned > GLANCES || looked_at > LOOKS {
+            return Err(LockError::Held(Box::new(look(path).map_err(io)?)));
+        }
+        std::thread::sleep(GLANCE);
+    }
+}
+
 /// Who holds the lock of this directory now, or nothing.
 ///
 /// # Errors
@@ -157,24 +180,29 @@ pub fn held(directory: &Path) -> io::Result<Option<Held>> {
         // A shared attempt shuts nobody out for longer than it takes to let go again.
         Ok(file) => match file.try_lock_shared() {
             Ok(()) => Ok(None),
-            Err(_) => look(&path).map(Some),
+            Err(TryLockError::WouldBlock) => look(&path).map(Some),
+            Err(TryLockError::Error(error)) => Err(error),
         },
     }
 }
 
 fn look(path: &Path) -> io::Result<Held> {
-    let mut file = File::open(path)?;
-    let inode = (file.metadata()?.dev(), file.metadata()?.ino());
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
-    drop(file);
-    // The words are written after the lock is taken: for a moment they can be empty.
-    let holder: Holder = serde_json::from_str(text.trim()).unwrap_or_default();
-    let is_owner_alive = holder.pid != 0 && start_of(holder.pid) == Some(holder.started);
-    Ok(Held { holder, is_owner_alive, processes: holders(inode) })
+    let meta = std::fs::metadata(path)?;
+    let mut reads = 0;
+    loop {
+        // Only the first line counts: behind it the rest of longer words can stand for a moment.
+        let text = std::fs::read_to_string(path)?;
+        let holder: Holder = text.lines().next().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
+        let is_owner_alive = holder.pid != 0 && start_of(holder.pid) == Some(holder.started);
+        reads += 1;
+        if is_owner_alive || reads > READS {
+            return Ok(Held { holder, is_owner_alive, processes: holders((meta.dev(), meta.ino())) });
+        }
+        std::thread::sleep(GLANCE);
+    }
 }
 
-/// Every process that has the file open, ourselves left out.
+/// Every process that holds the file's lock, ourselves left out. Who only has the file open holds nothing.
 fn holders(inode: (u64, u64)) -> Vec<Process> {
     let Ok(table) = std::fs::read_dir("/proc") else { return Vec::new() };
     let numbers = table.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -182,10 +210,11 @@ fn holders(inode: (u64, u64)) -> Vec<Process> {
         .filter(|&pid| pid != std::process::id())
         .filter(|pid| {
             let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-            descriptors
-                .flatten()
-                .filter_map(|descriptor| std::fs::metadata(descriptor.path()).ok())
-                .any(|meta| (meta.dev(), meta.ino()) == inode)
+            descriptors.flatten().any(|descriptor| {
+                let is_ours = std::fs::metadata(descriptor.path()).is_ok_and(|meta| (meta.dev(), meta.ino()) == inode);
+                let info = format!("/proc/{pid}/fdinfo/{}", descriptor.file_name().to_string_lossy());
+                is_ours && std::fs::read_to_string(info).is_ok_and(|info| info.contains("lock:"))
+            })
         })
         .map(|pid| Process { pid, command: command_of(pid) })
         .collect()

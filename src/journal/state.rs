@@ -38,7 +38,9 @@ pub struct ItemState {
     /// What it left behind.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub data: Value,
-    /// Whether the world was already so.
+    /// Whether this run began to change it: what it found done already is not its own to undo.
+    pub was_begun: bool,
+    /// Whether the world was so before this run touched it.
     pub already: bool,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
@@ -76,7 +78,7 @@ pub struct RunState {
 impl RunState {
     /// Whether anything was begun that may have changed the world.
     pub fn was_begun(&self) -> bool {
-        self.items.iter().any(|item| item.standing != Standing::Waiting)
+        self.items.iter().any(|item| item.was_begun)
     }
 
     /// Whether it can be gone on with: it has no end, or it was left for a person.
@@ -132,7 +134,10 @@ fn take(run: &mut RunState, entry: &Entry) {
             run.plan = plan.clone();
             run.items = items(plan);
         }
-        Fact::Started { item, .. } => set(run, *item, &entry.at, Standing::Started, ""),
+        Fact::Started { item, .. } => {
+            set(run, *item, &entry.at, Standing::Started, "");
+            begin(run, *item);
+        }
         Fact::Observed { item, seen, .. } => {
             if let Some(state) = run.items.get_mut(*item) {
                 state.said.clone_from(seen);
@@ -141,7 +146,9 @@ fn take(run: &mut RunState, entry: &Entry) {
         Fact::Done { item, seen, already, took_ms, data, .. } => {
             set(run, *item, &entry.at, Standing::Done, seen);
             if let Some(state) = run.items.get_mut(*item) {
-                (state.already, state.took_ms, state.data) = (*already, *took_ms, data.clone());
+                // Found done after an interruption, it was this run that did it.
+                state.already = *already && !state.was_begun;
+                (state.took_ms, state.data) = (*took_ms, data.clone());
             }
         }
         Fact::Failed { item, why, back, .. } => {
@@ -153,6 +160,7 @@ fn take(run: &mut RunState, entry: &Entry) {
         Fact::Undoing { item, .. } => {
             turn_back(run, *item, true);
             set(run, *item, &entry.at, Standing::Undoing, "");
+            begin(run, *item);
         }
         Fact::Undone { item, seen, stays, .. } => {
             turn_back(run, *item, true);
@@ -177,6 +185,7 @@ fn items(plan: &Value) -> Vec<ItemState> {
         back: item.get("back").and_then(Value::as_bool).unwrap_or(false),
         said: String::new(),
         data: Value::Null,
+        was_begun: false,
         already: false,
         took_ms: 0,
         times: None,
@@ -184,7 +193,15 @@ fn items(plan: &Value) -> Vec<ItemState> {
     items.iter().map(waiting).collect()
 }
 
+fn begin(run: &mut RunState, item: usize) {
+    if let Some(state) = run.items.get_mut(item) {
+        state.was_begun = true;
+    }
+}
+
 fn set(run: &mut RunState, item: usize, at: &str, standing: Standing, said: &str) {
+    // A run that a person went on with has no end until it is written again.
+    run.outcome = None;
     let Some(state) = run.items.get_mut(item) else { return };
     state.standing = standing;
     if !said.is_empty() {

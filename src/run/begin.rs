@@ -9,7 +9,7 @@ use super::engine::{End, Engine};
 use crate::adapter::{clock, files};
 use crate::journal::entry::FORMAT;
 use crate::journal::runs::{self, RunFile};
-use crate::journal::{Fact, Header, Journal, JournalError, Outcome, RunState, Standing, state};
+use crate::journal::{Fact, Header, Journal, JournalError, Outcome, RunState, state};
 use crate::step::plan::{Plan, RunKind};
 use crate::step::{Hands, RunTag};
 
@@ -125,10 +125,11 @@ async fn carry(engine: &mut Engine<'_, Hands>, before: &RunState, rolls_back: bo
         End::Failed { why, .. } => why,
     };
     let now = reread(engine, before)?;
-    let was_touched = now.items.iter().zip(&engine.plan.items).any(|(state, item)| {
-        let was_begun = !matches!(state.standing, Standing::Waiting);
-        was_begun && !state.already && (item.back || item.action.changes_the_world())
-    });
+    let was_touched = now
+        .items
+        .iter()
+        .zip(&engine.plan.items)
+        .any(|(state, item)| state.was_begun && (item.back || item.action.changes_the_world()));
     if engine.plan.kind == RunKind::Rollback {
         // The way home is never turned around: what is done stays done, and a person sees where things stand.
         let outcome = if was_touched { Outcome::Stuck } else { Outcome::Unchanged };
@@ -141,9 +142,11 @@ async fn carry(engine: &mut Engine<'_, Hands>, before: &RunState, rolls_back: bo
 }
 
 async fn home(engine: &mut Engine<'_, Hands>, state: &RunState, why: Option<String>) -> Result<Ended, JournalError> {
-    let was_touched = state.items.iter().zip(&engine.plan.items).any(|(state, item)| {
-        !matches!(state.standing, Standing::Waiting) && !state.already && item.action.changes_the_world()
-    });
+    let was_touched = state
+        .items
+        .iter()
+        .zip(&engine.plan.items)
+        .any(|(state, item)| state.was_begun && item.action.changes_the_world());
     Ok(match engine.rewind(state, was_touched).await? {
         End::Done if was_touched => Some((Outcome::RolledBack, why)),
         End::Done => Some((Outcome::Unchanged, why)),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::adapter::clock::Stopwatch;
-use crate::journal::{Fact, Journal, JournalError, Lock, Outcome, RunState, Standing};
+use crate::journal::{Fact, ItemState, Journal, JournalError, Lock, Outcome, RunState, Standing};
 use crate::redact::Redactor;
 use crate::report::{Event, Listener};
 use crate::step::plan::{Item, Plan};
@@ -97,9 +97,9 @@ impl<A: Actor> Engine<'_, A> {
         self.listener.hear(Event::TurnsBack);
         let plan = self.plan;
         for (index, item) in plan.items.iter().enumerate().rev() {
-            let standing = state.items.get(index).map_or(Standing::Waiting, |item| item.standing);
-            let was_begun = !matches!(standing, Standing::Waiting | Standing::Undone | Standing::Stays);
-            if !was_begun || self.actor.is_gate(&item.action) {
+            // What was found done, or was refused before it was begun, is not this run's to undo.
+            let is_ours = |item: &ItemState| item.was_begun && !is_back(item.standing);
+            if !state.items.get(index).is_some_and(is_ours) || self.actor.is_gate(&item.action) {
                 continue;
             }
             if *self.stop.borrow() > 0 {
@@ -140,8 +140,8 @@ impl<A: Actor> Engine<'_, A> {
     async fn ask(&mut self, index: usize, item: &Item<A::Act>) -> Result<End, JournalError> {
         self.begin(index, item, Fact::Started { item: index, name: item.name.clone() })?;
         let watch = Stopwatch::start();
-        let listener = self.listener;
-        let say = move |text: String| listener.hear(Event::Says { item: index, text });
+        let (listener, redactor) = (self.listener, self.redactor);
+        let say = move |text: String| listener.hear(Event::Says { item: index, text: redactor.clean(&text) });
         let answer = tokio::select! {
             answer = self.actor.ask(&item.action, &say) => answer,
             () = asked_to_stop(self.stop.clone(), 1) => return Ok(End::Interrupted),
@@ -165,8 +165,8 @@ impl<A: Actor> Engine<'_, A> {
             Err(error) => return self.failed(index, item, format!("{error:#}"), false),
         }
         self.begin(index, item, Fact::Started { item: index, name: item.name.clone() })?;
-        let listener = self.listener;
-        let say = move |text: String| listener.hear(Event::Says { item: index, text });
+        let (listener, redactor) = (self.listener, self.redactor);
+        let say = move |text: String| listener.hear(Event::Says { item: index, text: redactor.clean(&text) });
         for attempt in 1.. {
             let outcome = tokio::select! {
                 outcome = self.actor.run(&item.action, &say) => outcome,
@@ -181,7 +181,9 @@ impl<A: Actor> Engine<'_, A> {
                 (Err(error), Ok(World::After(seen))) if self.actor.is_away(&error) => {
                     return self.done(index, item, seen, false, watch.elapsed(), Value::Null);
                 }
-                (Err(error), Ok(_)) if self.actor.is_away(&error) && attempt == 1 => {
+                (Err(error), Ok(World::Before(_) | World::Between(_)))
+                    if self.actor.is_away(&error) && attempt == 1 =>
+                {
                     say("the engine was away; trying once more".into());
                 }
                 (Err(error), _) => return self.failed(index, item, format!("{error:#}"), false),
@@ -208,30 +210,28 @@ impl<A: Actor> Engine<'_, A> {
             Err(error) => return self.failed(index, item, format!("{error:#}"), true),
         }
         self.begin(index, item, Fact::Undoing { item: index, name: item.name.clone() })?;
-        let listener = self.listener;
-        let say = move |text: String| listener.hear(Event::Says { item: index, text });
+        let (listener, redactor) = (self.listener, self.redactor);
+        let say = move |text: String| listener.hear(Event::Says { item: index, text: redactor.clean(&text) });
         for attempt in 1.. {
             let outcome = tokio::select! {
                 outcome = self.actor.undo(&item.action, &say) => outcome,
                 () = asked_to_stop(self.stop.clone(), 2) => return Ok(End::Interrupted),
             };
-            match outcome {
-                Ok(Undone::Stays(why)) => return self.undone(index, item, why, true, watch.elapsed()),
-                Err(error) if self.actor.is_away(&error) && attempt == 1 => {
+            if let Ok(Undone::Stays(why)) = outcome {
+                return self.undone(index, item, why, true, watch.elapsed());
+            }
+            match (outcome, self.actor.check(&item.action).await) {
+                (Ok(_), Ok(World::Before(seen))) => return self.undone(index, item, seen, false, watch.elapsed()),
+                (Err(error), Ok(World::Before(seen))) if self.actor.is_away(&error) => {
+                    return self.undone(index, item, seen, false, watch.elapsed());
+                }
+                (Err(error), Ok(World::After(_) | World::Between(_))) if self.actor.is_away(&error) && attempt == 1 => {
                     say("the engine was away; trying once more".into());
                 }
-                Err(error) => return self.failed(index, item, format!("{error:#}"), true),
-                Ok(Undone::Back) => {
-                    return match self.actor.check(&item.action).await {
-                        Ok(World::Before(seen)) => self.undone(index, item, seen, false, watch.elapsed()),
-                        Ok(World::After(seen) | World::Between(seen) | World::Foreign(seen)) => self.failed(
-                            index,
-                            item,
-                            format!("it was undone, but the world is not as before: {seen}"),
-                            true,
-                        ),
-                        Err(error) => self.failed(index, item, format!("{error:#}"), true),
-                    };
+                (Err(error), _) | (Ok(_), Err(error)) => return self.failed(index, item, format!("{error:#}"), true),
+                (Ok(_), Ok(World::After(seen) | World::Between(seen) | World::Foreign(seen))) => {
+                    let why = format!("it was undone, but the world is not as before: {seen}");
+                    return self.failed(index, item, why, true);
                 }
             }
         }
@@ -258,6 +258,7 @@ impl<A: Actor> Engine<'_, A> {
         let seen = self.redactor.clean(&seen);
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let (name, words) = (item.name.clone(), seen.clone());
+        let data = self.redactor.clean_json(data);
         self.journal.append(Fact::Done { item: index, name, seen: words, already, took_ms, data })?;
         self.listener.hear(Event::Done { item: index, seen, already, took });
         Ok(End::Done)
@@ -294,8 +295,11 @@ impl<A: Actor> Engine<'_, A> {
 }
 
 fn is_finished(state: &RunState, index: usize) -> bool {
-    let standing = state.items.get(index).map(|item| item.standing);
-    matches!(standing, Some(Standing::Done | Standing::Undone | Standing::Stays))
+    state.items.get(index).is_some_and(|item| item.standing == Standing::Done || is_back(item.standing))
+}
+
+fn is_back(standing: Standing) -> bool {
+    matches!(standing, Standing::Undone | Standing::Stays)
 }
 
 /// Resolves once a person has asked to stop at least `times` times.

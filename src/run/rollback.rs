@@ -73,11 +73,11 @@ pub async fn plan_undo(
     let mut items: Vec<Item> = Vec::new();
     items.extend(first_acts(docker, &undone, without, &mut remarks).await?);
     let begun = undone.items.iter().zip(&state.items).rev().filter(|(item, state)| {
-        let was_begun = !matches!(state.standing, Standing::Waiting | Standing::Undone | Standing::Stays);
-        was_begun && !item.back && !item.action.is_gate()
+        let is_back = matches!(state.standing, Standing::Undone | Standing::Stays);
+        state.was_begun && !is_back && !item.back && !item.action.is_gate()
     });
-    for (item, state) in begun {
-        items.extend(backwards(item, number, state.already));
+    for (item, _) in begun {
+        items.extend(backwards(item, number));
     }
     if !items.iter().any(|item| item.back) {
         return Err(Refusal::Gate(format!("nothing to undo: run {number} stopped before it changed anything")).into());
@@ -143,7 +143,7 @@ async fn first_acts(docker: &Docker, undone: &Plan, without: Without, remarks: &
 }
 
 /// The undoing of an item, with the run it belongs to written into it.
-fn backwards(item: &Item, number: u32, was_already: bool) -> Option<Item> {
+fn backwards(item: &Item, number: u32) -> Option<Item> {
     let mut back = item.clone();
     match &mut back.action {
         Act::StartServices(step) => {
@@ -154,8 +154,7 @@ fn backwards(item: &Item, number: u32, was_already: bool) -> Option<Item> {
             }
         }
         Act::MigrateSchema(step) => step.run = Some(step.run.unwrap_or(number)),
-        Act::RecordRelease(_) => {}
-        Act::PullImages(_) | Act::BuildImages(_) if !was_already => {}
+        Act::RecordRelease(_) | Act::PullImages(_) | Act::BuildImages(_) => {}
         _ => return None,
     }
     back.name = format!("undo_{}", item.name);

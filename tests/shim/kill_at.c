@@ -1,0 +1,70 @@
+/* A library for LD_PRELOAD that ends its process with SIGKILL at one exact fsync. It changes nothing else, and the
+ * children of its process know nothing of it.
+ *
+ *   CUTOVER_KILL_AT=n              which call of fsync or fdatasync, counted from 1 over all threads
+ *   CUTOVER_KILL_WHEN=before|after whether the n-th call is carried out before the end (default: before)
+ *   CUTOVER_KILL_DELAY_MS=d        the end comes d milliseconds after that moment, wherever the process is by then
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static long kill_at;
+static int is_after;
+static long delay_ms;
+static atomic_long calls;
+
+__attribute__((constructor)) static void read_and_forget(void) {
+    const char *at = getenv("CUTOVER_KILL_AT");
+    const char *when = getenv("CUTOVER_KILL_WHEN");
+    const char *delay = getenv("CUTOVER_KILL_DELAY_MS");
+    kill_at = at ? atol(at) : 0;
+    is_after = when && strcmp(when, "after") == 0;
+    delay_ms = delay ? atol(delay) : 0;
+    unsetenv("LD_PRELOAD");
+    unsetenv("CUTOVER_KILL_AT");
+    unsetenv("CUTOVER_KILL_WHEN");
+    unsetenv("CUTOVER_KILL_DELAY_MS");
+}
+
+static void end(void) {
+    if (delay_ms > 0) {
+        /* The kernel itself sends the signal: no thread of ours stands in the process that is tried. */
+        struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
+        struct itimerspec once = {.it_value = {.tv_sec = delay_ms / 1000, .tv_nsec = delay_ms % 1000 * 1000000}};
+        timer_t timer;
+        if (timer_create(CLOCK_MONOTONIC, &event, &timer) == 0 && timer_settime(timer, 0, &once, NULL) == 0) {
+            return;
+        }
+    }
+    kill(getpid(), SIGKILL);
+    for (;;) {
+        pause();
+    }
+}
+
+static int counted(const char *name, int descriptor) {
+    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
+    int is_the_one = atomic_fetch_add(&calls, 1) + 1 == kill_at;
+    if (is_the_one && !is_after) {
+        end();
+    }
+    int result = real(descriptor);
+    if (is_the_one && is_after) {
+        end();
+    }
+    return result;
+}
+
+int fsync(int descriptor) {
+    return counted("fsync", descriptor);
+}
+
+int fdatasync(int descriptor) {
+    return counted("fdatasync", descriptor);
+}
