@@ -1,6 +1,7 @@
 //! cutover: planned, journalled, proven and undone deployments of docker compose projects.
 
 pub mod adapter;
+pub mod cli;
 pub mod config;
 pub mod journal;
 pub mod redact;

@@ -52,15 +52,14 @@ impl Sources {
     }
 }
 
-/// How containers are brought up.
+/// How containers are brought up. Services that are not named are not touched, also where these depend on them;
+/// among the named ones compose keeps the order.
 #[derive(Clone, Debug, Default)]
 pub struct Up {
     /// Services; must not be empty.
     pub services: Vec<String>,
     /// Make new containers even where the configuration is the same.
     pub is_forced: bool,
-    /// Leave what the services depend on alone.
-    pub without_dependencies: bool,
     /// Seconds a container gets to stop, where the model's own is not wanted.
     pub stop_timeout: Option<Duration>,
     /// The longest it may take.
@@ -244,12 +243,9 @@ fn config_arguments(sources: &Sources, more: &[&str]) -> Vec<String> {
 
 fn up_arguments(sources: &Sources, up: &Up) -> Vec<String> {
     let mut arguments = sources.arguments();
-    arguments.extend(["up", "--detach", "--no-build", "--pull", "never"].map(str::to_owned));
+    arguments.extend(["up", "--detach", "--no-deps", "--no-build", "--pull", "never"].map(str::to_owned));
     if up.is_forced {
         arguments.push("--force-recreate".into());
-    }
-    if up.without_dependencies {
-        arguments.push("--no-deps".into());
     }
     if let Some(timeout) = up.stop_timeout {
         arguments.extend(["--timeout".into(), timeout.as_secs().to_string()]);
@@ -291,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_up_never_builds_or_pulls() {
+    fn an_up_never_builds_or_pulls_and_touches_no_other_service() {
         let up = Up {
             services: vec!["web".into()],
             is_forced: true,
@@ -302,7 +298,7 @@ mod tests {
         assert_eq!(
             up_arguments(&rendered, &up).join(" "),
             "compose --project-name shop --project-directory /srv/shop --file /state/model.json --env-file /dev/null \
-             up --detach --no-build --pull never --force-recreate --timeout 5 web"
+             up --detach --no-deps --no-build --pull never --force-recreate --timeout 5 web"
         );
     }
 

@@ -110,9 +110,9 @@ pub async fn carry(global: &Global, setup: &Setup, mut lock: Lock, mut open: Ope
         keep_manifest(setup, &open, &run, &entries)?;
     }
     if global.is_json() {
-        out::result(&result::result_json(&run, &open.plan, finish.outcome, code).to_string());
+        out::result(&result::result_json(open.plan.kind, finish.outcome, &run, &open.plan).to_string());
     } else {
-        out::result(&result::result_text(&run, &open.plan, finish.outcome, &result_style(global)));
+        out::result(&result::result_text(open.plan.kind, finish.outcome, &run, &open.plan, &result_style(global)));
     }
     Ok(code)
 }

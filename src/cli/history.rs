@@ -30,7 +30,7 @@ pub fn run(global: &Global, verb: &History) -> Result<u8> {
     let undone = all.iter().find(|file| Some(file.number) == undone).map(runs::RunFile::state).transpose()?;
     out::result(&match (verb.manifest, global.is_json()) {
         (true, true) => manifest::manifest(&state, &entries, undone.as_ref()).to_string(),
-        (true, false) => manifest::manifest_text(&manifest::manifest(&state, &entries, undone.as_ref()), &style),
+        (true, false) => manifest::manifest_text(&state, &entries, undone.as_ref(), &style),
         (false, true) => history::run_json(&state, &entries).to_string(),
         (false, false) => history::run_text(&state, &entries, &style),
     });

@@ -105,11 +105,12 @@ impl List<'_> {
         items.extend(self.pull());
         items.extend(self.build());
         items.extend(self.back_up());
-        if needed.iter().any(|judged| judged.change.change != Change::Keep) {
+        let is_needed_changed = needed.iter().any(|judged| judged.change.change != Change::Keep);
+        if is_needed_changed {
             items.push(self.start("start_dependencies", "start what the services depend on", needed, release));
         }
         let migrate = deploy.migrate.as_ref();
-        if migrate.is_some() && !needed.is_empty() {
+        if is_needed_changed || (migrate.is_some() && !needed.is_empty()) {
             let services: Vec<String> = needed.iter().map(|judged| judged.touched.service.clone()).collect();
             let title = format!("{} healthy", services.join(", "));
             items.push(item("expect_dependencies", title, self.expect_services(&services, 0)));

@@ -163,6 +163,17 @@ fn backwards(item: &Item, number: u32) -> Option<Item> {
     Some(back)
 }
 
+/// The release that a run made may run from its pinned model since, after another rollback: that is its work too.
+fn also_as_brought_back(item: &mut Item, made: Option<&Release>) {
+    let (Act::StartServices(step), Some(made)) = (&mut item.action, made) else { return };
+    for (service, side) in &mut step.to.services {
+        if let Some(record) = made.services.get(service) {
+            side.hashes.insert(record.pinned_hash.clone());
+            side.image.clone_from(&record.image_id);
+        }
+    }
+}
+
 /// Refuses to begin what could not be finished: the images are here, and nobody else changed the containers.
 async fn whole_enough(docker: &Docker, store: &Store, item: &Item) -> Result<()> {
     let Act::StartServices(step) = &item.action else { return Ok(()) };

@@ -153,7 +153,7 @@ impl StartServices {
                 continue;
             }
             let stop_timeout = self.stop_timeout_s.map(Duration::from_secs);
-            let up = Up { services, is_forced, without_dependencies: is_forced, stop_timeout, deadline };
+            let up = Up { services, is_forced, stop_timeout, deadline };
             compose.up(&sources, &up, &listen).await?;
         }
         Ok(())
