@@ -52,8 +52,10 @@ impl Sources {
     }
 }
 
-/// How containers are brought up. Services that are not named are not touched, also where these depend on them;
-/// among the named ones compose keeps the order.
+/// How containers are brought up.
+///
+/// `--no-deps` is not used: it gives the containers another digest than the same model without it. What the named
+/// services depend on is left alone because the model says of it what runs already.
 #[derive(Clone, Debug, Default)]
 pub struct Up {
     /// Services; must not be empty.
@@ -243,7 +245,7 @@ fn config_arguments(sources: &Sources, more: &[&str]) -> Vec<String> {
 
 fn up_arguments(sources: &Sources, up: &Up) -> Vec<String> {
     let mut arguments = sources.arguments();
-    arguments.extend(["up", "--detach", "--no-deps", "--no-build", "--pull", "never"].map(str::to_owned));
+    arguments.extend(["up", "--detach", "--no-build", "--pull", "never"].map(str::to_owned));
     if up.is_forced {
         arguments.push("--force-recreate".into());
     }
@@ -287,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn an_up_never_builds_or_pulls_and_touches_no_other_service() {
+    fn an_up_never_builds_or_pulls() {
         let up = Up {
             services: vec!["web".into()],
             is_forced: true,
@@ -298,7 +300,7 @@ mod tests {
         assert_eq!(
             up_arguments(&rendered, &up).join(" "),
             "compose --project-name shop --project-directory /srv/shop --file /state/model.json --env-file /dev/null \
-             up --detach --no-deps --no-build --pull never --force-recreate --timeout 5 web"
+             up --detach --no-build --pull never --force-recreate --timeout 5 web"
         );
     }
 

@@ -16,7 +16,8 @@ use crate::step::{Plan, RunKind};
 pub async fn run(global: &Global, verb: &Apply) -> Result<u8> {
     let path = &verb.file;
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let saved = |why: String| Refusal::Usage(format!("{} is not a plan that `cutover plan -o` saved: {why}", path.display()));
+    let saved =
+        |why: String| Refusal::Usage(format!("{} is not a plan that `cutover plan -o` saved: {why}", path.display()));
     let document: Value = serde_json::from_str(&text).map_err(|error| saved(error.to_string()))?;
     let plan: Plan = serde_json::from_value(document["plan"].clone()).map_err(|error| saved(error.to_string()))?;
     let wanted = plan.hash();

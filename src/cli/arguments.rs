@@ -7,9 +7,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Deploys docker compose projects: planned before, journalled during, proven after, undone on demand.
 #[derive(Debug, Parser)]
 #[command(name = "cutover", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done · 1 failed, world unchanged · 2 usage or configuration · 3 waiting for approval · \
+#[command(
+    after_help = "Exit codes: 0 done · 1 failed, world unchanged · 2 usage or configuration · 3 waiting for approval · \
 4 a gate refused · 5 another run holds the lock · 6 interrupted, resume is needed · 7 failed and rolled back · \
-8 a rollback did not finish, a person is needed")]
+8 a rollback did not finish, a person is needed"
+)]
 pub struct Arguments {
     /// Flags that every verb takes.
     #[command(flatten)]

@@ -83,7 +83,9 @@ pub fn last_open(state: &Path) -> Result<Option<RunState>> {
 /// When the journal cannot be written.
 pub async fn carry(global: &Global, setup: &Setup, mut lock: Lock, mut open: Open, ended: &[String]) -> Result<u8> {
     for orphan in ended {
-        open.journal.append(Fact::Note { text: format!("ended what a killed run left at work: {orphan}") }).map_err(MidRun)?;
+        open.journal
+            .append(Fact::Note { text: format!("ended what a killed run left at work: {orphan}") })
+            .map_err(MidRun)?;
     }
     let (sender, stop) = watch::channel(0_u8);
     listen_to_signals(sender)?;

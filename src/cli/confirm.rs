@@ -42,12 +42,17 @@ fn confirm_loss(global: &Global, plan: &Plan, losses: &[String]) -> Result<()> {
     match &global.confirm {
         Some(given) if *given == wanted => return Ok(()),
         Some(given) => {
-            return Err(Refusal::Usage(format!("--confirm is {given:?}, but this needs {wanted:?}, because something is lost: {why}")).into());
+            return Err(Refusal::Usage(format!(
+                "--confirm is {given:?}, but this needs {wanted:?}, because something is lost: {why}"
+            ))
+            .into());
         }
         None => {}
     }
     if global.no_input || !out::can_ask() {
-        return Err(Refusal::Usage(format!("something is lost: {why}; if that is wanted, add --confirm {wanted:?}")).into());
+        return Err(
+            Refusal::Usage(format!("something is lost: {why}; if that is wanted, add --confirm {wanted:?}")).into()
+        );
     }
     out::say(&format!("Something is lost: {why}"));
     if ask(&format!("Type {wanted:?} to go on: ")) == wanted {

@@ -9,9 +9,9 @@ use super::setup::{self, Setup};
 use super::{exit, out, preflight};
 use crate::config::{Config, Strategy};
 use crate::report::plan::{plan_json, plan_text};
+use crate::run::Refusal;
 use crate::run::begin;
 use crate::run::deploy::{Planned, Wishes, plan};
-use crate::run::Refusal;
 
 /// The verb.
 ///
@@ -54,7 +54,9 @@ pub fn show(global: &Global, planned: &Planned, is_result: bool) {
             out::result(&plan_text(&planned.plan, &setup::style(global, &environment, out::is_result_shown())));
         }
         (false, _) if global.quiet => {}
-        (false, _) => out::say(&plan_text(&planned.plan, &setup::style(global, &environment, out::is_progress_shown()))),
+        (false, _) => {
+            out::say(&plan_text(&planned.plan, &setup::style(global, &environment, out::is_progress_shown())))
+        }
     }
 }
 

@@ -76,7 +76,8 @@ mod tests {
 
     #[test]
     fn each_outcome_has_the_code_of_the_contract() {
-        let codes = [Outcome::Done, Outcome::Unchanged, Outcome::Held, Outcome::RolledBack, Outcome::Stuck].map(of_outcome);
+        let codes =
+            [Outcome::Done, Outcome::Unchanged, Outcome::Held, Outcome::RolledBack, Outcome::Stuck].map(of_outcome);
         assert_eq!(codes, [0, 1, 4, 7, 8]);
     }
 }

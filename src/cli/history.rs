@@ -18,7 +18,11 @@ pub fn run(global: &Global, verb: &History) -> Result<u8> {
     let all = runs::list(&state.join("runs")).context("cannot list the runs")?;
     let Some(number) = verb.run else {
         let states = all.iter().map(runs::RunFile::state).collect::<Result<Vec<_>, _>>()?;
-        let text = if global.is_json() { history::history_json(&states).to_string() } else { history::history_text(&states, &style) };
+        let text = if global.is_json() {
+            history::history_json(&states).to_string()
+        } else {
+            history::history_text(&states, &style)
+        };
         out::result(&text);
         return Ok(exit::DONE);
     };

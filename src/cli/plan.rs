@@ -30,7 +30,8 @@ pub async fn run(global: &Global, verb: &Plan) -> Result<u8> {
     if let Some(path) = &verb.out {
         let mut document = plan_json(&planned.plan);
         document["asked"] = words;
-        std::fs::write(path, format!("{document:#}\n")).with_context(|| format!("cannot save the plan to {}", path.display()))?;
+        std::fs::write(path, format!("{document:#}\n"))
+            .with_context(|| format!("cannot save the plan to {}", path.display()))?;
         out::say(&format!("saved; carry it out with: cutover apply {}", path.display()));
     }
     Ok(exit::DONE)

@@ -26,7 +26,10 @@ pub async fn run(global: &Global) -> Result<u8> {
 /// As [`run`].
 pub async fn go(global: &Global, setup: Setup, lock: Lock, ended: &[String]) -> Result<u8> {
     let Some(open) = last_open(&setup.state)? else {
-        return Err(Refusal::Gate("nothing to resume: the last run was finished; `cutover status` tells how it stands".into()).into());
+        return Err(Refusal::Gate(
+            "nothing to resume: the last run was finished; `cutover status` tells how it stands".into(),
+        )
+        .into());
     };
     let all = runs::list(&setup.state.join("runs")).context("cannot list the runs")?;
     let file = all.iter().find(|file| file.number == open.number).context("the run's journal is gone")?;

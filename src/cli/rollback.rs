@@ -9,10 +9,10 @@ use super::deploy::show;
 use super::setup::{self, Setup};
 use super::{exit, resume};
 use crate::journal::runs;
+use crate::run::Refusal;
 use crate::run::begin::{self, plan_of};
 use crate::run::deploy::Planned;
 use crate::run::rollback::{self, Without};
-use crate::run::Refusal;
 use crate::step::{Plan, RunKind};
 
 /// The verb.

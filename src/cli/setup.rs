@@ -21,8 +21,20 @@ use crate::step::{Hands, RunTag};
 
 /// Variables that a child gets from us; everything else stays here. Compose takes its variables from `env_files`.
 const PASSED: [&str; 14] = [
-    "PATH", "HOME", "USER", "LANG", "LC_ALL", "TERM", "TMPDIR", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT",
-    "DOCKER_BUILDKIT", "BUILDX_BUILDER", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME",
+    "PATH",
+    "HOME",
+    "USER",
+    "LANG",
+    "LC_ALL",
+    "TERM",
+    "TMPDIR",
+    "DOCKER_HOST",
+    "DOCKER_CONFIG",
+    "DOCKER_CONTEXT",
+    "DOCKER_BUILDKIT",
+    "BUILDX_BUILDER",
+    "XDG_RUNTIME_DIR",
+    "XDG_CONFIG_HOME",
 ];
 /// How long a run bears an engine that does not answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -96,7 +108,9 @@ impl Setup {
             PASSED.iter().filter_map(|name| Some(((*name).to_owned(), environment.get(name)?.to_owned()))).collect();
         let path = environment.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin");
         let program = which::which_in("docker", Some(path), "/").map_err(|_| {
-            Refusal::Usage(format!("`docker` is not installed, or not in PATH ({path}); it is needed with its compose plugin"))
+            Refusal::Usage(format!(
+                "`docker` is not installed, or not in PATH ({path}); it is needed with its compose plugin"
+            ))
         })?;
         let redactor = Redactor::default();
         if let Some(config) = config {
@@ -177,7 +191,8 @@ fn known_secrets(config: &Config) -> Vec<String> {
 /// Who runs this, for the journal: the person behind `sudo` where there is one, host, process.
 pub fn by() -> String {
     let environment = Environment::of_process();
-    let person = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| environment.get(name)).unwrap_or("unknown");
+    let person = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| environment.get(name));
+    let person = person.map_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()), str::to_owned);
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{person}@{host} (process {})", std::process::id())
 }
