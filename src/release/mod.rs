@@ -3,6 +3,7 @@
 pub mod freeze;
 pub mod keep;
 pub mod model;
+pub mod reconstruct;
 pub mod record;
 pub mod store;
 

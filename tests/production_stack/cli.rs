@@ -28,9 +28,7 @@ pub fn files(directory: &str, suffix: &str) -> Vec<PathBuf> {
 
 /// Runs a command to its end and gives its output, whatever its exit code.
 pub fn output(command: &mut Command) -> Output {
-    command
-        .output()
-        .unwrap_or_else(|why| panic!("cannot start {command:?}: {why}"))
+    command.output().unwrap_or_else(|why| panic!("cannot start {command:?}: {why}"))
 }
 
 /// Runs a command that has to succeed, and gives what it printed.
@@ -49,15 +47,10 @@ pub fn stdout(command: &mut Command) -> String {
 /// Fails with the way out, unless `docker compose` is there. The plugin needs no engine to render a model.
 pub fn want_compose() {
     static ANSWER: OnceLock<Result<(), String>> = OnceLock::new();
-    let answer = ANSWER.get_or_init(|| {
-        match Command::new("docker")
-            .args(["compose", "version", "--short"])
-            .output()
-        {
-            Ok(ran) if ran.status.success() => Ok(()),
-            Ok(ran) => Err(String::from_utf8_lossy(&ran.stderr).trim().to_owned()),
-            Err(why) => Err(why.to_string()),
-        }
+    let answer = ANSWER.get_or_init(|| match Command::new("docker").args(["compose", "version", "--short"]).output() {
+        Ok(ran) if ran.status.success() => Ok(()),
+        Ok(ran) => Err(String::from_utf8_lossy(&ran.stderr).trim().to_owned()),
+        Err(why) => Err(why.to_string()),
     });
     if let Err(why) = answer {
         panic!("docker compose does not answer ({why}); run `scripts/lab engine`");
@@ -73,8 +66,7 @@ pub fn want_image(image: &str) {
         "the Docker engine does not answer ({}); run `scripts/lab engine`",
         String::from_utf8_lossy(&asked.stderr).trim()
     );
-    let found =
-        output(Command::new("docker").args(["image", "inspect", "--format", "{{.Id}}", image]));
+    let found = output(Command::new("docker").args(["image", "inspect", "--format", "{{.Id}}", image]));
     assert!(
         found.status.success(),
         "the image {image} is missing; run `scripts/lab images` (after `scripts/lab engine`)"
@@ -102,17 +94,10 @@ pub fn production() -> Value {
 /// The services of a rendered model, by name.
 pub fn services(model: &Value) -> Vec<(&str, &Value)> {
     let services = model["services"].as_object().expect("services");
-    services
-        .iter()
-        .map(|(name, service)| (name.as_str(), service))
-        .collect()
+    services.iter().map(|(name, service)| (name.as_str(), service)).collect()
 }
 
 /// The strings in a JSON list; nothing for a missing one.
 pub fn strings(list: &Value) -> Vec<&str> {
-    list.as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect()
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }

@@ -26,20 +26,9 @@ impl Project {
     /// Makes secrets and run files of its own and starts everything. Ports are chosen by the engine.
     pub fn up() -> Self {
         IMAGES.iter().for_each(|image| want_image(image));
-        let home = tempfile::Builder::new()
-            .prefix("cutover-stack-")
-            .tempdir()
-            .expect("temporary directory");
-        let unique = home
-            .path()
-            .file_name()
-            .expect("name")
-            .to_string_lossy()
-            .to_lowercase();
-        let project = Self {
-            name: format!("cutover-test-{}", unique.replace('.', "")),
-            home,
-        };
+        let home = tempfile::Builder::new().prefix("cutover-stack-").tempdir().expect("temporary directory");
+        let unique = home.path().file_name().expect("name").to_string_lossy().to_lowercase();
+        let project = Self { name: format!("cutover-test-{}", unique.replace('.', "")), home };
         let run = project.run_directory();
         std::fs::create_dir(&run).expect("run directory");
         project.put("app", "backend");
@@ -60,9 +49,8 @@ impl Project {
         std::fs::create_dir(&directory).expect("directory");
         for file in ["prometheus.yml", "rules.yml"] {
             let text = crate::cli::text(&format!("compose/prometheus/{file}"));
-            let faster = text
-                .replace("_interval: 15s", "_interval: 1s")
-                .replace("scrape_timeout: 5s", "scrape_timeout: 1s");
+            let faster =
+                text.replace("_interval: 15s", "_interval: 1s").replace("scrape_timeout: 5s", "scrape_timeout: 1s");
             std::fs::write(directory.join(file), faster).expect("write");
         }
         let mount = format!(
@@ -96,22 +84,8 @@ impl Project {
             .current_dir(root().join("compose"))
             .env("SECRETS_DIRECTORY", self.home.path().join("secrets"))
             .env("CUTOVER_RUN_DIRECTORY", self.run_directory())
-            .args([
-                "compose",
-                "--project-name",
-                &self.name,
-                "--env-file",
-                "lab.env",
-            ])
-            .args([
-                "-f",
-                "compose.yaml",
-                "-f",
-                "compose.production.yaml",
-                "-f",
-                "compose.lab.yaml",
-                "-f",
-            ])
+            .args(["compose", "--project-name", &self.name, "--env-file", "lab.env"])
+            .args(["-f", "compose.yaml", "-f", "compose.production.yaml", "-f", "compose.lab.yaml", "-f"])
             .arg(self.home.path().join("faster.yaml"));
         command
     }
@@ -124,10 +98,7 @@ impl Project {
     /// The address on loopback that the engine chose for a port of a service.
     pub fn address(&self, service: &str, port: u16) -> std::net::SocketAddr {
         let printed = stdout(self.compose().args(["port", service, &port.to_string()]));
-        printed
-            .trim()
-            .parse()
-            .unwrap_or_else(|why| panic!("{service} {port}: `{printed}`: {why}"))
+        printed.trim().parse().unwrap_or_else(|why| panic!("{service} {port}: `{printed}`: {why}"))
     }
 
     /// A network of this project as the engine made it.
@@ -140,10 +111,7 @@ impl Project {
     /// The containers as compose lists them.
     pub fn containers(&self) -> Vec<Value> {
         let printed = stdout(self.compose().args(["ps", "--all", "--format", "json"]));
-        printed
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
+        printed.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// Waits until every service is healthy; a service that ends on purpose must have ended with 0.
@@ -154,27 +122,15 @@ impl Project {
                 .containers()
                 .iter()
                 .filter(|container| {
-                    let has_ended_well =
-                        container["State"] == "exited" && container["ExitCode"] == 0;
-                    container["Health"] != "healthy"
-                        && !(container["Service"] == "migrate" && has_ended_well)
+                    let has_ended_well = container["State"] == "exited" && container["ExitCode"] == 0;
+                    container["Health"] != "healthy" && !(container["Service"] == "migrate" && has_ended_well)
                 })
-                .map(|container| {
-                    format!(
-                        "{} is {} {}",
-                        container["Service"], container["State"], container["Health"]
-                    )
-                })
+                .map(|container| format!("{} is {} {}", container["Service"], container["State"], container["Health"]))
                 .collect();
             if waiting.is_empty() {
                 return;
             }
-            assert!(
-                Instant::now() < deadline,
-                "not healthy after {limit:?}: {}\n{}",
-                waiting.join(", "),
-                self.logs()
-            );
+            assert!(Instant::now() < deadline, "not healthy after {limit:?}: {}\n{}", waiting.join(", "), self.logs());
             std::thread::sleep(Duration::from_millis(300));
         }
     }
@@ -194,9 +150,6 @@ impl Project {
 impl Drop for Project {
     fn drop(&mut self) {
         // No assertion here: a panic while unwinding would hide the failure that led here.
-        let _ = self
-            .compose()
-            .args(["down", "--volumes", "--remove-orphans", "--timeout", "5"])
-            .output();
+        let _ = self.compose().args(["down", "--volumes", "--remove-orphans", "--timeout", "5"]).output();
     }
 }
