@@ -1,0 +1,164 @@
+//! Mounts: binds, named volumes, tmpfs. Law: a volume is named by its real name, so that `up` finds the very same data.
+
+use serde_json::{Value, json};
+
+use super::fields::{Fields, Remarks, Table, put};
+use super::names::Around;
+
+/// Reads what `HostConfig` mounts and what the image wants mounted.
+pub(super) fn read(
+    (host, config): (&mut Fields, &mut Fields),
+    image_volumes: &[String],
+    around: &mut Around<'_>,
+    (table, remarks): (&mut Table, &mut Remarks),
+) {
+    let mut mounts: Vec<Value> = Vec::new();
+    for text in host.texts("Binds") {
+        mounts.push(Value::Object(bind(&text, around, remarks)));
+    }
+    for one in host.items("Mounts") {
+        mounts.extend(mount(one, image_volumes, around, remarks).map(Value::Object));
+    }
+    let is_there = |target: &str, mounts: &[Value]| mounts.iter().any(|mount| mount["target"] == target);
+    for target in config.keys("Volumes") {
+        if is_there(&target, &mounts) {
+            continue;
+        }
+        say_anonymous(&target, remarks);
+        if !image_volumes.contains(&target) {
+            mounts.push(json!({"type": "volume", "target": target}));
+        }
+    }
+    mounts.sort_by_cached_key(|mount| mount["target"].to_string());
+    put(table, "volumes", mounts);
+    let tmpfs = host.pairs("Tmpfs").into_iter();
+    let tmpfs = tmpfs.map(|(path, options)| if options.is_empty() { path } else { format!("{path}:{options}") });
+    put(table, "tmpfs", tmpfs.collect::<Vec<_>>());
+    put(table, "volumes_from", volumes_from(host, around, remarks));
+}
+
+fn say_anonymous(target: &str, remarks: &mut Remarks) {
+    remarks.say(format_args!(
+        "{target} is an anonymous volume: it goes over from a container to the one that takes its place, and is \
+         lost with a container that is removed"
+    ));
+}
+
+/// A bind in the old form, `source:target:options`. Only this form makes a source that is not there.
+fn bind(text: &str, around: &mut Around<'_>, remarks: &mut Remarks) -> Table {
+    let mut parts = text.splitn(3, ':');
+    let [source, target, options] = [(); 3].map(|()| parts.next().unwrap_or_default());
+    let mut read = Table::new();
+    let mut bind = json!({"create_host_path": true});
+    let mut volume = Table::new();
+    for option in options.split(',').filter(|option| !option.is_empty()) {
+        match option {
+            "rw" => {}
+            "ro" => put(&mut read, "read_only", true),
+            "z" | "Z" => bind["selinux"] = option.into(),
+            "nocopy" => put(&mut volume, "nocopy", true),
+            "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" => bind["propagation"] = option.into(),
+            other => remarks.say(format_args!("the option {other} of the mount at {target} is left out")),
+        }
+    }
+    read.insert("source".into(), source.into());
+    read.insert("target".into(), target.into());
+    if source.starts_with('/') {
+        read.insert("type".into(), "bind".into());
+        read.insert("bind".into(), bind);
+    } else {
+        read.insert("type".into(), "volume".into());
+        read.insert("source".into(), around.volumes.key(around.project, source).into());
+        read.insert("volume".into(), Value::Object(volume));
+    }
+    read
+}
+
+/// A mount in the new form; nothing for an anonymous volume that the image wants by itself.
+fn mount(mut one: Fields, image_volumes: &[String], around: &mut Around<'_>, remarks: &mut Remarks) -> Option<Table> {
+    let (kind, source, target) = (one.text("Type"), one.text("Source"), one.text("Target"));
+    let mut read = Table::new();
+    put(&mut read, "type", kind.as_str());
+    put(&mut read, "source", source.as_str());
+    put(&mut read, "target", target.as_str());
+    put(&mut read, "read_only", one.is_set("ReadOnly"));
+    one.hand_over(&[("Consistency", "consistency")], &mut read);
+    match kind.as_str() {
+        "bind" => {
+            read.insert("bind".into(), Value::Object(bind_options(&mut one, &target, remarks)));
+        }
+        "volume" => {
+            let options = one.inner("VolumeOptions");
+            if is_anonymous(&source) {
+                say_anonymous(&target, remarks);
+                if image_volumes.contains(&target) {
+                    return None;
+                }
+                read.shift_remove("source");
+            } else {
+                read.insert("source".into(), around.volumes.key(around.project, &source).into());
+            }
+            let mut volume = Table::new();
+            if let Some(mut options) = options {
+                options.hand_over(&[("NoCopy", "nocopy"), ("Subpath", "subpath")], &mut volume);
+                // Both matter only to the making of a volume, and this one is there.
+                options.forget(&["Labels", "DriverConfig"]);
+                read.insert("volume".into(), Value::Object(volume));
+                options.say_the_rest(&format!("the mount at {target}: "), remarks);
+            }
+        }
+        "tmpfs" => {
+            let mut tmpfs = Table::new();
+            if let Some(mut options) = one.inner("TmpfsOptions") {
+                put(&mut tmpfs, "size", options.take("SizeBytes").map(|size| size.to_string()).unwrap_or_default());
+                options.hand_over(&[("Mode", "mode")], &mut tmpfs);
+                options.say_the_rest(&format!("the mount at {target}: "), remarks);
+            }
+            put(&mut read, "tmpfs", tmpfs);
+        }
+        _ => {}
+    }
+    one.say_the_rest(&format!("the mount at {target}: "), remarks);
+    Some(read)
+}
+
+/// Compose makes a mount in the new form when it may not make the source, or when it is told of propagation.
+fn bind_options(one: &mut Fields, target: &str, remarks: &mut Remarks) -> Table {
+    let mut bind = Table::new();
+    let Some(mut options) = one.inner("BindOptions") else {
+        return Table::from_iter([("create_host_path".to_owned(), false.into())]);
+    };
+    bind.insert("create_host_path".into(), options.is_set("CreateMountpoint").into());
+    options.hand_over(&[("Propagation", "propagation")], &mut bind);
+    let recursive =
+        [("NonRecursive", "disabled"), ("ReadOnlyNonRecursive", "writable"), ("ReadOnlyForceRecursive", "readonly")];
+    for (theirs, ours) in recursive {
+        if options.is_set(theirs) {
+            put(&mut bind, "recursive", ours);
+        }
+    }
+    options.say_the_rest(&format!("the mount at {target}: "), remarks);
+    bind
+}
+
+/// The engine names a volume that nobody named by 64 hexadecimal digits.
+fn is_anonymous(name: &str) -> bool {
+    name.is_empty() || name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn volumes_from(host: &mut Fields, around: &Around<'_>, remarks: &mut Remarks) -> Vec<String> {
+    let mut from = Vec::new();
+    for text in host.texts("VolumesFrom") {
+        let (id, mode) = text.split_once(':').map_or((text.as_str(), ""), |(id, mode)| (id, mode));
+        let known = around.containers.iter().find(|(full, known)| *full == id || known.name == id);
+        let source = match known {
+            Some((_, known)) => known.service.clone(),
+            None => {
+                remarks.say(format_args!("it takes the volumes of the container {id}, which is not of this project"));
+                format!("container:{id}")
+            }
+        };
+        from.push(if mode.is_empty() { source } else { format!("{source}:{mode}") });
+    }
+    from
+}
