@@ -3,6 +3,7 @@
 pub mod adapter;
 pub mod config;
 pub mod journal;
+pub mod preflight;
 pub mod redact;
 pub mod release;
 pub mod report;
