@@ -17,60 +17,66 @@ pub(super) async fn check(ask: &Ask<'_>) -> Found {
     let Some(caddy) = &ask.config().caddy else {
         return Found::skipped("no [caddy] in the configuration: nothing to ask");
     };
+    let (directory, challenge, alive) =
+        tokio::join!(ask_directory(ask, caddy), ask_challenge(ask, caddy), ask_running(ask, caddy));
     let mut parts = Parts::default();
-    judge_directory(ask, caddy, &mut parts).await;
-    match ask.model().await {
-        Ok(model) => judge_challenge(caddy, &model.value, &mut parts),
-        Err(unread) => parts.push(unread.found("which ports Caddy publishes")),
-    }
-    match ask.ours().await {
-        Ok(ours) if any_runs(&ours) || caddy.service.is_none() => {
-            let (_, _) = (ask_route(ask, caddy, &mut parts).await, ask_version(ask, caddy, &ours, &mut parts).await);
-        }
-        Ok(_) => parts.good("not deployed yet"),
-        Err(unread) => parts.push(unread.found("whether Caddy runs")),
-    }
+    directory.into_iter().chain(challenge).chain(alive).for_each(|part| parts.push(part));
     parts.found("")
 }
 
-/// The switch of a blue-green deployment is a rename in this directory.
-async fn judge_directory(ask: &Ask<'_>, caddy: &Caddy, parts: &mut Parts) {
-    let is_needed = ask.config().deploy.strategy == Strategy::BlueGreen;
-    let Some(directory) = caddy.directory.clone() else {
-        if is_needed {
-            parts.fail("blue-green needs caddy.directory, where the switch is a rename", "set caddy.directory");
+/// What only a Caddy that runs can tell.
+async fn ask_running(ask: &Ask<'_>, caddy: &Caddy) -> Vec<Found> {
+    match ask.ours().await {
+        Ok(ours) if any_runs(&ours) || caddy.service.is_none() => {
+            let (mut route, version) = tokio::join!(ask_route(ask, caddy), ask_version(ask, caddy, &ours));
+            route.push(version);
+            route
         }
-        return;
-    };
-    let shown = directory.display().to_string();
-    match ask.files(shown.clone(), move || places::can_write(&directory)).await {
-        Ok(Ok(())) => parts.good(format!("{shown} can be written")),
-        Ok(Err(why)) if is_needed => parts.fail(why, "make it, or set caddy.directory"),
-        Ok(Err(why)) => parts.warn(why, "make it, or set caddy.directory"),
-        Err(found) => parts.push(found),
+        Ok(_) => vec![Found::ok("not deployed yet")],
+        Err(unread) => vec![unread.found("whether Caddy runs")],
     }
 }
 
+/// The switch of a blue-green deployment is a rename in this directory.
+async fn ask_directory(ask: &Ask<'_>, caddy: &Caddy) -> Option<Found> {
+    let is_needed = ask.config().deploy.strategy == Strategy::BlueGreen;
+    let advice = "make it, or set caddy.directory";
+    let Some(directory) = caddy.directory.clone() else {
+        let words = "blue-green needs caddy.directory, where the switch is a rename";
+        return is_needed.then(|| Found::fail(words, "set caddy.directory"));
+    };
+    let shown = directory.display().to_string();
+    let looked = ask.files(shown.clone(), move || places::can_write(&directory)).await;
+    Some(match looked {
+        Ok(Ok(())) => Found::ok(format!("{shown} can be written")),
+        Ok(Err(why)) if is_needed => Found::fail(why, advice),
+        Ok(Err(why)) => Found::warn(why, advice),
+        Err(found) => found,
+    })
+}
+
 /// A public name with https gets its certificate over port 80 or 443 of this host.
-fn judge_challenge(caddy: &Caddy, model: &Value, parts: &mut Parts) {
-    let Some(service) = caddy.service.as_ref().filter(|_| is_public(&caddy.url)) else { return };
+async fn ask_challenge(ask: &Ask<'_>, caddy: &Caddy) -> Option<Found> {
+    let service = caddy.service.as_ref().filter(|_| is_public(&caddy.url))?;
+    Some(match ask.model().await {
+        Ok(model) => judge_challenge(service, &caddy.url, &model.value),
+        Err(unread) => unread.found("which ports Caddy publishes"),
+    })
+}
+
+fn judge_challenge(service: &str, url: &Url, model: &Value) -> Found {
     let wanted = ports::published(model);
     let published =
-        |port: u16| wanted.iter().any(|one| one.service == *service && (one.first..=one.last).contains(&port));
+        |port: &u16| wanted.iter().any(|one| one.service == service && (one.first..=one.last).contains(port));
     let missing: Vec<String> =
-        [80, 443].into_iter().filter(|port| !published(*port)).map(|port| port.to_string()).collect();
+        [80, 443].iter().filter(|port| !published(port)).map(|port: &u16| port.to_string()).collect();
     if missing.is_empty() {
-        parts.good("80 and 443 are published for the ACME challenge");
-    } else {
-        parts.warn(
-            format!(
-                "{service} does not publish {}, which the ACME challenge for {} may need",
-                missing.join(" and "),
-                caddy.url
-            ),
-            "publish 80 and 443, or see that something in front of Caddy leads them to it",
-        );
+        return Found::ok("80 and 443 are published for the ACME challenge");
     }
+    Found::warn(
+        format!("{service} does not publish {}, which the ACME challenge for {url} may need", missing.join(" and ")),
+        "publish 80 and 443, or see that something in front of Caddy leads them to it",
+    )
 }
 
 /// An https address with a name that the world could know.
@@ -81,15 +87,12 @@ fn is_public(url: &Url) -> bool {
         && ![".localhost", ".local", ".internal", ".test"].iter().any(|end| name.ends_with(end))
 }
 
-async fn ask_route(ask: &Ask<'_>, caddy: &Caddy, parts: &mut Parts) {
+async fn ask_route(ask: &Ask<'_>, caddy: &Caddy) -> Vec<Found> {
     let identity = caddy.url.join(&caddy.identity_path).map_or_else(|_| caddy.url.to_string(), |url| url.to_string());
-    ask.waits_for(format!("{} and {identity}", caddy.url));
     let deadline = ask.config().preflight.deadline;
-    let http = &ask.asked.http;
-    let (route, id) = tokio::join!(http.get(caddy.url.as_str(), deadline), http.get(&identity, deadline));
-    parts.push(judge_route(caddy.url.as_str(), route.map_err(|error| format!("{error:#}"))));
+    let (route, id) = tokio::join!(ask.http(caddy.url.as_str(), deadline), ask.http(&identity, deadline));
     let is_needed = ask.config().deploy.strategy == Strategy::BlueGreen;
-    parts.push(judge_identity(&identity, id.map_err(|error| format!("{error:#}")), is_needed));
+    vec![judge_route(caddy.url.as_str(), route), judge_identity(&identity, id, is_needed)]
 }
 
 fn judge_route(url: &str, answer: Result<Answer, String>) -> Found {
@@ -116,22 +119,20 @@ fn judge_identity(url: &str, answer: Result<Answer, String>, is_needed: bool) ->
     if is_needed { Found::fail(trouble, advice) } else { Found::warn(trouble, advice) }
 }
 
-async fn ask_version(ask: &Ask<'_>, caddy: &Caddy, ours: &[Container], parts: &mut Parts) {
+async fn ask_version(ask: &Ask<'_>, caddy: &Caddy, ours: &[Container]) -> Found {
     let advice = format!("compare `caddy version` with {LEAST} yourself, or set caddy.service");
     let Some(service) = &caddy.service else {
-        parts.warn("Caddy's version is not known, as it is no service of the model", advice);
-        return;
+        return Found::warn("Caddy's version is not known, as it is no service of the model", advice);
     };
     let container = ours.iter().find(|one| one.service == *service && one.state.status == "running");
     let (Some(container), Some(docker)) = (container, ask.asked.docker_cli.clone()) else {
-        parts.unknown(format!("Caddy's version is not known, as {service} does not run"), advice);
-        return;
+        return Found::unknown(format!("Caddy's version is not known, as {service} does not run"), advice);
     };
-    ask.waits_for(format!("caddy version in {}", container.name));
     let inside = Inside::new(docker, ask.asked.process.clone());
-    match inside.ask(&container.id, &["caddy", "version"], ask.config().preflight.deadline).await {
-        Ok(words) => parts.push(judge_version(&words)),
-        Err(error) => parts.unknown(format!("Caddy's version is not known: {error:#}"), advice),
+    let answer = inside.ask(&container.id, &["caddy", "version"], ask.config().preflight.deadline);
+    match ask.wait(format!("caddy version in {}", container.name), answer).await {
+        Ok(words) => judge_version(&words),
+        Err(error) => Found::unknown(format!("Caddy's version is not known: {error:#}"), advice),
     }
 }
 
@@ -179,23 +180,15 @@ mod tests {
 
     #[test]
     fn only_public_names_need_the_challenge() {
-        let judged = |url: &str, model: Value| {
-            let caddy = Caddy {
-                url: Url::parse(url).unwrap(),
-                service: Some("caddy".into()),
-                identity_path: "/".into(),
-                directory: None,
-            };
-            let mut parts = Parts::default();
-            judge_challenge(&caddy, &model, &mut parts);
-            parts.found("not asked")
-        };
+        for url in ["http://127.0.0.1:18080/", "https://localhost/", "https://shop.test/", "https://10.0.0.1/"] {
+            assert!(!is_public(&Url::parse(url).unwrap()), "{url}");
+        }
+        let url = Url::parse("https://api.example.com/").unwrap();
+        assert!(is_public(&url));
         let port = |number: &str| json!({"target": 80, "published": number, "protocol": "tcp"});
-        let model = json!({"services": {"caddy": {"ports": [port("80")]}}});
-        assert_eq!(judged("http://127.0.0.1:18080/", model.clone()).seen, "not asked");
-        assert_eq!(judged("https://localhost/", model.clone()).seen, "not asked");
-        assert!(judged("https://api.example.com/", model).seen.contains("does not publish 443"));
+        let one = json!({"services": {"caddy": {"ports": [port("80")]}}});
+        assert!(judge_challenge("caddy", &url, &one).seen.contains("does not publish 443"));
         let both = json!({"services": {"caddy": {"ports": [port("80"), port("443")]}}});
-        assert_eq!(judged("https://api.example.com/", both).verdict, Verdict::Ok);
+        assert_eq!(judge_challenge("caddy", &url, &both).verdict, Verdict::Ok);
     }
 }

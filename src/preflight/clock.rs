@@ -27,9 +27,8 @@ pub(super) async fn check(ask: &Ask<'_>) -> Found {
 }
 
 async fn timedatectl(ask: &Ask<'_>) -> Option<String> {
-    ask.waits_for("timedatectl");
     let command = Command::new(TIMEDATECTL, ["show", "--property=NTPSynchronized", "--value"]);
-    let bytes = ask.asked.process.run(command, &|_| ()).await.ok()?;
+    let bytes = ask.wait("timedatectl", ask.asked.process.run(command, &|_| ())).await.ok()?;
     Some(String::from_utf8_lossy(&bytes).trim().to_owned())
 }
 

@@ -8,8 +8,8 @@ pub(super) async fn check(ask: &Ask<'_>) -> Found {
     let Some(docker) = ask.asked.docker_cli.clone() else {
         return Found::fail("without the docker client there is no docker compose", "see the check tools");
     };
-    ask.waits_for("docker compose version");
-    match Compose::new(docker, ask.asked.process.clone()).version().await {
+    let compose = Compose::new(docker, ask.asked.process.clone());
+    match ask.wait("docker compose version", compose.version()).await {
         Ok(found) => {
             engine::judge("docker compose", &found, &ask.config().preflight.compose_min, "preflight.compose_min")
         }

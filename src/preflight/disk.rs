@@ -1,6 +1,6 @@
 //! Disk: free bytes and inodes where the engine, the state and the backups are. Not where cutover happens to stand.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::Ask;
 use super::finding::{Found, Limit, Parts, Perf};
@@ -15,11 +15,17 @@ pub(super) async fn check(ask: &Ask<'_>) -> Found {
     let mut parts = Parts::default();
     let mut places = vec![("state", config.state.directory.clone()), ("backup", config.backup_directory())];
     match ask.facts().await {
-        Ok(facts) if facts.root.exists() => places.insert(0, ("docker", facts.root.clone())),
-        Ok(facts) => parts.unknown(
-            format!("the engine keeps its data in {}, which is not seen from here", facts.root.display()),
-            "run cutover on the engine's own host",
-        ),
+        Ok(facts) => {
+            let root = facts.root.clone();
+            match ask.files(root.display().to_string(), move || root.exists()).await {
+                Ok(true) => places.insert(0, ("docker", facts.root.clone())),
+                Ok(false) => parts.unknown(
+                    format!("the engine keeps its data in {}, which is not seen from here", facts.root.display()),
+                    "run cutover on the engine's own host",
+                ),
+                Err(found) => parts.push(found),
+            }
+        }
         Err(unread) => parts.push(unread.found("where the engine keeps its data")),
     }
     for (name, path) in places {
@@ -33,12 +39,12 @@ pub(super) async fn check(ask: &Ask<'_>) -> Found {
     parts.found("no place was asked")
 }
 
-fn judge(parts: &mut Parts, name: &str, path: &PathBuf, room: &Room, least: u64) {
+fn judge(parts: &mut Parts, name: &str, path: &Path, room: &Room, least: u64) {
     let comfortable = least.saturating_add(least / 2);
-    let place = if room.at == *path {
+    let place = if room.at == path {
         format!("{name} {}", path.display())
     } else {
-        format!("{name} {} (not there yet; asked {})", path.display(), room.at.display())
+        format!("{name} {} (not there yet)", path.display())
     };
     let words = format!("{place}: {} free of {}", spoken_size(room.free), spoken_size(room.total));
     let limit = |bytes: u64| Some(Limit::Below(bytes as f64));
@@ -94,7 +100,7 @@ mod tests {
     fn verdict(free: u64, inodes_free: u64) -> Verdict {
         let mut parts = Parts::default();
         let room = Room { at: "/srv".into(), free, total: 1000, inodes_free, inodes: 1000 };
-        judge(&mut parts, "state", &"/srv/state".into(), &room, 100);
+        judge(&mut parts, "state", Path::new("/srv/state"), &room, 100);
         parts.found("").verdict
     }
 

@@ -25,8 +25,9 @@ pub(super) async fn check(ask: &Ask<'_>) -> Found {
             "name at least one [[health]]",
         );
     }
-    let answers = join_all(config.health.iter().map(|health| once(ask, health))).await;
-    let project = match ask.ours().await {
+    let answers = join_all(config.health.iter().map(|health| once(ask, health)));
+    let (answers, ours) = tokio::join!(answers, ask.ours());
+    let project = match ours {
         Ok(ours) if any_runs(&ours) => Project::Runs,
         Ok(_) => Project::IsAbsent,
         Err(_) => Project::Unknown,
@@ -40,9 +41,8 @@ pub(super) async fn check(ask: &Ask<'_>) -> Found {
 }
 
 async fn once(ask: &Ask<'_>, health: &Health) -> (Result<(), String>, f64) {
-    ask.waits_for(health.url.as_str());
     let watch = Stopwatch::start();
-    let answer = ask.asked.http.get(health.url.as_str(), health.timeout).await;
+    let answer = ask.http(health.url.as_str(), health.timeout).await;
     let wanted = Wanted {
         status: health.expect.status,
         json: &health.expect.json,
@@ -50,7 +50,7 @@ async fn once(ask: &Ask<'_>, health: &Health) -> (Result<(), String>, f64) {
     };
     let compared = match answer {
         Ok(answer) => wanted.compare(&answer),
-        Err(error) => Err(format!("no answer: {error:#}")),
+        Err(why) => Err(format!("no answer: {why}")),
     };
     (compared, (watch.elapsed().as_secs_f64() * 1000.0).round() / 1000.0)
 }

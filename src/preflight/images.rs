@@ -13,13 +13,10 @@ use crate::config::PullPolicy;
 use crate::release::model;
 
 pub(super) async fn check(ask: &Ask<'_>) -> Found {
-    let model = match ask.model().await {
-        Ok(model) => model,
-        Err(unread) => return unread.found("which images the model names"),
-    };
-    let docker = match ask.negotiated().await {
-        Ok(docker) => docker,
-        Err(unread) => return unread.found("which images are here"),
+    let (model, docker) = match tokio::join!(ask.model(), ask.negotiated()) {
+        (Ok(model), Ok(docker)) => (model, docker),
+        (Err(unread), _) => return unread.found("which images the model names"),
+        (_, Err(unread)) => return unread.found("which images are here"),
     };
     let project = ask.config().compose_project();
     let mut wanted: Vec<(String, String)> = Vec::new();
@@ -29,7 +26,6 @@ pub(super) async fn check(ask: &Ask<'_>) -> Found {
             wanted.push((service, reference));
         }
     }
-    ask.waits_for("the engine's word on each image");
     let asked = wanted.iter().map(|(service, reference)| one(ask, &docker, &model.value, service, reference));
     let mut parts = Parts::default();
     join_all(asked).await.into_iter().for_each(|found| parts.push(found));
@@ -40,7 +36,7 @@ async fn one(ask: &Ask<'_>, docker: &Docker, rendered: &Value, service: &str, re
     if ask.config().compose.build.iter().any(|built| built == service) {
         return buildable(rendered, service, reference);
     }
-    let local = match docker.image_id(reference).await {
+    let local = match ask.wait(format!("the engine's word on {reference}"), docker.image_id(reference)).await {
         Ok(local) => local.is_some(),
         Err(error) => return Found::unknown(format!("{reference}: {error:#}"), "ask the engine: docker image ls"),
     };
@@ -84,9 +80,9 @@ fn buildable(rendered: &Value, service: &str, reference: &str) -> Found {
 }
 
 async fn pullable(ask: &Ask<'_>, docker: &Docker, reference: &str, is_here: bool) -> Found {
-    ask.waits_for(format!("the registry of {reference}"));
+    let registry = format!("the registry of {reference}");
     let place = if is_here { "is here, but is to be pulled always" } else { "is not here" };
-    let error = match docker.registry_digest(reference).await {
+    let error = match ask.wait(&registry, docker.registry_digest(reference)).await {
         Ok(_) => return Found::ok(format!("{reference} {place}; the registry has it")),
         Err(error) => format!("{error:#}"),
     };
@@ -96,7 +92,7 @@ async fn pullable(ask: &Ask<'_>, docker: &Docker, reference: &str, is_here: bool
     {
         let mut command = Command::new(client, ["manifest", "inspect", reference]);
         command.deadline = ask.config().preflight.deadline;
-        return match ask.asked.process.run(command, &|_| ()).await {
+        return match ask.wait(&registry, ask.asked.process.run(command, &|_| ())).await {
             Ok(_) => Found::ok(format!("{reference} {place}; the registry has it for us")),
             Err(error) => Found::fail(
                 format!("{reference} {place} and cannot be pulled: {error}"),

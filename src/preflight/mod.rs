@@ -6,12 +6,13 @@
 
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use crate::adapter::clock::{Stopwatch, spoken};
-use crate::adapter::docker::Docker;
-use crate::adapter::http::Http;
+use crate::adapter::docker::{Container, Docker, EngineFacts, Listed};
+use crate::adapter::http::{Answer, Http};
 use crate::adapter::process::Process;
 use crate::config::{Config, Environment, nearest};
 use crate::redact::Redactor;
@@ -172,11 +173,11 @@ async fn one<'a>(asked: &'a Asked<'a>, reads: Reads<'a>, id: &'static str, skipp
 
 async fn within_deadline<'a>(asked: &'a Asked<'a>, reads: Reads<'a>, id: &'static str) -> Found {
     let deadline = asked.config.preflight.deadline;
-    let ask = Ask { asked, reads, waits_for: Mutex::new("its turn".to_owned()) };
+    let ask = Ask { asked, reads, waiting: Mutex::default() };
     match tokio::time::timeout(deadline, check(id, &ask)).await {
         Ok(found) => found,
         Err(_) => Found::unknown(
-            format!("no answer within {}; it waited for {}", spoken(deadline), ask.waited_for()),
+            format!("no answer within {}; it waited for {}", spoken(deadline), ask.waits_for()),
             "look why that is slow, or give it longer with preflight.deadline",
         ),
     }
@@ -211,19 +212,29 @@ async fn check(id: &str, ask: &Ask<'_>) -> Found {
 struct Ask<'a> {
     asked: &'a Asked<'a>,
     reads: Reads<'a>,
-    waits_for: Mutex<String>,
+    waiting: Mutex<Vec<String>>,
 }
 
 impl Ask<'_> {
-    /// Says what is waited for next; told when the deadline passes.
-    fn waits_for(&self, what: impl Into<String>) {
-        if let Ok(mut waits) = self.waits_for.lock() {
-            *waits = what.into();
-        }
+    /// Waits, and lets it be known for what: told when the deadline passes.
+    async fn wait<T>(&self, what: impl Into<String>, work: impl Future<Output = T>) -> T {
+        let what = what.into();
+        self.waiting_list(|list| list.push(what.clone()));
+        let done = work.await;
+        self.waiting_list(|list| {
+            if let Some(at) = list.iter().position(|one| *one == what) {
+                list.remove(at);
+            }
+        });
+        done
     }
 
-    fn waited_for(&self) -> String {
-        self.waits_for.lock().map(|waits| waits.clone()).unwrap_or_default()
+    fn waiting_list<T: Default>(&self, change: impl FnOnce(&mut Vec<String>) -> T) -> T {
+        self.waiting.lock().map(|mut list| change(&mut list)).unwrap_or_default()
+    }
+
+    fn waits_for(&self) -> String {
+        self.waiting_list(|list| list.join(" and "))
     }
 
     fn config(&self) -> &Config {
@@ -236,39 +247,42 @@ impl Ask<'_> {
         what: impl Into<String>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Found> {
-        self.waits_for(what);
-        let done = tokio::task::spawn_blocking(work).await;
+        let done = self.wait(what, tokio::task::spawn_blocking(work)).await;
         done.map_err(|error| Found::unknown(format!("the look ended early: {error}"), "please report this"))
     }
 
-    async fn facts(&self) -> Read<crate::adapter::docker::EngineFacts> {
-        self.waits_for("the engine's facts");
-        self.reads.facts.clone().await
+    /// A little less than the check has: one silent server must not hide what the others answered.
+    fn patience(&self, wanted: Duration) -> Duration {
+        wanted.min(self.config().preflight.deadline * 9 / 10)
     }
 
-    async fn everyone(&self) -> Read<Vec<crate::adapter::docker::Listed>> {
-        self.waits_for("the engine's list of containers");
-        self.reads.everyone.clone().await
+    async fn http(&self, url: &str, wanted: Duration) -> Result<Answer, String> {
+        let deadline = self.patience(wanted);
+        self.wait(url, self.asked.http.get(url, deadline)).await.map_err(|error| format!("{error:#}"))
     }
 
-    async fn ours(&self) -> Read<Vec<crate::adapter::docker::Container>> {
-        self.waits_for("the engine's word on the project's containers");
-        self.reads.ours.clone().await
+    async fn facts(&self) -> Read<EngineFacts> {
+        self.wait("the engine's facts", self.reads.facts.clone()).await
+    }
+
+    async fn everyone(&self) -> Read<Vec<Listed>> {
+        self.wait("the engine's list of containers", self.reads.everyone.clone()).await
+    }
+
+    async fn ours(&self) -> Read<Vec<Container>> {
+        self.wait("the engine's word on the project's containers", self.reads.ours.clone()).await
     }
 
     async fn model(&self) -> Read<reads::Model> {
-        self.waits_for("docker compose config");
-        self.reads.model.clone().await
+        self.wait("docker compose config", self.reads.model.clone()).await
     }
 
     async fn database(&self) -> Read<reads::DatabaseSight> {
-        self.waits_for("the database in its container");
-        self.reads.database.clone().await
+        self.wait("the database in its container", self.reads.database.clone()).await
     }
 
     async fn negotiated(&self) -> Read<Docker> {
-        self.waits_for("the engine's version");
-        self.reads.docker.clone().await
+        self.wait("the engine's version", self.reads.docker.clone()).await
     }
 }
 

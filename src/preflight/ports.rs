@@ -34,19 +34,20 @@ enum Holder {
 }
 
 pub(super) async fn check(ask: &Ask<'_>) -> Found {
-    let model = match ask.model().await {
-        Ok(model) => model,
+    let listening = ask.files("the kernel's list of sockets", || sockets::listeners(Path::new("/proc")));
+    let (model, everyone, listeners) = tokio::join!(ask.model(), ask.everyone(), listening);
+    let wanted = match model {
+        Ok(model) => published(&model.value),
         Err(unread) => return unread.found("which ports the model publishes"),
     };
-    let wanted = published(&model.value);
     if wanted.is_empty() {
         return Found::ok("the model publishes no port of its own choosing");
     }
-    let everyone = match ask.everyone().await {
+    let everyone = match everyone {
         Ok(everyone) => everyone,
         Err(unread) => return unread.found("who holds the ports"),
     };
-    let listeners = match ask.files("the kernel's list of sockets", || sockets::listeners(Path::new("/proc"))).await {
+    let listeners = match listeners {
         Ok(Ok(listeners)) => listeners,
         Ok(Err(why)) => return Found::unknown(why, "mount /proc"),
         Err(found) => return found,

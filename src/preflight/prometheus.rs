@@ -17,24 +17,22 @@ pub(super) async fn check(ask: &Ask<'_>) -> Found {
     };
     let base = prometheus.url.as_str().trim_end_matches('/');
     let ready = format!("{base}/-/ready");
-    ask.waits_for(&ready);
-    let answer = ask.asked.http.get(&ready, prometheus.timeout).await;
-    // The same words serve a gate that is away and a project that is.
-    let is_absent = matches!(ask.ours().await, Ok(ours) if !any_runs(&ours));
+    let (answer, ours) = tokio::join!(ask.http(&ready, prometheus.timeout), ask.ours());
+    let is_absent = ours.is_ok_and(|ours| !any_runs(&ours));
     match answer {
         Ok(answer) if answer.status == 200 => {}
         _ if is_absent => return Found::ok(format!("{base}: not deployed yet")),
         Ok(answer) => {
             return Found::fail(format!("{ready} answers {}", answer.status), "look at Prometheus's log");
         }
-        Err(error) => {
+        Err(why) => {
             return Found::fail(
-                format!("{ready} does not answer: {error:#}"),
+                format!("{ready} does not answer: {why}"),
                 "start Prometheus, or correct prometheus.url",
             );
         }
     }
-    let query = Queries { ask, base, deadline: prometheus.timeout };
+    let query = Queries { ask, base, deadline: ask.patience(prometheus.timeout) };
     let (ratio, targets, up) =
         tokio::join!(ratio(&query, prometheus, is_absent), query.number("count(up)"), query.number("sum(up)"));
     let mut parts = Parts::default();
@@ -51,8 +49,8 @@ struct Queries<'a, 'b> {
 
 impl Queries<'_, '_> {
     async fn number(&self, query: &str) -> Result<Number, String> {
-        self.ask.waits_for(format!("the query {query}"));
-        number(&self.ask.asked.http, self.base, query, self.deadline).await.map_err(|error| format!("{error:#}"))
+        let answer = number(&self.ask.asked.http, self.base, query, self.deadline);
+        self.ask.wait(format!("the query {query}"), answer).await.map_err(|error| format!("{error:#}"))
     }
 }
 

@@ -18,12 +18,13 @@ pub(super) async fn check(ask: &Ask<'_>) -> Found {
         Ok(model) => {
             let (of_model, variables) = declared(&model.value);
             files.extend(of_model);
-            judge_variables(
-                &mut parts,
-                ask.asked.environment,
-                &variables,
-                &env_files::read_all(&config.compose.env_files),
-            );
+            if !variables.is_empty() {
+                let env_files = config.compose.env_files.clone();
+                match ask.files("the env files", move || env_files::read_all(&env_files)).await {
+                    Ok(pairs) => judge_variables(&mut parts, ask.asked.environment, &variables, &pairs),
+                    Err(found) => parts.push(found),
+                }
+            }
         }
         Err(unread) => parts.push(unread.found("which secrets the compose model names")),
     }
