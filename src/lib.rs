@@ -4,6 +4,7 @@ pub mod adapter;
 pub mod cli;
 pub mod config;
 pub mod journal;
+pub mod preflight;
 pub mod redact;
 pub mod release;
 pub mod report;

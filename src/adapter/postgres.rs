@@ -13,6 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::files;
 use super::process::{Command, Process, Sink};
 
+mod sight;
+
+pub use sight::Sight;
+
 /// A database inside a container.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Database {

@@ -57,6 +57,10 @@ pub struct Setup {
     pub redactor: Redactor,
     /// How stderr is written.
     pub style: Style,
+    /// The docker command-line client.
+    pub program: PathBuf,
+    /// Starts children.
+    pub process: Process,
 }
 
 /// Reads the configuration.
@@ -120,12 +124,14 @@ impl Setup {
         Ok(Self {
             docker: Docker::new(environment.get("DOCKER_HOST"), Duration::ZERO)?,
             compose: Compose::new(program.clone(), process.clone()),
-            postgres: Postgres::new(program, process),
+            postgres: Postgres::new(program.clone(), process.clone()),
             http: Http::new()?,
             store: Store::new(&state),
             state,
             redactor,
             style: style(global, &environment, out::is_progress_shown()),
+            program,
+            process,
         })
     }
 

@@ -32,7 +32,7 @@ pub use choices::{DnsProvider, OnFailure, OnRollback, PullPolicy, Strategy, Tsig
 pub use environment::Environment;
 pub use file::MAX_BYTES;
 pub use later::{Data, Database, Dns, Listen, NoSecret, Notify, Record, SecretAt, Serve, Stabilize, Tsig, Users};
-pub use problem::{Problem, Problems};
+pub use problem::{Problem, Problems, nearest};
 pub use read::Origin;
 pub use reference::reference;
 pub use show::{Setting, defaults, show, show_text};

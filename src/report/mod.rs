@@ -14,6 +14,7 @@ pub mod status;
 pub mod style;
 pub mod table;
 pub mod text;
+pub mod preflight;
 
 pub use event::{Event, Listener};
 pub use output::Patient;
