@@ -15,10 +15,10 @@ pub fn history_text(runs: &[RunState], style: &Style) -> String {
     if runs.is_empty() {
         return "no run yet\n".into();
     }
-    let mut table = Table::new(&["RUN", "KIND", "RELEASE", "BEGAN", "TOOK", "ENDED", "BY"]);
+    let mut table = Table::new(&["RUN", "KIND", "RELEASE", "BEGAN (UTC)", "TOOK", "ENDED", "BY"]);
     for run in runs {
         let (word, paint) = ended(run);
-        let began = run.times.as_ref().map_or_else(String::new, |(first, _)| moment(first));
+        let began = run.times.as_ref().map_or_else(String::new, |(first, _)| moment(first).replace(" UTC", ""));
         let by = run.header.as_ref().map_or_else(String::new, |header| harmless(&header.by));
         table.row(vec![
             run.number.to_string().into(),
@@ -41,14 +41,15 @@ pub fn history_json(runs: &[RunState]) -> Value {
 /// One run in full.
 pub fn run_text(run: &RunState, entries: &[Entry], style: &Style) -> String {
     let (verdict, paint) = ended(run);
-    let mut out = style.paint(Paint::Strong, &format!("run {}: {} {}", run.number, kind(run), between(run, style)));
-    out.push('\n');
-    out.push_str(&format!("  {}\n", style.paint(paint, &verdict)));
+    let head_line = format!("run {}: {} {}", run.number, kind(run), between(run, style));
+    let mut out = style.lines(Paint::Strong, head_line.trim_end(), 0);
+    out.push_str(&style.lines(paint, &verdict, 2));
     out.push_str(&head(run, entries, style));
     out.push_str(&items(run, style));
     if let Some((item, why)) = &run.failure {
         out.push_str(&format!("\n{}\n", style.paint(Paint::Strong, "Failure")));
-        let words = format!("{}: {}", title(run, *item), why);
+        let name = run.items.get(*item).map_or("proof of the old state", |item| item.name.as_str());
+        let words = format!("{name} ({}): {why}", title(run, *item));
         out.push_str(&hang("  ", &harmless(&words), style.width));
     }
     let notes = marked_notes(run, entries);
@@ -213,4 +214,64 @@ fn run_value(run: &RunState) -> Value {
         "items": items,
         "notes": run.notes.iter().map(|(at, text)| json!({ "at": at, "text": text })).collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn all_runs_are_a_table() {
+        let plan = sample::keeping();
+        let well = sample::run(&sample::entries(sample::well(&plan)));
+        let back = sample::run(&sample::entries(sample::rolled_back(&plan, true)));
+        let expected = "\
+RUN  KIND    RELEASE  BEGAN (UTC)          TOOK    ENDED                BY
+7    deploy  r2 → r3  2026-11-05 03:00:00  12.0 s  done                 anna@host (process 4242)
+7    deploy  r2 → r3  2026-11-05 03:00:00  7.5 s   failed, rolled back  anna@host (process 4242)
+";
+        assert_eq!(history_text(&[well, back], &Style::plain(100)), expected);
+        assert_eq!(history_text(&[], &Style::plain(100)), "no run yet\n");
+    }
+
+    #[test]
+    fn one_run_is_told_item_by_item_with_its_failure_in_full() {
+        let plan = sample::keeping();
+        let mut facts = sample::rolled_back(&plan, true);
+        facts.insert(1, Fact::Approval { signal: "env-ready".into(), by: "ben".into(), note: String::new() });
+        let entries = sample::entries(facts);
+        let run = sample::run(&entries);
+        let text = run_text(&run, &entries, &Style::plain(100));
+        for part in [
+            "run 7: deploy r2 → r3\n  failed, rolled back\n",
+            "  exit code  7\n",
+            "↩  start_services     undone   03:00:15  1.5 s  backend: shop-backend-1",
+            "✗  expect_services ?  failed   03:00:13         backend exited with 1\n",
+            "·  record_release     waiting\n",
+            "  last lines of its log:\n    Error: connect ECONNREFUSED",
+            "  03:00:01  ben approved env-ready\n",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn programs_get_every_item_and_every_line() {
+        let plan = sample::keeping();
+        let entries = sample::entries(sample::well(&plan));
+        let run = sample::run(&entries);
+        let value = run_json(&run, &entries);
+        assert_eq!(value["run"]["outcome"], "done");
+        assert_eq!(value["run"]["items"][4]["standing"], "done");
+        assert_eq!(value["entries"].as_array().map(Vec::len), Some(entries.len()));
+        assert_eq!(history_json(&[run])["runs"][0]["number"], 7);
+    }
+
+    #[test]
+    fn a_run_whose_plan_was_never_written_is_told_too() {
+        let run = crate::journal::state::fold(8, "deploy", &[]);
+        assert!(history_text(std::slice::from_ref(&run), &Style::plain(100)).contains("never begun"));
+        assert!(run_text(&run, &[], &Style::plain(100)).starts_with("run 8: deploy"));
+    }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::SCHEMA;
 use super::history::ended;
-use super::planned::{act, home_gates, is_gate, release_name, releases, text_of, title};
+use super::planned::{act, home_gates, is_gate, only_keeps, release_name, releases, text_of, title};
 use super::style::{Paint, Style};
 use super::text::{hang, harmless, moment};
 use crate::journal::{Entry, Fact, ItemState, Outcome, RunState, Standing};
@@ -151,22 +151,18 @@ fn evidence(run: &RunState) -> Vec<Value> {
 fn remaining(run: &RunState, undone_run: Option<&RunState>) -> Vec<Value> {
     let mut left = Vec::new();
     let mut add = |who: &str, what: String| left.push(json!({ "who": who, "what": what }));
-    for item in
-        run.items.iter().enumerate().filter(|(index, item)| is_not_undone(run, *index, item)).map(|(_, item)| item)
-    {
-        add(
-            "operator",
-            format!("{} was not seen to be undone: put right what stands in the way, then `cutover resume`", item.name),
-        );
-    }
-    if run.outcome.is_none() {
+    let open = run.items.iter().enumerate().filter(|(index, item)| is_not_undone(run, *index, item));
+    let open: Vec<&str> = open.map(|(_, item)| item.name.as_str()).collect();
+    if !open.is_empty() {
+        let names = open.join(", ");
+        let what = format!("not seen to be undone: {names}; put right what stands in the way, then `cutover resume`");
+        add("operator", what);
+    } else if run.outcome.is_none() {
         add("operator", "the run has no end: `cutover resume`".into());
     }
     for (index, item) in run.items.iter().enumerate().filter(|(_, item)| item.standing == Standing::Stays) {
         match act(run, index) {
-            // What is kept on purpose asks nothing of anybody.
-            "pin_release" | "back_up_database" | "save_incident" | "export_database" | "pull_images"
-            | "build_images" => {}
+            kind if only_keeps(kind) => {}
             "migrate_schema" => add("developer", format!("{}: {}", item.name, item.said)),
             kind if kind.contains("dns") => add("DNS owner", format!("{}: {}", item.name, item.said)),
             _ => add("operator", format!("{}: {}", item.name, item.said)),
@@ -195,8 +191,8 @@ pub fn manifest_text(run: &RunState, entries: &[Entry], undone_run: Option<&RunS
         style.arrow(),
         release_name(to)
     );
-    let mut out = format!("{}\n", style.paint(Paint::Strong, &title));
-    out.push_str(&hang("  ", &style.paint(paint, &ended(run).0), style.width));
+    let mut out = style.lines(Paint::Strong, &title, 0);
+    out.push_str(&style.lines(paint, &ended(run).0, 2));
     let lines = |key: &str, line: &dyn Fn(&Value) -> String| -> Vec<String> {
         value[key].as_array().map(|list| list.iter().map(line).collect()).unwrap_or_default()
     };
@@ -209,11 +205,11 @@ pub fn manifest_text(run: &RunState, entries: &[Entry], undone_run: Option<&RunS
     };
     let proof = |value: &Value| {
         let passed = match value["passed"].as_bool() {
-            Some(true) => "yes",
-            Some(false) => "NO",
-            None => "not known",
+            Some(true) => "passed",
+            Some(false) => "REFUSED",
+            None => "not known whether it passed",
         };
-        format!("{} {passed}: {}", text(value, "title"), text(value, "seen"))
+        format!("{passed}: {}: {}", text(value, "title"), text(value, "seen"))
     };
     let failed = |value: &Value| {
         let back = if value["on_the_way_back"] == true { ", on the way back" } else { "" };
@@ -226,7 +222,7 @@ pub fn manifest_text(run: &RunState, entries: &[Entry], undone_run: Option<&RunS
         ("NOT undone", lines("not_undone", &item("last_words"))),
         ("Not begun", lines("not_begun", &item("last_words"))),
         ("Failed", lines("failed", &failed)),
-        ("Proven", lines("proofs", &proof)),
+        ("Proofs", lines("proofs", &proof)),
         ("Evidence", lines("evidence", &|value| format!("{}: {}", text(value, "what"), text(value, "path")))),
         ("Left to do", lines("remaining", &|value| format!("{}: {}", text(value, "who"), text(value, "what")))),
     ];
@@ -235,4 +231,80 @@ pub fn manifest_text(run: &RunState, entries: &[Entry], undone_run: Option<&RunS
         lines.iter().for_each(|line| out.push_str(&hang("  ", &harmless(line), style.width)));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn names(value: &Value) -> Vec<&str> {
+        value.as_array().into_iter().flatten().filter_map(|one| one["item"].as_str()).collect()
+    }
+
+    #[test]
+    fn what_was_undone_and_what_stays_are_told_apart_and_proven() {
+        let plan = sample::keeping();
+        let entries = sample::entries(sample::rolled_back(&plan, true));
+        let value = manifest(&sample::run(&entries), &entries, None);
+        assert_eq!(names(&value["undone"]), ["start_services"]);
+        assert_eq!(names(&value["stays"]), ["pin_release", "build_images", "back_up_database", "migrate_schema"]);
+        assert_eq!(names(&value["not_begun"]), ["expect_health", "record_release"]);
+        assert!(names(&value["done"]).is_empty() && names(&value["not_undone"]).is_empty());
+        assert_eq!((&value["release_from"], &value["release_to"]), (&3.into(), &2.into()));
+        let passed: Vec<&Value> = value["proofs"].as_array().unwrap().iter().map(|proof| &proof["passed"]).collect();
+        assert_eq!(passed, [true, true]);
+        assert_eq!(value["evidence"][0]["path"], "/var/lib/cutover/backups/0007-shop.dump");
+        assert_eq!(value["failed"][0]["why"], sample::WHY);
+        let who: Vec<&Value> = value["remaining"].as_array().unwrap().iter().map(|one| &one["who"]).collect();
+        assert_eq!(who, ["developer", "developer"], "the schema that stays, and the cause");
+    }
+
+    #[test]
+    fn what_was_not_reached_is_not_called_undone() {
+        let plan = sample::keeping();
+        let entries = sample::entries(sample::rolled_back(&plan, false));
+        let run = sample::run(&entries);
+        let value = manifest(&run, &entries, None);
+        assert_eq!(names(&value["not_undone"]), ["pin_release", "build_images", "back_up_database"]);
+        assert_eq!(value["outcome"], Value::Null);
+        assert_eq!(value["proofs"], json!([]));
+        assert_eq!(value["remaining"][0]["who"], "operator");
+        let text = manifest_text(&run, &entries, None, &Style::plain(80));
+        assert!(text.contains("NOT undone\n  pin_release: "), "{text}");
+    }
+
+    #[test]
+    fn a_proof_whose_answer_is_not_followed_by_another_is_not_called_passed() {
+        let plan = sample::keeping();
+        let mut facts = sample::rolled_back(&plan, true);
+        facts.pop();
+        facts.push(Fact::Finished { outcome: Outcome::Stuck, exit: 8, said: String::new() });
+        let entries = sample::entries(facts);
+        let value = manifest(&sample::run(&entries), &entries, None);
+        assert_eq!(value["proofs"][0]["passed"], true);
+        assert_eq!(value["proofs"][1]["passed"], Value::Null);
+    }
+
+    #[test]
+    fn a_rollback_names_the_run_it_undid_and_what_it_did_on_its_way() {
+        let undone_plan = sample::keeping();
+        let undone = sample::run(&sample::entries(sample::failed(&undone_plan)));
+        let mut plan = sample::keeping();
+        plan.items[4].back = true;
+        let mut facts = vec![sample::planned(&plan)];
+        facts.extend(sample::done(&plan, 2, "a dump", json!({ "file": "0008-shop.dump" })));
+        let name = plan.items[4].name.clone();
+        facts.push(Fact::Undoing { item: 4, name: name.clone() });
+        facts.push(Fact::Undone { item: 4, name, seen: "as before".into(), stays: false });
+        facts.extend(sample::done(&plan, 5, "healthy", Value::Null));
+        facts.push(Fact::Finished { outcome: Outcome::Done, exit: 0, said: String::new() });
+        let entries = sample::entries(facts);
+        let value = manifest(&sample::run(&entries), &entries, Some(&undone));
+        assert_eq!(value["undone_run"]["run"], 7);
+        assert_eq!(value["undone_run"]["failure"]["item"], "expect_services");
+        assert_eq!(names(&value["undone"]), ["start_services"]);
+        assert_eq!(names(&value["done"]), ["back_up_database"]);
+        assert_eq!(value["proofs"][0]["passed"], true);
+    }
 }

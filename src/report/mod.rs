@@ -4,11 +4,15 @@ pub mod event;
 pub mod history;
 pub mod manifest;
 pub mod output;
+#[cfg(test)]
+mod pages;
 pub mod plain;
 pub mod plan;
 pub mod planned;
 pub mod releases;
 pub mod result;
+#[cfg(test)]
+mod sample;
 pub mod screen;
 pub mod status;
 pub mod style;

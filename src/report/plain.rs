@@ -117,3 +117,97 @@ impl<W> State<W> {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::report::output::tests::Closed;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn still() -> Clocks {
+        Clocks { now: || "NOW".into(), since_boot: || Duration::from_secs(60) }
+    }
+
+    fn begin(listener: &impl Listener) {
+        let items = vec![("build".to_owned(), "build it".to_owned()), ("start".to_owned(), "start it".to_owned())];
+        listener.hear(Event::Began { run: 7, kind: "deploy".into(), items, epoch: 1 });
+    }
+
+    fn heard(clocks: Clocks, events: Vec<Event>) -> String {
+        let kept = Kept::default();
+        let plain = Plain::new(kept.clone(), clocks);
+        begin(&plain);
+        events.into_iter().for_each(|event| plain.hear(event));
+        String::from_utf8(kept.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn each_change_is_one_line_with_its_time() {
+        let took = Duration::from_millis(4_200);
+        let text = heard(
+            still(),
+            vec![
+                Event::Done { item: 0, seen: "it is here".into(), already: true, took },
+                Event::Started { item: 1, back: false },
+                Event::Done { item: 1, seen: "backend".into(), already: false, took },
+                Event::TurnsBack,
+                Event::Started { item: 1, back: true },
+                Event::Undone { item: 1, seen: "as before".into(), stays: false, took },
+                Event::Undone { item: 0, seen: "kept".into(), stays: true, took },
+                Event::ProvesHome { title: "healthy".into(), seen: Some((false, "502".into())) },
+            ],
+        );
+        let expected = "\
+NOW run 7: deploy begins, 2 items
+NOW run 7 build: was so already: it is here
+NOW run 7 start: started
+NOW run 7 start: done in 4.2 s: backend
+NOW run 7: going back
+NOW run 7 start: undoing
+NOW run 7 start: undone in 4.2 s: as before
+NOW run 7 build: stays: kept
+NOW run 7: NOT PROVEN: healthy: 502
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn every_line_of_a_failure_names_its_item_and_carries_no_codes() {
+        let why = "exited with 1\n\u{1b}[31mlog\u{1b}[0m line\r";
+        let text = heard(still(), vec![Event::Failed { item: 1, why: why.into() }]);
+        assert!(text.ends_with("NOW run 7 start: FAILED: exited with 1\nNOW run 7 start: | log line\n"), "{text}");
+    }
+
+    #[test]
+    fn words_that_differ_in_numbers_only_are_told_every_five_seconds() {
+        static SECONDS: AtomicU64 = AtomicU64::new(0);
+        let clocks =
+            Clocks { now: || "NOW".into(), since_boot: || Duration::from_secs(SECONDS.fetch_add(1, Ordering::SeqCst)) };
+        let says = |number: u32| Event::Says { item: 0, text: format!("healthy for {number} s") };
+        let mut events: Vec<Event> = (0..12).map(says).collect();
+        events.push(Event::Says { item: 0, text: "waiting for db".into() });
+        let text = heard(clocks, events);
+        let told: Vec<&str> = text.lines().skip(1).filter_map(|line| line.split(": ").nth(1)).collect();
+        assert_eq!(told, ["healthy for 0 s", "healthy for 5 s", "healthy for 10 s", "waiting for db"]);
+    }
+
+    #[test]
+    fn a_reader_that_left_stops_nothing() {
+        begin(&Plain::new(Closed, still()));
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::journal::{ItemState, RunState, Standing};
+use crate::journal::{ItemState, Outcome, RunState, Standing};
 
 /// Title of an item for people; its name where the plan has none.
 pub fn title(run: &RunState, item: usize) -> String {
@@ -44,6 +44,46 @@ pub fn home_gates(run: &RunState) -> Vec<(&str, &str)> {
         gate.get(key).and_then(Value::as_str).unwrap_or("?")
     }
     home.iter().map(|gate| (text(gate, "name"), text(gate, "title"))).collect()
+}
+
+/// Whether an act only keeps something or fetches it: that it stays asks nothing of anybody.
+pub fn only_keeps(act: &str) -> bool {
+    const KEEPERS: [&str; 6] =
+        ["pin_release", "pull_images", "build_images", "back_up_database", "save_incident", "export_database"];
+    KEEPERS.contains(&act)
+}
+
+/// Where a run failed, and why; of a run that is stuck, where its way back failed.
+pub fn cause(run: &RunState, is_stuck: bool) -> Option<(String, String)> {
+    let failed = run.failure.as_ref().and_then(|(index, why)| {
+        let item = run.items.get(*index)?;
+        let is_of_the_way_back = item.standing == Standing::Undoing;
+        (!is_stuck || is_of_the_way_back).then(|| (item.name.clone(), why.clone()))
+    });
+    // A proof of the old state that did not pass leaves a note, and no item failed.
+    let unproven = || {
+        let gates = home_gates(run);
+        run.notes.iter().rev().find_map(|(_, text)| {
+            let (name, seen) = text.split_once(": ")?;
+            gates.iter().any(|(gate, _)| *gate == name).then(|| (name.to_owned(), seen.to_owned()))
+        })
+    };
+    if is_stuck { failed.or_else(unproven) } else { failed }
+}
+
+/// The same as one line: name, title, first line of the cause.
+pub fn cause_line(run: &RunState, is_stuck: bool) -> Option<String> {
+    let (name, why) = cause(run, is_stuck)?;
+    let first = why.lines().next().unwrap_or_default();
+    let index = run.items.iter().position(|item| item.name == name);
+    let home = || home_gates(run).iter().find(|(gate, _)| *gate == name).map(|(_, title)| (*title).to_owned());
+    let title = index.map(|index| title(run, index)).or_else(home).filter(|title| *title != name);
+    Some(title.map_or_else(|| format!("{name}: {first}"), |title| format!("{name} ({title}): {first}")))
+}
+
+/// Whether its journal says that the run is stuck.
+pub fn is_stuck(run: &RunState) -> bool {
+    matches!(run.outcome, Some((Outcome::Stuck, _)))
 }
 
 /// Items with their index that stand so.

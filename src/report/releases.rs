@@ -56,3 +56,26 @@ fn origin(origin: Origin) -> &'static str {
         Origin::Reconstructed => "read back",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::pages::release;
+
+    #[test]
+    fn the_current_release_and_a_missing_image_can_be_seen() {
+        let releases = [(release(2), false, Some(false)), (release(3), true, Some(true)), (release(4), false, None)];
+        let expected = "\
+RELEASE  NOW      RECORDED                 RUN  ORIGIN    IMAGES     SERVICES
+r2                2026-11-05 03:00:17 UTC  6    deployed  missing    backend
+r3       current  2026-11-05 03:00:17 UTC  7    deployed  all kept   backend
+r4                2026-11-05 03:00:17 UTC  8    deployed  not asked  backend
+";
+        assert_eq!(releases_text(&releases, &Style::plain(80)), expected);
+        assert_eq!(releases_text(&[], &Style::plain(80)), "no release is recorded yet\n");
+        let value = releases_json(&releases);
+        assert_eq!(value["releases"][0]["is_whole"], false);
+        assert_eq!(value["releases"][1]["is_current"], true);
+        assert_eq!(value["releases"][2]["is_whole"], Value::Null);
+    }
+}

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::SCHEMA;
 use super::history::ended;
-use super::planned::title;
+use super::planned::{cause, cause_line, is_stuck};
 use super::style::{Paint, Style};
 use super::table::{Cell, Table};
-use super::text::{hang, harmless, moment};
+use super::text::{columns, harmless, lead, moment};
 use crate::journal::{Outcome, RunState};
 
 /// The release that serves.
@@ -101,12 +101,12 @@ impl Verdict {
 }
 
 /// The verdict, its sentence, and the next commands with what each does.
-pub fn verdict(facts: &StatusFacts) -> (Verdict, String, Vec<(&'static str, String)>) {
+pub fn verdict(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) {
     if let Some(held) = &facts.held {
         let next = if held.is_owner_alive {
-            ("cutover status", "look again".to_owned())
+            ("cutover status".to_owned(), "look again".to_owned())
         } else {
-            ("cutover resume", "go on once it has ended".to_owned())
+            ("cutover resume".to_owned(), "go on once it has ended".to_owned())
         };
         return (Verdict::AtWork, held.words.clone(), vec![next]);
     }
@@ -116,17 +116,17 @@ pub fn verdict(facts: &StatusFacts) -> (Verdict, String, Vec<(&'static str, Stri
     serving(facts)
 }
 
-fn open(run: &RunState) -> (Verdict, String, Vec<(&'static str, String)>) {
+fn open(run: &RunState) -> (Verdict, String, Vec<(String, String)>) {
     let number = run.number;
     let place = run.stopped_in().map_or_else(String::new, |item| format!(" in {}", item.name));
-    let failed = run.failure.as_ref().map_or_else(String::new, |(item, _)| format!(" in {}", title(run, *item)));
-    let resume = ("cutover resume", "go on where it stopped".to_owned());
-    let back = ("cutover rollback", format!("undo run {number}"));
+    let failed = cause(run, is_stuck(run)).map_or_else(String::new, |(name, _)| format!(" in {name}"));
+    let resume = ("cutover resume".to_owned(), "go on where it stopped".to_owned());
+    let back = ("cutover rollback".to_owned(), format!("undo run {number}"));
     match &run.outcome {
         Some((Outcome::Stuck, _)) => {
             let words = format!("the way back of run {number} did not finish{failed}; a person is needed");
-            let look = (STUCK_NEXT, "see what stands in the way".to_owned());
-            let resume = ("cutover resume", "go on with the way back once that is put right".to_owned());
+            let look = (format!("cutover history {number}"), "see what stands in the way".to_owned());
+            let resume = ("cutover resume".to_owned(), "go on with the way back once that is put right".to_owned());
             (Verdict::Stuck, words, vec![look, resume])
         }
         Some((Outcome::Held, _)) => {
@@ -135,7 +135,7 @@ fn open(run: &RunState) -> (Verdict, String, Vec<(&'static str, String)>) {
         }
         _ if run.is_going_back => {
             let words = format!("run {number} stopped{place} on its way back; run `cutover resume`");
-            (Verdict::Interrupted, words, vec![("cutover resume", "finish the way back".to_owned())])
+            (Verdict::Interrupted, words, vec![("cutover resume".to_owned(), "finish the way back".to_owned())])
         }
         _ => {
             let place = if place.is_empty() { " before its first step or between two steps".to_owned() } else { place };
@@ -145,22 +145,20 @@ fn open(run: &RunState) -> (Verdict, String, Vec<(&'static str, String)>) {
     }
 }
 
-const STUCK_NEXT: &str = "cutover history";
-
-fn serving(facts: &StatusFacts) -> (Verdict, String, Vec<(&'static str, String)>) {
+fn serving(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) {
     let Some(current) = &facts.current else {
-        let next = vec![("cutover deploy", "bring up the first release".to_owned())];
+        let next = vec![("cutover deploy".to_owned(), "bring up the first release".to_owned())];
         return (Verdict::Nothing, "nothing was deployed yet".into(), next);
     };
     let name = format!("r{}", current.number);
     let since = moment(&current.since);
     let mut next = Vec::new();
     if facts.kept.iter().any(|number| *number != current.number) {
-        next.push(("cutover rollback", "go back to the release before".to_owned()));
+        next.push(("cutover rollback".to_owned(), "go back to the release before".to_owned()));
     }
     match &facts.engine {
         Err(why) => {
-            next.insert(0, ("cutover status", "ask again".to_owned()));
+            next.insert(0, ("cutover status".to_owned(), "ask again".to_owned()));
             let words =
                 format!("{name} is the current release since {since}, but whether it serves is not known: {why}");
             (Verdict::Unknown, words, next)
@@ -186,7 +184,7 @@ fn serving(facts: &StatusFacts) -> (Verdict, String, Vec<(&'static str, String)>
 pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
     let (verdict, words, next) = verdict(facts);
     let head = format!("{}: ", style.paint(verdict.paint(), verdict.word()));
-    let mut out = hang(&head, &harmless(&words), style.width);
+    let mut out = lead(&head, &harmless(&words), 2, style.width);
     let mut table = Table::new(&["", ""]);
     let mut row =
         |name: &str, words: String| table.row(vec![Cell::painted(Paint::Faint, name), harmless(&words).into()]);
@@ -197,8 +195,8 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
     if let Some(run) = &facts.last_run {
         let at = run.times.as_ref().map_or_else(String::new, |(_, last)| format!(", {}", moment(last)));
         row("last run", format!("{} ({}): {}{at}", run.number, run.kind, ended(run).0));
-        if let Some((item, why)) = &run.failure {
-            row("failed", format!("{}: {}", title(run, *item), why.lines().next().unwrap_or_default()));
+        if let Some(line) = cause_line(run, is_stuck(run)) {
+            row("failed in", line);
         }
     }
     if !facts.kept.is_empty() {
@@ -225,14 +223,18 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
 }
 
 /// The next commands, one line each.
-pub fn next_text(next: &[(&str, String)], style: &Style) -> String {
+pub fn next_text(next: &[(String, String)], style: &Style) -> String {
     let widest = next.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
     let mut out = String::new();
     for (index, (command, words)) in next.iter().enumerate() {
         let label = if index == 0 { "next: " } else { "      " };
         let painted = style.paint(Paint::Strong, command);
         let blanks = " ".repeat(widest - command.len());
-        out.push_str(&hang(&format!("{label}{painted}{blanks}  "), words, style.width));
+        let head = format!("{label}{painted}{blanks}  ");
+        let indent = columns(&head);
+        // On a narrow screen the words go on below the command instead of beside it.
+        let indent = if indent > style.width / 2 { label.len() + 2 } else { indent };
+        out.push_str(&lead(&head, words, indent, style.width));
     }
     out
 }
@@ -256,7 +258,7 @@ pub fn status_json(facts: &StatusFacts) -> Value {
             "is_open": run.is_open(),
             "is_going_back": run.is_going_back,
             "stopped_in": run.stopped_in().map(|item| &item.name),
-            "failure": run.failure.as_ref().map(|(_, why)| why),
+            "failure": cause(run, is_stuck(run)).map(|(item, why)| json!({ "item": item, "why": why })),
         })),
         "lock": facts.held.as_ref().map(|held| json!({ "words": held.words, "is_owner_alive": held.is_owner_alive })),
         "kept": facts.kept,
@@ -265,4 +267,89 @@ pub fn status_json(facts: &StatusFacts) -> Value {
         })).collect::<Vec<_>>()),
         "services_unknown": facts.engine.as_ref().err(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Fact;
+    use crate::report::pages::facts;
+    use crate::report::sample;
+
+    fn first_line(facts: &StatusFacts) -> String {
+        status_text(facts, &Style::plain(120)).lines().next().unwrap().to_owned()
+    }
+
+    fn ended_as(mut lines: Vec<Fact>, outcome: Outcome) -> StatusFacts {
+        lines.retain(|fact| !matches!(fact, Fact::Finished { .. }));
+        lines.push(Fact::Finished { outcome, exit: 0, said: String::new() });
+        facts(Some(sample::run(&sample::entries(lines))))
+    }
+
+    #[test]
+    fn all_well_is_one_line_and_what_it_rests_on() {
+        let plan = sample::keeping();
+        let run = sample::run(&sample::entries(sample::well(&plan)));
+        let expected = "\
+OK: r3 serves since 2026-11-05 03:00:17 UTC
+  project   shop in production
+  release   r3 since 2026-11-05 03:00:17 UTC (run 7)
+  last run  7 (deploy): done, 2026-11-05 03:00:17 UTC
+  kept      r1, r2, r3
+  services  backend: running, healthy
+            db: running
+next: cutover rollback  go back to the release before
+";
+        assert_eq!(status_text(&facts(Some(run)), &Style::plain(80)), expected);
+    }
+
+    #[test]
+    fn each_end_of_a_run_has_its_own_first_line() {
+        let plan = sample::keeping();
+        let started = |mut lines: Vec<Fact>| {
+            lines.push(Fact::Started { item: 5, name: "expect_services".into() });
+            facts(Some(sample::run(&sample::entries(lines))))
+        };
+        let cases = [
+            (
+                started(sample::half(&plan)),
+                "INTERRUPTED: run 7 stopped in expect_services; run `cutover resume` or `cutover rollback`",
+            ),
+            (
+                ended_as(sample::failed(&plan), Outcome::Held),
+                "HELD: run 7 failed in expect_services and was left as it stands; go on or go back",
+            ),
+            (
+                ended_as(sample::rolled_back(&plan, true), Outcome::Stuck),
+                "STUCK: the way back of run 7 did not finish in home_health; a person is needed",
+            ),
+            (
+                ended_as(sample::rolled_back(&plan, true), Outcome::RolledBack),
+                "OK: r3 serves since 2026-11-05 03:00:17 UTC",
+            ),
+        ];
+        for (facts, expected) in cases {
+            assert_eq!(first_line(&facts), expected);
+        }
+    }
+
+    #[test]
+    fn work_in_hand_comes_before_everything() {
+        let mut facts = facts(None);
+        facts.held = Some(HeldFact { words: "`cutover deploy` holds the lock".into(), is_owner_alive: true });
+        assert_eq!(first_line(&facts), "AT WORK: `cutover deploy` holds the lock");
+    }
+
+    #[test]
+    fn what_was_not_seen_is_never_ok() {
+        let mut facts = facts(None);
+        facts.engine = Err("the engine did not answer".into());
+        assert!(first_line(&facts).starts_with("UNKNOWN: r3 is the current release"), "{}", first_line(&facts));
+        assert_eq!(status_json(&facts)["services"], Value::Null);
+        facts.engine = Ok(vec![ServiceFact { service: "backend".into(), words: "exited (1)".into(), is_well: false }]);
+        assert!(first_line(&facts).ends_with("but is not well: backend (exited (1))"), "{}", first_line(&facts));
+        facts.current = None;
+        assert_eq!(first_line(&facts), "NOTHING: nothing was deployed yet");
+        assert_eq!(status_json(&facts)["verdict"], "nothing");
+    }
 }

@@ -1,5 +1,7 @@
 //! How text may look on a stream: colour, characters, width. A pure function of what the caller read.
 
+use super::text::wrap;
+
 /// What the caller read about one stream and the environment. Each stream is asked for itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Inputs<'a> {
@@ -109,6 +111,12 @@ impl Style {
             Paint::Live => "36",
         };
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+
+    /// Wraps a text, paints its lines, and puts them `indent` columns in.
+    pub fn lines(&self, paint: Paint, text: &str, indent: usize) -> String {
+        let lines = wrap(text, self.width.saturating_sub(indent).max(10));
+        lines.iter().map(|line| format!("{}{}\n", " ".repeat(indent), self.paint(paint, line))).collect()
     }
 
     /// The character of a mark, one column wide.

@@ -67,11 +67,18 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
 
 /// A text behind `head`, wrapped; the lines after the first stand under the text, not under the head.
 pub fn hang(head: &str, text: &str, width: usize) -> String {
-    let indent = columns(head);
+    lead(head, text, columns(head), width)
+}
+
+/// A text behind `head`, wrapped; the lines after the first are `indent` columns in.
+pub fn lead(head: &str, text: &str, indent: usize, width: usize) -> String {
+    // The first line is shorter by what the head takes more than the indent: blanks stand for it while wrapping.
+    let owed = columns(head).saturating_sub(indent);
+    let lines = wrap(&format!("{}{text}", "\u{1}".repeat(owed)), width.saturating_sub(indent).max(10));
     let mut out = String::new();
-    for (index, line) in wrap(text, width.saturating_sub(indent).max(10)).iter().enumerate() {
+    for (index, line) in lines.iter().enumerate() {
         let start = if index == 0 { head.to_owned() } else { " ".repeat(indent) };
-        out.push_str(format!("{start}{line}").trim_end());
+        out.push_str(format!("{start}{}", line.trim_start_matches('\u{1}')).trim_end());
         out.push('\n');
     }
     out
