@@ -1,6 +1,6 @@
 //! Networks and ports of a container. Law: what engine and compose add by themselves (names, addresses) is left to them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use anyhow::Result;
 use bollard::models::{EndpointSettings, NetworkSettings};
@@ -34,8 +34,7 @@ pub(super) fn read(
         return Ok(());
     }
     let mut joined = settings.networks.clone().unwrap_or_default();
-    let first = joined.iter().find(|(_, end)| end.network_id.as_ref() == Some(&mode)).map(|(name, _)| name.clone());
-    let first = first.unwrap_or(mode);
+    let first = first_of(&joined, mode, remarks);
     joined.entry(first.clone()).or_default();
     let names: BTreeSet<&String> = joined.keys().collect();
     let mut networks = Table::new();
@@ -43,7 +42,15 @@ pub(super) fn read(
     for real in names {
         let end = &joined[real];
         let key = around.networks.key(around.project, real);
-        let joins = endpoint(own, end, *real == first, around, remarks)?;
+        let mut joins = endpoint(own, end, *real == first, around, remarks)?;
+        let mac =
+            chosen_mac(end.mac_address.as_deref().unwrap_or_default(), end.ip_address.as_deref().unwrap_or_default());
+        if *real == first {
+            // Older engines know one address for the container; said of the container, newer ones understand it too.
+            put(table, "mac_address", mac);
+        } else if !mac.is_empty() {
+            put(joins.get_or_insert_default(), "mac_address", mac);
+        }
         networks.insert(key, joins.map_or(Value::Null, Value::Object));
         links.extend(end.links.clone().unwrap_or_default());
     }
@@ -59,6 +66,26 @@ pub(super) fn read(
     put(table, "networks", networks);
     read_links(&links, around, table);
     Ok(())
+}
+
+/// Real name of the network that comes first. Compose names an external one by its identifier, which a container that
+/// was never started does not give the name of.
+fn first_of(joined: &HashMap<String, EndpointSettings>, mode: String, remarks: &mut Remarks) -> String {
+    let named = joined.iter().find(|(name, end)| **name == mode || end.network_id.as_ref() == Some(&mode));
+    if let Some((name, _)) = named {
+        return name.clone();
+    }
+    let mut names: Vec<&String> = joined.keys().collect();
+    names.sort();
+    match names.first() {
+        Some(first) if mode.len() == 64 => {
+            if names.len() > 1 {
+                remarks.say(format_args!("which of its networks comes first is not known; {first} does"));
+            }
+            (*first).clone()
+        }
+        _ => mode,
+    }
 }
 
 /// How one network is joined; nothing where it is joined as networks are when nothing is said.
@@ -94,8 +121,6 @@ fn endpoint(
         );
     }
     fields.hand_over(&[("DriverOpts", "driver_opts"), ("GwPriority", "gw_priority")], &mut joins);
-    let address = end.ip_address.clone().unwrap_or_default();
-    put(&mut joins, "mac_address", chosen_mac(&fields.text("MacAddress"), &address));
     Ok((is_said || !joins.is_empty()).then_some(joins))
 }
 
