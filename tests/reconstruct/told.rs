@@ -27,7 +27,7 @@ fn one_told(one: &Value, ids: &[(&str, &str)]) -> Value {
     let id = one["Id"].as_str().unwrap();
     let mut told = json!({
         "Config": one["Config"], "HostConfig": one["HostConfig"], "Mounts": one["Mounts"],
-        "Networks": one["NetworkSettings"]["Networks"], "Status": one["State"]["Status"], "Image": one["Image"],
+        "Networks": one["NetworkSettings"]["Networks"], "Ports": one["NetworkSettings"]["Ports"], "Status": one["State"]["Status"], "Image": one["Image"],
     });
     let config = told["Config"].as_object_mut().unwrap();
     config.remove("Image");
@@ -49,6 +49,8 @@ fn one_told(one: &Value, ids: &[(&str, &str)]) -> Value {
             aliases.retain(|alias| !id.starts_with(alias.as_str().unwrap()));
         }
     }
+    let chosen_by_the_engine = |port: &String| one["HostConfig"]["PortBindings"][port][0]["HostPort"] == "";
+    told["Ports"].as_object_mut().unwrap().retain(|port, _| !chosen_by_the_engine(port));
     // A volume without a name is handed on under the name that the engine gave it: that it is the same one is seen in
     // `Mounts`.
     let is_named = |mount: &Value| {

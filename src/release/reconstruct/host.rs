@@ -23,12 +23,9 @@ pub(super) fn read(host: &mut Fields, around: &Around<'_>, usual: &Usual, table:
     logging(host, usual, table);
     namespaces(host, around, (usual, is_privileged), table, remarks);
     security(host, is_privileged, table, remarks);
-    for address in host.texts("ExtraHosts") {
-        let list = table.entry("extra_hosts").or_insert_with(|| json!([]));
-        if let Some(list) = list.as_array_mut() {
-            list.push(address.replacen(':', "=", 1).into());
-        }
-    }
+    let mut hosts: Vec<_> = host.texts("ExtraHosts").iter().map(|entry| entry.replacen(':', "=", 1)).collect();
+    hosts.sort();
+    put(table, "extra_hosts", hosts);
     host.hand_over(
         &[
             ("CapAdd", "cap_add"),

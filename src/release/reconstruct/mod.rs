@@ -185,7 +185,7 @@ fn container(
         put(&mut table, "container_name", name.as_str());
     }
     process::read(&mut config, &image, &mut table);
-    let hostname = config.text("Hostname");
+    let (hostname, domain) = (config.text("Hostname"), config.text("Domainname"));
     let own = networks::Own { id: one.id, known: &one.known, hostname: hostname.clone() };
     let exposed = image.exposed_ports.as_deref().unwrap_or_default();
     networks::ports(&mut host, &mut config, exposed, (&mut table, remarks));
@@ -195,21 +195,20 @@ fn container(
     mounts::read((&mut host, &mut config), image_volumes, around, (&mut table, remarks));
     limits::read(&mut host, &mut table, remarks);
     host::read(&mut host, around, usual, &mut table, remarks);
-    if is_own_hostname(&hostname, one.id, &table) {
-        put(&mut table, "hostname", hostname);
+    if !shares_a_host(&table) {
+        // The engine names a host by its container's identifier.
+        put(&mut table, "hostname", if one.id.starts_with(&hostname) { String::new() } else { hostname });
+        put(&mut table, "domainname", domain);
     }
     process::say_the_rest(config, &image, remarks);
     host.say_the_rest("", remarks);
     Ok(table)
 }
 
-/// The engine names a host by its container's identifier, or as the one whose network or name it shares.
-fn is_own_hostname(hostname: &str, id: &str, table: &Table) -> bool {
-    let is_shared = table
-        .get("network_mode")
-        .and_then(Value::as_str)
-        .is_some_and(|mode| mode.starts_with("service:") || mode.starts_with("container:"));
-    !id.starts_with(hostname) && !is_shared && !table.contains_key("uts")
+/// Whether the container has the host's name of somebody else, and may have none of its own.
+fn shares_a_host(table: &Table) -> bool {
+    let mode = table.get("network_mode").and_then(Value::as_str).unwrap_or_default();
+    mode.starts_with("service:") || mode.starts_with("container:") || table.contains_key("uts")
 }
 
 /// Writes `depends_on` from the labels; gives remarks of what is not there.

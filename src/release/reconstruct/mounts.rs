@@ -69,7 +69,7 @@ fn bind(text: &str, around: &mut Around<'_>, remarks: &mut Remarks) -> Table {
     } else {
         read.insert("type".into(), "volume".into());
         read.insert("source".into(), around.volumes.key(around.project, source).into());
-        read.insert("volume".into(), Value::Object(volume));
+        put(&mut read, "volume", volume);
     }
     read
 }
@@ -103,7 +103,7 @@ fn mount(mut one: Fields, image_volumes: &[String], around: &mut Around<'_>, rem
                 options.hand_over(&[("NoCopy", "nocopy"), ("Subpath", "subpath")], &mut volume);
                 // Both matter only to the making of a volume, and this one is there.
                 options.forget(&["Labels", "DriverConfig"]);
-                read.insert("volume".into(), Value::Object(volume));
+                put(&mut read, "volume", volume);
                 options.say_the_rest(&format!("the mount at {target}: "), remarks);
             }
         }

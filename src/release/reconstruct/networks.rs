@@ -34,6 +34,7 @@ pub(super) fn read(
         return Ok(());
     }
     let mut joined = settings.networks.clone().unwrap_or_default();
+    let is_by_name = joined.contains_key(&mode);
     let first = first_of(&joined, mode, remarks);
     joined.entry(first.clone()).or_default();
     let names: BTreeSet<&String> = joined.keys().collect();
@@ -42,9 +43,15 @@ pub(super) fn read(
     for real in names {
         let end = &joined[real];
         let key = around.networks.key(around.project, real);
-        let mut joins = endpoint(own, end, *real == first, around, remarks)?;
+        let mut joins = endpoint(own, end, is_by_name && *real == first, around, remarks)?;
         let mac =
             chosen_mac(end.mac_address.as_deref().unwrap_or_default(), end.ip_address.as_deref().unwrap_or_default());
+        if !mac.is_empty() {
+            remarks.say(format_args!(
+                "its hardware address {mac} is in the model, but older engines give it only on a network that compose \
+                 names by name, and older versions of compose name these networks by identifier"
+            ));
+        }
         if *real == first {
             // Older engines know one address for the container; said of the container, newer ones understand it too.
             put(table, "mac_address", mac);
@@ -92,7 +99,7 @@ fn first_of(joined: &HashMap<String, EndpointSettings>, mode: String, remarks: &
 fn endpoint(
     own: &Own<'_>,
     end: &EndpointSettings,
-    is_first: bool,
+    is_named: bool,
     around: &Around<'_>,
     remarks: &mut Remarks,
 ) -> Result<Option<Table>> {
@@ -104,12 +111,12 @@ fn endpoint(
     }
     let short: String = own.id.chars().take(12).collect();
     seen.retain(|alias| {
-        // A network that is joined later gets the host's name as an alias from the engine.
+        // A network that is joined later, or is named by its identifier, gets the host's name from the engine.
         let is_automatic = *alias == own.known.service
             || *alias == short
             || *alias == own.known.name
             || around.is_usual_name(own.known, alias);
-        !is_automatic && (is_first || *alias != own.hostname)
+        !is_automatic && (is_named || *alias != own.hostname)
     });
     put(&mut joins, "aliases", seen);
     let ipam = fields.inner("IPAMConfig");
@@ -140,7 +147,9 @@ fn read_links(links: &BTreeSet<String>, around: &Around<'_>, table: &mut Table) 
     for link in links {
         let (name, alias) = link.split_once(':').unwrap_or((link, link));
         let name = name.rsplit('/').next().unwrap_or(name);
-        match around.containers.values().find(|known| known.name == name) {
+        let known = around.containers.values().find(|known| known.name == name);
+        // Without the two that compose adds, it is a link to a container that happens to be of this project.
+        match known.filter(|_| links.iter().any(|link| link.ends_with(&format!("{name}:{name}")))) {
             Some(known) => {
                 let added = ["-", "_"].map(|dash| format!("{}{dash}{}", known.service, known.number));
                 if alias != name && !added.iter().any(|added| added == alias) {
