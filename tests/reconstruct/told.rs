@@ -70,7 +70,7 @@ fn one_told(one: &Value, ids: &[(&str, &str)]) -> Value {
 }
 
 /// Lists whose order compose draws by lot.
-const BY_LOT: [&str; 6] = ["Env", "Binds", "Mounts", "Ulimits", "Aliases", "Links"];
+const BY_LOT: [&str; 7] = ["ExtraHosts", "Env", "Binds", "Mounts", "Ulimits", "Aliases", "Links"];
 
 /// Identifiers become names, lists without an order get one, and what is empty in any way is left out.
 fn plain(value: &mut Value, ids: &[(&str, &str)]) {
