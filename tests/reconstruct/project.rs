@@ -73,6 +73,17 @@ impl Project {
         [self.labelled(&["network", "ls"]), self.labelled(&["volume", "ls"])]
     }
 
+    /// Volumes that nobody named; never fails, because it is asked while a test fails.
+    fn unnamed_volumes(&self) -> Vec<String> {
+        let label = format!("label=com.docker.compose.project={}", self.name);
+        let format = "{{.Mounts}}";
+        let list = ["ps", "--all", "--no-trunc", "--filter", &label, "--format", format];
+        let text = Command::new("docker").args(list).output().map(|ran| ran.stdout).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let names = text.split([',', '\n']).filter(|name| name.len() == 64 && !name.contains('/'));
+        names.map(str::to_owned).collect()
+    }
+
     fn labelled(&self, list: &[&str]) -> Vec<String> {
         let label = format!("label=com.docker.compose.project={}", self.name);
         let text = docker(&[list, &["--quiet", "--filter", &label]].concat());
@@ -86,7 +97,12 @@ impl Drop for Project {
     fn drop(&mut self) {
         let down = ["compose", "-p", &self.name, "down", "--volumes", "--remove-orphans", "--timeout", "0"];
         let directory = self.directory.path();
+        let volumes = self.unnamed_volumes();
         let _ = Command::new("docker").args(down).current_dir(directory).output();
+        for volume in volumes {
+            // One that was handed on has a name to the engine, which then keeps it.
+            let _ = Command::new("docker").args(["volume", "rm", &volume]).output();
+        }
         for [what, suffix] in &self.extra {
             let _ = Command::new("docker").args([what, "rm", &*format!("{}-{suffix}", self.name)]).output();
         }
