@@ -23,12 +23,9 @@ pub(super) fn read(host: &mut Fields, around: &Around<'_>, usual: &Usual, table:
     logging(host, usual, table);
     namespaces(host, around, (usual, is_privileged), table, remarks);
     security(host, is_privileged, table, remarks);
-    for address in host.texts("ExtraHosts") {
-        let list = table.entry("extra_hosts").or_insert_with(|| json!([]));
-        if let Some(list) = list.as_array_mut() {
-            list.push(address.replacen(':', "=", 1).into());
-        }
-    }
+    let mut hosts: Vec<_> = host.texts("ExtraHosts").iter().map(|entry| entry.replacen(':', "=", 1)).collect();
+    hosts.sort();
+    put(table, "extra_hosts", hosts);
     host.hand_over(
         &[
             ("CapAdd", "cap_add"),
@@ -110,4 +107,53 @@ fn security(host: &mut Fields, is_privileged: bool, table: &mut Table, remarks: 
         options.push("systempaths=unconfined".to_owned());
     }
     put(table, "security_opt", options);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value;
+
+    use super::super::names::Named;
+    use super::*;
+
+    fn allowed(said: &Value, usual: &Usual) -> (Value, Vec<String>) {
+        let containers = BTreeMap::new();
+        let around = Around { project: "shop", containers, volumes: Named::default(), networks: Named::default() };
+        let (mut table, mut remarks) = (Table::new(), Remarks::of("web"));
+        let mut host = Fields::of(said).unwrap();
+        read(&mut host, &around, usual, &mut table, &mut remarks);
+        host.say_the_rest("", &mut remarks);
+        (Value::Object(table), remarks.into_said())
+    }
+
+    #[test]
+    fn a_seccomp_profile_and_a_field_that_nobody_knows_are_remarked() {
+        let said = json!({"SecurityOpt": ["seccomp={\"a\": 1}", "no-new-privileges:true"], "PublishAllPorts": true});
+        let (read, remarks) = allowed(&said, &Usual::default());
+        assert_eq!(read, json!({"security_opt": ["no-new-privileges:true"]}));
+        assert!(remarks[0].contains("seccomp profile was a file"), "{remarks:?}");
+        assert_eq!(remarks[1], "web: PublishAllPorts = true cannot be said in a compose model and is left out");
+    }
+
+    #[test]
+    fn what_the_engine_fills_in_is_left_out_unless_the_containers_differ_in_it() {
+        let said =
+            json!({"LogConfig": {"Type": "json-file", "Config": {}}, "CgroupnsMode": "private", "Runtime": "runc"});
+        let same = Usual { is_plain_log: true, cgroup: Some("private".to_owned()) };
+        assert_eq!(allowed(&said, &same), (json!({}), vec![]));
+        let told = json!({"logging": {"driver": "json-file"}, "cgroup": "private"});
+        assert_eq!(allowed(&said, &Usual::default()), (told, vec![]));
+    }
+
+    #[test]
+    fn namespaces_of_a_container_that_is_gone_are_remarked() {
+        let (read, remarks) = allowed(&json!({"PidMode": "container:abc"}), &Usual::default());
+        assert_eq!(read, json!({"pid": "container:abc"}));
+        assert_eq!(
+            remarks,
+            ["web: its pid namespace is that of the container abc, which is not of this project or is gone"]
+        );
+    }
 }

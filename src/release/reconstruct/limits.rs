@@ -27,6 +27,7 @@ pub(super) fn read(host: &mut Fields, table: &mut Table, remarks: &mut Remarks) 
         let name = limit.text("Name");
         ulimits.insert(name, json!({"soft": limit.number("Soft"), "hard": limit.number("Hard")}));
     }
+    ulimits.sort_keys();
     put(table, "ulimits", ulimits);
     block_io(host, table);
     devices(host, table, remarks);

@@ -185,7 +185,7 @@ fn container(
         put(&mut table, "container_name", name.as_str());
     }
     process::read(&mut config, &image, &mut table);
-    let hostname = config.text("Hostname");
+    let (hostname, domain) = (config.text("Hostname"), config.text("Domainname"));
     let own = networks::Own { id: one.id, known: &one.known, hostname: hostname.clone() };
     let exposed = image.exposed_ports.as_deref().unwrap_or_default();
     networks::ports(&mut host, &mut config, exposed, (&mut table, remarks));
@@ -195,21 +195,20 @@ fn container(
     mounts::read((&mut host, &mut config), image_volumes, around, (&mut table, remarks));
     limits::read(&mut host, &mut table, remarks);
     host::read(&mut host, around, usual, &mut table, remarks);
-    if is_own_hostname(&hostname, one.id, &table) {
-        put(&mut table, "hostname", hostname);
+    if !shares_a_host(&table) {
+        // The engine names a host by its container's identifier.
+        put(&mut table, "hostname", if one.id.starts_with(&hostname) { String::new() } else { hostname });
+        put(&mut table, "domainname", domain);
     }
     process::say_the_rest(config, &image, remarks);
     host.say_the_rest("", remarks);
     Ok(table)
 }
 
-/// The engine names a host by its container's identifier, or as the one whose network or name it shares.
-fn is_own_hostname(hostname: &str, id: &str, table: &Table) -> bool {
-    let is_shared = table
-        .get("network_mode")
-        .and_then(Value::as_str)
-        .is_some_and(|mode| mode.starts_with("service:") || mode.starts_with("container:"));
-    !id.starts_with(hostname) && !is_shared && !table.contains_key("uts")
+/// Whether the container has the host's name of somebody else, and may have none of its own.
+fn shares_a_host(table: &Table) -> bool {
+    let mode = table.get("network_mode").and_then(Value::as_str).unwrap_or_default();
+    mode.starts_with("service:") || mode.starts_with("container:") || table.contains_key("uts")
 }
 
 /// Writes `depends_on` from the labels; gives remarks of what is not there.
@@ -237,4 +236,58 @@ fn depend(by_service: &BTreeMap<String, Vec<One<'_>>>, services: &mut Table) -> 
         }
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(service: &str, number: u32, more: &[(&str, &str)], env: &[&str]) -> ContainerInspectResponse {
+        let mut labels = json!({ label::SERVICE: service, NUMBER: number.to_string() });
+        for (key, value) in more {
+            labels[*key] = Value::from(*value);
+        }
+        let inspected = json!({
+            "Id": format!("{number}{service}"), "Name": format!("/shop-{service}-{number}"), "Image": "sha256:aa",
+            "State": {"Status": "running"}, "Config": {"Labels": labels, "Env": env, "Hostname": number.to_string()},
+            "HostConfig": {"NetworkMode": "none"},
+        });
+        serde_json::from_value(inspected).unwrap()
+    }
+
+    fn images() -> BTreeMap<String, ImageInspect> {
+        BTreeMap::from([("sha256:aa".to_owned(), ImageInspect::default())])
+    }
+
+    #[test]
+    fn a_service_of_several_containers_is_read_from_the_first_and_differences_are_remarked() {
+        let containers = [answer("web", 2, &[], &["A=2"]), answer("web", 1, &[], &["A=$1"])];
+        let read = model("shop", &containers, &images()).unwrap();
+        let web = json!({"image": "sha256:aa", "environment": {"A": "$$1"}, "network_mode": "none",
+            "deploy": {"replicas": 2}});
+        assert_eq!(read.model, json!({"name": "shop", "services": {"web": web}}));
+        assert_eq!(read.remarks, ["web: shop-web-2 differs from shop-web-1 in environment; read from shop-web-1"]);
+    }
+
+    #[test]
+    fn what_a_service_depends_on_is_kept_as_long_as_it_is_there() {
+        let needs = [(DEPENDS_ON, "gone:service_started:false,db:service_healthy:true")];
+        let read = model("shop", &[answer("web", 1, &needs, &[]), answer("db", 1, &[], &[])], &images()).unwrap();
+        let needed = json!({"db": {"condition": "service_healthy", "restart": true, "required": true}});
+        assert_eq!(read.model["services"]["web"]["depends_on"], needed);
+        assert_eq!(read.remarks, ["web: it depends on gone, which has no container; left out"]);
+    }
+
+    #[test]
+    fn containers_of_one_command_are_passed_over() {
+        let once = answer("web", 1, &[(label::ONE_OFF, "True")], &[]);
+        let why = model("shop", &[once], &images()).unwrap_err();
+        assert_eq!(why.to_string(), "the project shop has no container to read a model back from");
+    }
+
+    #[test]
+    fn an_image_that_is_gone_is_remarked() {
+        let read = model("shop", &[answer("web", 1, &[], &[])], &BTreeMap::new()).unwrap();
+        assert_eq!(read.remarks, ["web: its image sha256:aa is not here any more; it cannot start again"]);
+    }
 }

@@ -17,31 +17,32 @@ pub(super) fn read(
         mounts.push(Value::Object(bind(&text, around, remarks)));
     }
     for one in host.items("Mounts") {
-        mounts.extend(mount(one, image_volumes, around, remarks).map(Value::Object));
+        mounts.push(Value::Object(mount(one, around, remarks)));
     }
-    let is_there = |target: &str, mounts: &[Value]| mounts.iter().any(|mount| mount["target"] == target);
+    let tmpfs = host.pairs("Tmpfs");
     for target in config.keys("Volumes") {
-        if is_there(&target, &mounts) {
-            continue;
-        }
-        say_anonymous(&target, remarks);
-        if !image_volumes.contains(&target) {
+        let is_mounted = mounts.iter().any(|mount| mount["target"] == target.as_str());
+        if !is_mounted && !tmpfs.iter().any(|(path, _)| *path == target) {
             mounts.push(json!({"type": "volume", "target": target}));
         }
     }
+    mounts.retain(|mount| {
+        let target = mount["target"].as_str().unwrap_or_default();
+        if mount["type"] != "volume" || mount.get("source").is_some() {
+            return true;
+        }
+        remarks.say(format_args!(
+            "{target} is an anonymous volume: it goes over from a container to the one that takes its place, and is \
+             lost with a container that is removed"
+        ));
+        !image_volumes.iter().any(|wanted| wanted == target)
+    });
     mounts.sort_by_cached_key(|mount| mount["target"].to_string());
     put(table, "volumes", mounts);
-    let tmpfs = host.pairs("Tmpfs").into_iter();
+    let tmpfs = tmpfs.into_iter();
     let tmpfs = tmpfs.map(|(path, options)| if options.is_empty() { path } else { format!("{path}:{options}") });
     put(table, "tmpfs", tmpfs.collect::<Vec<_>>());
     put(table, "volumes_from", volumes_from(host, around, remarks));
-}
-
-fn say_anonymous(target: &str, remarks: &mut Remarks) {
-    remarks.say(format_args!(
-        "{target} is an anonymous volume: it goes over from a container to the one that takes its place, and is \
-         lost with a container that is removed"
-    ));
 }
 
 /// A bind in the old form, `source:target:options`. Only this form makes a source that is not there.
@@ -69,13 +70,13 @@ fn bind(text: &str, around: &mut Around<'_>, remarks: &mut Remarks) -> Table {
     } else {
         read.insert("type".into(), "volume".into());
         read.insert("source".into(), around.volumes.key(around.project, source).into());
-        read.insert("volume".into(), Value::Object(volume));
+        put(&mut read, "volume", volume);
     }
     read
 }
 
-/// A mount in the new form; nothing for an anonymous volume that the image wants by itself.
-fn mount(mut one: Fields, image_volumes: &[String], around: &mut Around<'_>, remarks: &mut Remarks) -> Option<Table> {
+/// A mount in the new form. A volume that nobody named has no source, whatever the engine called it.
+fn mount(mut one: Fields, around: &mut Around<'_>, remarks: &mut Remarks) -> Table {
     let (kind, source, target) = (one.text("Type"), one.text("Source"), one.text("Target"));
     let mut read = Table::new();
     put(&mut read, "type", kind.as_str());
@@ -90,10 +91,6 @@ fn mount(mut one: Fields, image_volumes: &[String], around: &mut Around<'_>, rem
         "volume" => {
             let options = one.inner("VolumeOptions");
             if is_anonymous(&source) {
-                say_anonymous(&target, remarks);
-                if image_volumes.contains(&target) {
-                    return None;
-                }
                 read.shift_remove("source");
             } else {
                 read.insert("source".into(), around.volumes.key(around.project, &source).into());
@@ -103,7 +100,7 @@ fn mount(mut one: Fields, image_volumes: &[String], around: &mut Around<'_>, rem
                 options.hand_over(&[("NoCopy", "nocopy"), ("Subpath", "subpath")], &mut volume);
                 // Both matter only to the making of a volume, and this one is there.
                 options.forget(&["Labels", "DriverConfig"]);
-                read.insert("volume".into(), Value::Object(volume));
+                put(&mut read, "volume", volume);
                 options.say_the_rest(&format!("the mount at {target}: "), remarks);
             }
         }
@@ -119,7 +116,7 @@ fn mount(mut one: Fields, image_volumes: &[String], around: &mut Around<'_>, rem
         _ => {}
     }
     one.say_the_rest(&format!("the mount at {target}: "), remarks);
-    Some(read)
+    read
 }
 
 /// Compose makes a mount in the new form when it may not make the source, or when it is told of propagation.
@@ -161,4 +158,54 @@ fn volumes_from(host: &mut Fields, around: &Around<'_>, remarks: &mut Remarks) -
         from.push(if mode.is_empty() { source } else { format!("{source}:{mode}") });
     }
     from
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::names::Named;
+    use super::*;
+
+    fn mounted(host: &Value, config: &Value, image: &[&str]) -> (Value, Vec<String>) {
+        let containers = BTreeMap::new();
+        let mut around = Around { project: "shop", containers, volumes: Named::default(), networks: Named::default() };
+        let (mut table, mut remarks) = (Table::new(), Remarks::of("web"));
+        let (mut host, mut config) = (Fields::of(host).unwrap(), Fields::of(config).unwrap());
+        let image: Vec<String> = image.iter().map(|&path| path.to_owned()).collect();
+        read((&mut host, &mut config), &image, &mut around, (&mut table, &mut remarks));
+        (Value::Object(table), remarks.into_said())
+    }
+
+    #[test]
+    fn binds_in_the_old_form_keep_their_options_and_say_the_one_that_is_lost() {
+        let (read, said) = mounted(&json!({"Binds": ["/a:/b:ro,Z,rslave", "shop_data:/c:rw,odd"]}), &json!({}), &[]);
+        let bind = json!({"create_host_path": true, "selinux": "Z", "propagation": "rslave"});
+        assert_eq!(
+            read["volumes"],
+            json!([{"type": "bind", "source": "/a", "target": "/b", "read_only": true, "bind": bind},
+                   {"type": "volume", "source": "data", "target": "/c"}])
+        );
+        assert_eq!(said, ["web: the option odd of the mount at /c is left out"]);
+    }
+
+    #[test]
+    fn a_volume_that_the_image_wants_by_itself_is_left_to_it_and_remarked() {
+        let handed_on = json!({"Mounts": [{"Type": "volume", "Source": "0".repeat(64), "Target": "/a"},
+                                          {"Type": "volume", "Source": "1".repeat(64), "Target": "/b"}]});
+        let (read, said) = mounted(&handed_on, &json!({"Volumes": {"/a": {}}}), &["/a"]);
+        assert_eq!(read["volumes"], json!([{"type": "volume", "target": "/b"}]));
+        assert!(said.len() == 2 && said.iter().all(|one| one.contains("is an anonymous volume")), "{said:?}");
+    }
+
+    #[test]
+    fn a_mount_that_a_model_cannot_say_is_remarked() {
+        let options = json!({"Labels": {"a": "b"}, "New": 1});
+        let (_, said) = mounted(
+            &json!({"Mounts": [{"Type": "volume", "Source": "x", "Target": "/x", "VolumeOptions": options}]}),
+            &json!({}),
+            &[],
+        );
+        assert_eq!(said, ["web: the mount at /x: New = 1 cannot be said in a compose model and is left out"]);
+    }
 }

@@ -1,6 +1,6 @@
 //! Networks and ports of a container. Law: what engine and compose add by themselves (names, addresses) is left to them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use anyhow::Result;
 use bollard::models::{EndpointSettings, NetworkSettings};
@@ -34,8 +34,8 @@ pub(super) fn read(
         return Ok(());
     }
     let mut joined = settings.networks.clone().unwrap_or_default();
-    let first = joined.iter().find(|(_, end)| end.network_id.as_ref() == Some(&mode)).map(|(name, _)| name.clone());
-    let first = first.unwrap_or(mode);
+    let is_by_name = joined.contains_key(&mode);
+    let first = first_of(&joined, mode, remarks);
     joined.entry(first.clone()).or_default();
     let names: BTreeSet<&String> = joined.keys().collect();
     let mut networks = Table::new();
@@ -43,7 +43,21 @@ pub(super) fn read(
     for real in names {
         let end = &joined[real];
         let key = around.networks.key(around.project, real);
-        let joins = endpoint(own, end, *real == first, around, remarks)?;
+        let mut joins = endpoint(own, end, is_by_name && *real == first, around, remarks)?;
+        let mac =
+            chosen_mac(end.mac_address.as_deref().unwrap_or_default(), end.ip_address.as_deref().unwrap_or_default());
+        if !mac.is_empty() {
+            remarks.say(format_args!(
+                "its hardware address {mac} is in the model, but older engines give it only on a network that compose \
+                 names by name, and older versions of compose name these networks by identifier"
+            ));
+        }
+        if *real == first {
+            // Older engines know one address for the container; said of the container, newer ones understand it too.
+            put(table, "mac_address", mac);
+        } else if !mac.is_empty() {
+            put(joins.get_or_insert_default(), "mac_address", mac);
+        }
         networks.insert(key, joins.map_or(Value::Null, Value::Object));
         links.extend(end.links.clone().unwrap_or_default());
     }
@@ -61,11 +75,31 @@ pub(super) fn read(
     Ok(())
 }
 
+/// Real name of the network that comes first. Compose names an external one by its identifier, which a container that
+/// was never started does not give the name of.
+fn first_of(joined: &HashMap<String, EndpointSettings>, mode: String, remarks: &mut Remarks) -> String {
+    let named = joined.iter().find(|(name, end)| **name == mode || end.network_id.as_ref() == Some(&mode));
+    if let Some((name, _)) = named {
+        return name.clone();
+    }
+    let mut names: Vec<&String> = joined.keys().collect();
+    names.sort();
+    match names.first() {
+        Some(first) if mode.len() == 64 => {
+            if names.len() > 1 {
+                remarks.say(format_args!("which of its networks comes first is not known; {first} does"));
+            }
+            (*first).clone()
+        }
+        _ => mode,
+    }
+}
+
 /// How one network is joined; nothing where it is joined as networks are when nothing is said.
 fn endpoint(
     own: &Own<'_>,
     end: &EndpointSettings,
-    is_first: bool,
+    is_named: bool,
     around: &Around<'_>,
     remarks: &mut Remarks,
 ) -> Result<Option<Table>> {
@@ -77,12 +111,12 @@ fn endpoint(
     }
     let short: String = own.id.chars().take(12).collect();
     seen.retain(|alias| {
-        // A network that is joined later gets the host's name as an alias from the engine.
+        // A network that is joined later, or is named by its identifier, gets the host's name from the engine.
         let is_automatic = *alias == own.known.service
             || *alias == short
             || *alias == own.known.name
             || around.is_usual_name(own.known, alias);
-        !is_automatic && (is_first || *alias != own.hostname)
+        !is_automatic && (is_named || *alias != own.hostname)
     });
     put(&mut joins, "aliases", seen);
     let ipam = fields.inner("IPAMConfig");
@@ -94,8 +128,6 @@ fn endpoint(
         );
     }
     fields.hand_over(&[("DriverOpts", "driver_opts"), ("GwPriority", "gw_priority")], &mut joins);
-    let address = end.ip_address.clone().unwrap_or_default();
-    put(&mut joins, "mac_address", chosen_mac(&fields.text("MacAddress"), &address));
     Ok((is_said || !joins.is_empty()).then_some(joins))
 }
 
@@ -115,7 +147,9 @@ fn read_links(links: &BTreeSet<String>, around: &Around<'_>, table: &mut Table) 
     for link in links {
         let (name, alias) = link.split_once(':').unwrap_or((link, link));
         let name = name.rsplit('/').next().unwrap_or(name);
-        match around.containers.values().find(|known| known.name == name) {
+        let known = around.containers.values().find(|known| known.name == name);
+        // Without the two that compose adds, it is a link to a container that happens to be of this project.
+        match known.filter(|_| links.iter().any(|link| link.ends_with(&format!("{name}:{name}")))) {
             Some(known) => {
                 let added = ["-", "_"].map(|dash| format!("{}{dash}{}", known.service, known.number));
                 if alias != name && !added.iter().any(|added| added == alias) {

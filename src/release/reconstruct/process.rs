@@ -26,7 +26,6 @@ pub(super) fn read(config: &mut Fields, image: &ImageConfig, table: &mut Table) 
     let labels = config.pairs("Labels").into_iter();
     let labels = labels.filter(|(key, value)| !key.starts_with(COMPOSE) && theirs.get(key) != Some(value));
     put(table, "labels", labels.map(|(key, value)| (key, Value::String(value))).collect::<Table>());
-    put(table, "domainname", config.text("Domainname"));
     put(table, "tty", config.is_set("Tty"));
     put(table, "stdin_open", config.is_set("OpenStdin"));
     health(config, image, table);
