@@ -206,10 +206,10 @@ impl Group {
     }
 
     fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.0.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
-            if let Err(error) = kill_process_group(pid, signal) {
-                tracing::debug!(%error, "the group has already ended");
-            }
+        if let Some(pid) = self.0.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
+            && let Err(error) = kill_process_group(pid, signal)
+        {
+            tracing::debug!(%error, "the group has already ended");
         }
     }
 

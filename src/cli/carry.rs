@@ -90,7 +90,15 @@ pub async fn carry(global: &Global, setup: &Setup, mut lock: Lock, mut open: Ope
     let (sender, stop) = watch::channel(0_u8);
     listen_to_signals(sender)?;
     let hands = setup.hands(open.tag.clone());
-    let hands = crate::step::Hands { docker: hands.docker.negotiate().await?, ..hands };
+    let docker = match hands.docker.clone().negotiate().await {
+        Ok(docker) => docker,
+        Err(error) => {
+            // The run is open and nothing of it was begun by us: it can be gone on with once the engine is there.
+            out::say(&format!("cutover: {error:#}; `cutover resume` goes on with run {}", open.tag.number));
+            return Ok(exit::INTERRUPTED);
+        }
+    };
+    let hands = crate::step::Hands { docker, ..hands };
     let listener = listener(global, setup);
     listener.hear(began(&open));
     let mut engine = Engine {

@@ -70,7 +70,7 @@ pub async fn before_deploy(global: &Global, config: &Config, setup: &Setup, is_s
     let verdict = report.verdict();
     if !global.quiet && verdict != Verdict::Ok {
         let style = setup::style(global, &Environment::of_process(), out::is_progress_shown());
-        out::say(&show::text(&report.without_passed(), style.colour));
+        out::say(&show::troubles(&report, style.colour));
     }
     if code_of(verdict) == exit::DONE {
         return Ok(());

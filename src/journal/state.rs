@@ -162,8 +162,12 @@ fn take(run: &mut RunState, entry: &Entry) {
             set(run, *item, &entry.at, Standing::Undoing, "");
             begin(run, *item);
         }
-        Fact::Undone { item, seen, stays, .. } => {
+        Fact::Undone { item, seen, stays, took_ms, .. } => {
             turn_back(run, *item, true);
+            if let Some(state) = run.items.get_mut(*item) {
+                // What was done and undone took both times.
+                state.took_ms += took_ms;
+            }
             set(run, *item, &entry.at, if *stays { Standing::Stays } else { Standing::Undone }, seen);
         }
         Fact::Finished { outcome, said, .. } => run.outcome = Some((*outcome, said.clone())),

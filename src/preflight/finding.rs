@@ -125,13 +125,6 @@ impl Report {
         if worst == Verdict::Skipped { Verdict::Unknown } else { worst }
     }
 
-    /// The findings that a person has to look at: what passed is left out.
-    #[must_use]
-    pub fn without_passed(&self) -> Self {
-        let findings = self.findings.iter().filter(|finding| finding.verdict != Verdict::Ok).cloned().collect();
-        Self { findings, took: self.took }
-    }
-
     /// The findings that stop a deployment.
     pub fn stopping(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| matches!(finding.verdict, Verdict::Fail | Verdict::Unknown))

@@ -296,7 +296,7 @@ mod tests {
         facts.extend(sample::done(&plan, 2, "a dump", json!({ "file": "0008-shop.dump" })));
         let name = plan.items[4].name.clone();
         facts.push(Fact::Undoing { item: 4, name: name.clone() });
-        facts.push(Fact::Undone { item: 4, name, seen: "as before".into(), stays: false });
+        facts.push(Fact::Undone { item: 4, name, seen: "as before".into(), stays: false, took_ms: 0 });
         facts.extend(sample::done(&plan, 5, "healthy", Value::Null));
         facts.push(Fact::Finished { outcome: Outcome::Done, exit: 0, said: String::new() });
         let entries = sample::entries(facts);

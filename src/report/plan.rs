@@ -84,6 +84,9 @@ pub fn change_word(change: Change) -> (&'static str, Option<Paint>) {
 /// Image before and after; one when it stays.
 fn image(service: &ServiceChange, style: &Style) -> String {
     let short = |image: &Option<String>| image.as_ref().map(|image| short_ids(&harmless(image)));
+    if service.change == Change::Keep {
+        return short(&service.image_to).or_else(|| short(&service.image_from)).unwrap_or_default();
+    }
     match (short(&service.image_from), short(&service.image_to)) {
         (Some(from), Some(to)) if from == to => from,
         (Some(from), Some(to)) => format!("{from} {} {to}", style.arrow()),

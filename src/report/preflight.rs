@@ -10,10 +10,19 @@ use crate::preflight::{Finding, Limit, Perf, Report, Verdict};
 
 /// A table for people: the verdict's word first, then the check, how long it took, and what was seen.
 pub fn text(report: &Report, is_coloured: bool) -> String {
+    table(report, is_coloured, |_| true)
+}
+
+/// The same before a deployment: only what a person has to look at, and the count of all.
+pub fn troubles(report: &Report, is_coloured: bool) -> String {
+    table(report, is_coloured, |verdict| !matches!(verdict, Verdict::Ok | Verdict::Skipped))
+}
+
+fn table(report: &Report, is_coloured: bool, is_shown: impl Fn(Verdict) -> bool) -> String {
     let width = report.findings.iter().map(|finding| finding.id.len()).max().unwrap_or(0);
     let time = report.findings.iter().map(|finding| took(finding).chars().count()).max().unwrap_or(0);
     let mut text = String::new();
-    for finding in &report.findings {
+    for finding in report.findings.iter().filter(|finding| is_shown(finding.verdict)) {
         let word = painted(finding.verdict, is_coloured);
         let head = format!("{word}  {:width$}  {:>time$}  ", finding.id, took(finding));
         // Seven letters of the verdict, the two columns, and three gaps of two.

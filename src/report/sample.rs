@@ -186,7 +186,7 @@ pub fn rolled_back(plan: &Plan, is_whole: bool) -> Vec<Fact> {
     let mut facts = failed(plan);
     let undone = |item: usize, seen: &str, stays: bool| {
         let name = plan.items[item].name.clone();
-        [Fact::Undoing { item, name: name.clone() }, Fact::Undone { item, name, seen: seen.into(), stays }]
+        [Fact::Undoing { item, name: name.clone() }, Fact::Undone { item, name, seen: seen.into(), stays, took_ms: 0 }]
     };
     facts.extend(undone(4, &format!("backend: shop-backend-1 (running, image {})", &image('a')[7..19]), false));
     facts.extend(undone(3, "the schema stays as it was migrated, no row is lost", true));

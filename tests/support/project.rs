@@ -225,7 +225,14 @@ impl Drop for Project {
             names.lines().for_each(|name| drop(docker(&[kind, "rm", name])));
         }
         let reference = format!("cutover.invalid/{}/*", self.name);
-        let images = docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", &format!("reference={reference}")]);
+        let images = docker(&[
+            "image",
+            "ls",
+            "--format",
+            "{{.Repository}}:{{.Tag}}",
+            "--filter",
+            &format!("reference={reference}"),
+        ]);
         images.lines().for_each(|image| drop(docker(&["image", "rm", image])));
     }
 }
@@ -244,7 +251,10 @@ fn lab_is_up() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         let found = docker(&["image", "ls", "--quiet", "cutover-lab/demo:2"]);
-        assert!(!found.trim().is_empty(), "the engine or the lab's images are not there; run `scripts/lab images` first");
+        assert!(
+            !found.trim().is_empty(),
+            "the engine or the lab's images are not there; run `scripts/lab images` first"
+        );
     });
 }
 
