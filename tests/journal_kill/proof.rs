@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cutover::journal::{Entry, Fact, ItemState, Standing, lock, state::fold};
 
-use super::driver::Order;
+use super::driver::{Order, Verb};
 use super::world::{Files, STEPS, State, stays};
 
 /// Where a kill found the run.
@@ -41,6 +41,9 @@ impl Tale {
     /// Nobody runs now.
     pub fn holds(&mut self, order: &Order) -> (Landed, bool) {
         assert!(lock::held(&order.place).unwrap().is_none(), "the lock died with its owner");
+        if order.verb == Verb::Undo {
+            self.grow(&Order { verb: Verb::Go, ..order.clone() }.journal());
+        }
         self.grow(&order.journal());
         let mut told: BTreeMap<usize, Vec<ItemState>> = BTreeMap::new();
         for seen in self.seen.values() {

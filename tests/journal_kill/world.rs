@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -29,7 +29,7 @@ pub enum Deed {
         /// Whether its effect stays on the way back.
         stays: bool,
     },
-    /// Asks whether the steps before it are on; with none before it, whether all are off.
+    /// Asks whether the steps before it are on, back to the last gate; with none before it, whether all are off.
     Expect {
         /// How many steps are before it.
         on: usize,
@@ -113,8 +113,8 @@ impl Files {
 
     /// Puts a state in place by way of `aside`, in three acts between which a kill can come.
     fn put(&self, step: usize, aside: &Path, state: State) -> Result<()> {
-        fs::write(aside, "")?;
-        fs::write(aside, words(state))?;
+        let mut file = fs::File::create(aside)?;
+        file.write_all(words(state).as_bytes())?;
         fs::rename(aside, self.file(step))?;
         Ok(())
     }
@@ -166,14 +166,12 @@ impl Actor for Files {
     async fn ask(&self, deed: &Deed, _: Say<'_>) -> Result<Seen> {
         let Deed::Expect { on, refuses } = *deed else { anyhow::bail!("not a gate") };
         let mut wrong = Vec::new();
-        for (step, (state, is_between)) in self.all()?.into_iter().enumerate() {
-            // On the way forward, a step behind the gate may be half-way: the run stopped in it, and the gate is asked
-            // again because nothing behind it was finished.
-            let is_right = match on {
-                0 => (!state.is_on || stays(step)) && !is_between,
-                _ => step >= on || (state.is_on && !is_between),
-            };
-            if !is_right {
+        // A step behind the gate is not asked for: the run may have stopped half-way in it, and the gate is asked again
+        // because nothing behind it was finished.
+        for step in if on == 0 { 0..STEPS } else { on - GATE_EVERY..on } {
+            let state = self.state(step)?;
+            let is_right = if on == 0 { !state.is_on || stays(step) } else { state.is_on };
+            if !is_right || self.is_between(step) {
                 wrong.push(step);
             }
         }
