@@ -9,6 +9,7 @@ mod pages;
 pub mod plain;
 pub mod plan;
 pub mod planned;
+pub mod preflight;
 pub mod releases;
 pub mod result;
 #[cfg(test)]
@@ -18,7 +19,6 @@ pub mod status;
 pub mod style;
 pub mod table;
 pub mod text;
-pub mod preflight;
 
 pub use event::{Event, Listener};
 pub use output::Patient;

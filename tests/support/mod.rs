@@ -2,5 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod engine;
 pub mod kill;
+pub mod live;
 pub mod project;
