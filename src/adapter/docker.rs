@@ -1,4 +1,5 @@
-//! Everything read from the engine, and the two things written to it directly: the tags and holders that keep images.
+//! Everything read from the engine, and what is written to it directly: tags and holders that keep images, and the
+//! end of our own one-shot containers.
 //!
 //! Containers are changed by `docker compose` alone. A read that meets an engine which is away (restarting,
 //! say) is tried again for as long as `patience` allows, then fails with [`EngineAway`].
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::clock::Stopwatch;
 
 mod listed;
+mod one_shots;
 
 pub use listed::{Listed, Published};
 

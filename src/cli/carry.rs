@@ -66,15 +66,7 @@ pub fn nothing_open(state: &Path) -> Result<()> {
 /// # Errors
 /// When a journal cannot be read.
 pub fn last_open(state: &Path) -> Result<Option<RunState>> {
-    let all = runs::list(&state.join("runs")).context("cannot list the runs")?;
-    for file in all.iter().rev() {
-        let run = file.state()?;
-        if run.header.is_some() {
-            return Ok(run.is_open().then_some(run));
-        }
-        // A journal without a whole first line began nothing.
-    }
-    Ok(None)
+    Ok(runs::open(&state.join("runs"))?)
 }
 
 /// Carries an open run out and prints the result.

@@ -45,7 +45,12 @@ async fn gather(setup: &Setup) -> Result<StatusFacts> {
     })
 }
 
+/// The run that is open; else the last one.
 fn last_run(setup: &Setup) -> Result<Option<RunState>> {
+    let open = runs::open(&setup.state.join("runs"))?;
+    if open.is_some() {
+        return Ok(open);
+    }
     let all = runs::list(&setup.state.join("runs")).context("cannot list the runs")?;
     for file in all.iter().rev() {
         let run = file.state()?;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::entry::Entry;
+use super::entry::{Entry, Outcome};
 use super::file::{JournalError, read};
 use super::state::{RunState, fold};
 
@@ -58,6 +58,23 @@ pub fn list(runs: &Path) -> io::Result<Vec<RunFile>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// The run that is open, where there is one. A run that changed nothing closes nothing that stood open before it.
+///
+/// # Errors
+/// When a journal cannot be read.
+pub fn open(runs: &Path) -> Result<Option<RunState>, JournalError> {
+    let unreadable = |source| JournalError::Io { act: "list", path: runs.to_owned(), source };
+    for file in list(runs).map_err(unreadable)?.iter().rev() {
+        let run = file.state()?;
+        // A journal without a whole first line began nothing.
+        let says_nothing = run.header.is_none() || matches!(run.outcome, Some((Outcome::Unchanged, _)));
+        if !says_nothing {
+            return Ok(run.is_open().then_some(run));
+        }
+    }
+    Ok(None)
 }
 
 /// Where the journal of a run stands.

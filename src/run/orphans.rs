@@ -1,4 +1,5 @@
-//! Orphans: what a killed run left at work is ended before the next run touches anything.
+//! Orphans: what a killed run left at work is ended before the next run touches anything: its processes on this host, and
+//! its one-shot containers in the engine.
 
 use std::time::Duration;
 
@@ -6,7 +7,10 @@ use anyhow::{Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::adapter::clock::Stopwatch;
+use crate::adapter::docker::Docker;
 use crate::journal::lock::{Held, Process};
+use crate::step::end_one_shots::EndOneShots;
+use crate::step::{Act, Item};
 
 /// How long an orphan gets to end by itself after it was asked to.
 const GRACE: Duration = Duration::from_secs(10);
@@ -34,6 +38,21 @@ pub async fn end(held: &Held, holders: impl Fn() -> Vec<Process>) -> Result<Vec<
     }
     let left: Vec<String> = holders().iter().map(|process| format!("{} ({})", process.pid, process.command)).collect();
     bail!("these processes of a killed run do not end, not even by SIGKILL: {}; look at them by hand", left.join(", "))
+}
+
+/// The item that ends what an interrupted run has at work in containers of its own, where there is any.
+///
+/// # Errors
+/// When the engine cannot be asked.
+pub async fn one_shots(docker: &Docker, project: &str) -> Result<Option<Item>> {
+    let shots = docker.one_shots_at_work(project).await?;
+    if shots.is_empty() {
+        return Ok(None);
+    }
+    let names: Vec<&str> = shots.iter().map(|shot| shot.name.as_str()).collect();
+    let title = format!("end what an interrupted run left at work: {}", names.join(", "));
+    let action = Act::EndOneShots(EndOneShots { project: project.to_owned() });
+    Ok(Some(Item { name: "end_one_shots".into(), title, back: false, action }))
 }
 
 fn send(pid: u32, signal: Signal) {
