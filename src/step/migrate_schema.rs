@@ -223,7 +223,13 @@ impl MigrateSchema {
         match &self.on_rollback {
             OnRollback::Keep => Ok(Undone::Stays("the schema stays as it was migrated, no row is lost".into())),
             OnRollback::Command(command) => {
-                self.one_shot(docker, compose, run, "undo-migrate", command, say).await?;
+                // The mark outlives a crash that the container does not need to outlive: it is undone once.
+                let mark = self.side(run).join("migration-undone.json");
+                if !mark.exists() {
+                    self.one_shot(docker, compose, run, "undo-migrate", command, say).await?;
+                    files::write_json(&mark, &json!({ "command": command }), 0o600)?;
+                }
+                docker.remove(&self.container_name(run, "undo-migrate")).await?;
                 Ok(Undone::Stays(format!("`{}` undid the migration", command.join(" "))))
             }
             OnRollback::Restore { backups } => {

@@ -1,5 +1,7 @@
 //! Runs that stop half-way and wait for a person: held, stuck, interrupted. Each names its ways on, and each way works.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 use rustix::process::Signal;
 
 use crate::support::live::says;

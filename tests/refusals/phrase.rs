@@ -6,9 +6,13 @@ use crate::support::project::Project;
 /// A project whose migration is undone in this way.
 fn with_migration(label: &str, more: &str) -> Project {
     let project = Project::new(label);
+    migrate_by(&project, more);
+    project
+}
+
+fn migrate_by(project: &Project, more: &str) {
     let usual = r#"migrate = { service = "backend", command = ["demo-backend", "migrate"] }"#;
     project.edit("cutover.toml", usual, &format!("migrate = {{ {more} }}"));
-    project
 }
 
 const RESTORE: &str = r#"service = "backend", command = ["demo-backend", "migrate"], on_rollback = "restore""#;
@@ -99,12 +103,12 @@ fn a_command_undoes_the_migration_and_its_failure_stops_the_way_back() {
     };
     let (migrate, undo) = (psql("CREATE TABLE made (one int)"), psql("DROP TABLE made"));
     let more = format!(r#"service = "schema", command = {migrate}, on_rollback = "command", undo = {undo}"#);
-    let project = with_migration("command", &more);
+    let project = Project::new("command");
     project.add_service("schema", "image: cutover-lab/postgres:15\ncommand: [\"true\"]\nrestart: \"no\"");
-    project.set("TAG", "1");
-    project.edit("cutover.toml", "url = \"http", "url = \"http");
-    assert!(project.compose(&["up", "--detach", "db"]).status.success());
     project.deploy("1");
+    let first = project.images();
+    migrate_by(&project, &more);
+    project.deploy("2");
     let made = || project.sql("SELECT count(*) FROM pg_tables WHERE tablename = 'made'").trim().to_owned();
     assert_eq!(made(), "1");
 
@@ -117,4 +121,18 @@ fn a_command_undoes_the_migration_and_its_failure_stops_the_way_back() {
     project.sql("CREATE TABLE made (one int)");
     says(&project.expect(0, &["rollback", "--yes"]), &["COMPLETE"]);
     assert_eq!(made(), "0");
+    assert_eq!(project.images(), first);
+}
+
+#[test]
+fn clients_that_come_back_as_soon_as_they_are_sent_away_do_not_spoil_a_restore() {
+    let project = with_migration("crowd", RESTORE);
+    project.deploy("1");
+    project.set("TAG", "2");
+    project.expect(0, &["deploy", "--confirm", "deploy test"]);
+    let crowd = "for one in 1 2 3 4; do while :; do psql -qtX -U demo -d demo -c 'SELECT 1'; done & done; wait";
+    project.docker(&["exec", "--detach", &project.container("db"), "sh", "-c", crowd]);
+
+    says(&project.expect(0, &["rollback", "--confirm", "rollback test"]), &["COMPLETE", "the backup serves again"]);
+    assert_eq!(version(&project), "1");
 }
