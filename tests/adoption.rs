@@ -1,6 +1,7 @@
 //! A stack that plain `docker compose` brought up is taken over: what ran before the first deploy is what a rollback
 //! brings back, whether the files still say so or not.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 #![expect(clippy::disallowed_methods, reason = "tests start the program and ask the engine as a person would")]
 
 mod support;

@@ -1,5 +1,6 @@
 //! What would hit the neighbours, done to an engine of the test's own: pruning everything, restarting it under a run.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 #![expect(clippy::disallowed_methods, reason = "tests start the program and ask the engine as a person would")]
 
 mod support;

@@ -17,6 +17,8 @@ use crate::release::{Origin, Release, Store, model, reconstruct};
 
 /// What was seen.
 pub struct Look {
+    /// Directory of the project.
+    pub directory: PathBuf,
     /// Model that today's files give.
     pub rendered: Value,
     /// What compose warned of.
@@ -98,7 +100,16 @@ pub async fn look(
         Some(key) => key.of_sources(&model::config_sources(&rendered, &config.directory))?,
         None => BTreeMap::new(),
     };
-    Ok(Look { rendered, warnings, hashes, containers, running, images, fingerprints })
+    Ok(Look {
+        directory: config.directory.clone(),
+        rendered,
+        warnings,
+        hashes,
+        containers,
+        running,
+        images,
+        fingerprints,
+    })
 }
 
 struct Found<'a> {
