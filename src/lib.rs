@@ -1,8 +1,10 @@
 //! cutover: planned, journalled, proven and undone deployments of docker compose projects.
 
 pub mod adapter;
+pub mod cli;
 pub mod config;
 pub mod journal;
+pub mod preflight;
 pub mod redact;
 pub mod release;
 pub mod report;

@@ -1,36 +1,47 @@
 //! Redaction by value: what is known to be secret is blotted out of every text before it is kept or shown.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use serde_json::Value;
 
 /// Values shorter than this are not blotted out: `1` or `db` would make every text unreadable.
 const SHORTEST: usize = 6;
 
-/// Knows the secret values of a project; cheap to clone.
+/// Knows the secret values of a project; cheap to clone, and every clone learns what one learns.
 #[derive(Clone, Default)]
-pub struct Redactor(Arc<Vec<String>>);
+pub struct Redactor(Arc<RwLock<Vec<String>>>);
 
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Redactor({} values)", self.0.len())
+        write!(formatter, "Redactor({} values)", self.0.read().map_or(0, |values| values.len()))
     }
 }
 
 impl Redactor {
-    /// A redactor for these values; the longest is taken first, so that none shows through another.
+    /// A redactor for these values.
     pub fn new(values: impl IntoIterator<Item = String>) -> Self {
-        let mut values: Vec<String> =
-            values.into_iter().map(|value| value.trim().to_owned()).filter(|value| value.len() >= SHORTEST).collect();
-        values.sort_by(|left, right| right.len().cmp(&left.len()).then_with(|| left.cmp(right)));
-        values.dedup();
-        Self(Arc::new(values))
+        let redactor = Self::default();
+        redactor.learn(values);
+        redactor
+    }
+
+    /// Learns more values. A value of several lines is known whole and by its lines, because logs break lines.
+    pub fn learn(&self, values: impl IntoIterator<Item = String>) {
+        let Ok(mut known) = self.0.write() else { return };
+        for value in values {
+            let lines = value.lines().map(str::trim).filter(|line| !line.starts_with("-----"));
+            known.extend(lines.filter(|line| line.len() >= SHORTEST).map(str::to_owned));
+        }
+        // The longest is taken first, so that none shows through another.
+        known.sort_by(|left, right| right.len().cmp(&left.len()).then_with(|| left.cmp(right)));
+        known.dedup();
     }
 
     /// The text with every known value replaced by `[secret]`.
     pub fn clean(&self, text: &str) -> String {
         let mut clean = text.to_owned();
-        for value in self.0.iter() {
+        let Ok(known) = self.0.read() else { return clean };
+        for value in known.iter() {
             if clean.contains(value.as_str()) {
                 clean = clean.replace(value.as_str(), "[secret]");
             }

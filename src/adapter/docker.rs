@@ -16,6 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::Stopwatch;
 
+mod listed;
+
+pub use listed::{Listed, Published};
+
 /// Labels that `docker compose` puts on its containers.
 pub mod label {
     /// The project's name.

@@ -1,10 +1,12 @@
 //! The outside world, one file each; no adapter knows a step, a run or the journal.
 
+pub mod answer;
 pub mod clock;
 pub mod compose;
 pub mod docker;
 pub mod files;
 pub mod http;
+pub mod inside;
 pub mod postgres;
 pub mod process;
 pub mod prometheus;

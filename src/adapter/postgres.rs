@@ -13,6 +13,10 @@ use serde::{Deserialize, Serialize};
 use super::files;
 use super::process::{Command, Process, Sink};
 
+mod sight;
+
+pub use sight::Sight;
+
 /// A database inside a container.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Database {
@@ -111,7 +115,7 @@ impl Postgres {
         Ok(files::sha256(text.as_bytes()))
     }
 
-    /// Dumps the whole database to `directory/file`, reads it back in full, and gives its digest.
+    /// Dumps the whole database to `path`, reads it back in full, and gives its digest.
     ///
     /// # Errors
     /// When the dump or the reading back fails; an unfinished file is removed, so none can be taken for a backup.
@@ -120,11 +124,12 @@ impl Postgres {
         container: &str,
         database: &Database,
         tag: &str,
-        directory: &Path,
-        file: &str,
+        path: &Path,
         deadline: Duration,
         say: &(dyn Fn(String) + Sync),
     ) -> Result<Dump> {
+        let directory = path.parent().unwrap_or_else(|| Path::new("/"));
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let unfinished = directory.join(format!("{file}.unfinished"));
         let outcome = self.dump_and_read_back(container, database, tag, &unfinished, deadline, say).await;
         let (tables, rows) = match outcome {
@@ -139,9 +144,9 @@ impl Postgres {
             }
         };
         let (sha256, bytes) = files::sha256_of_file(&unfinished)?;
-        std::fs::rename(&unfinished, directory.join(file)).context("cannot give the finished dump its name")?;
+        std::fs::rename(&unfinished, path).context("cannot give the finished dump its name")?;
         files::sync_directory(directory).context("cannot make the dump's name durable")?;
-        Ok(Dump { file: file.to_owned(), sha256, bytes, tables, rows })
+        Ok(Dump { file, sha256, bytes, tables, rows })
     }
 
     async fn dump_and_read_back(
@@ -168,13 +173,13 @@ impl Postgres {
     /// Reads every row of an archive inside the container and counts tables and rows.
     async fn read_back(&self, container: &str, tag: &str, archive: &Path, deadline: Duration) -> Result<(usize, u64)> {
         // awk counts the lines between `COPY … FROM stdin;` and `\.`; pipefail is not POSIX, so the exit code of
-        // pg_restore is carried in the last line.
+        // pg_restore is carried in the last line, which counts only outside of a table's rows.
         let count = r#"{ pg_restore --file=- --data-only; echo CUTOVER-RESTORE-EXIT $?; } | awk '
-            /^CUTOVER-RESTORE-EXIT / { code = $2; next }
             inside && $0 == "\\." { inside = 0; next }
             inside { rows++; next }
+            /^CUTOVER-RESTORE-EXIT / { code = $2; ended = 1; next }
             /^COPY .* FROM stdin;$/ { inside = 1; tables++ }
-            END { print code + 0, tables + 0, rows + 0 }'"#;
+            END { print (ended ? code + 0 : 1), tables + 0, rows + 0 }'"#;
         let mut command = self.exec(container, tag, &["sh", "-c", count]);
         command.input = Some(File::open(archive).with_context(|| format!("cannot read {}", archive.display()))?);
         command.deadline = deadline;

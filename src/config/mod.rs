@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+mod broken;
 mod build;
 mod build_later;
 mod choices;
@@ -26,11 +27,12 @@ pub mod units;
 mod validate;
 mod value;
 
+pub use broken::state_directory_of_broken;
 pub use choices::{DnsProvider, OnFailure, OnRollback, PullPolicy, Strategy, TsigAlgorithm, UserProvider, When};
 pub use environment::Environment;
 pub use file::MAX_BYTES;
 pub use later::{Data, Database, Dns, Listen, NoSecret, Notify, Record, SecretAt, Serve, Stabilize, Tsig, Users};
-pub use problem::{Problem, Problems};
+pub use problem::{Problem, Problems, nearest};
 pub use read::Origin;
 pub use reference::reference;
 pub use show::{Setting, defaults, show, show_text};

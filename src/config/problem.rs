@@ -79,7 +79,7 @@ pub(super) fn quoted_list(words: &[&str]) -> String {
 }
 
 /// The word nearest to `found`, if it is near enough to be a slip of the hand.
-pub(super) fn nearest<'a>(found: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(found: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let found = found.to_lowercase();
     let reach = (found.chars().count() / 3).max(2);
     words

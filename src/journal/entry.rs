@@ -121,6 +121,9 @@ pub enum Fact {
         /// Whether the effect stays because there is no way back for it.
         #[serde(default)]
         stays: bool,
+        /// How long it took, in milliseconds.
+        #[serde(default)]
+        took_ms: u64,
     },
     /// A person passed a checkpoint.
     Approval {

@@ -115,6 +115,10 @@ pub fn fold(number: u32, kind: &str, entries: &[Entry]) -> RunState {
         notes: Vec::new(),
     };
     for entry in entries {
+        if entry.epoch > run.epoch {
+            // Somebody went on with a run that was left for a person: it has no end any more.
+            run.outcome = None;
+        }
         run.epoch = entry.epoch;
         let first = run.times.take().map_or_else(|| entry.at.clone(), |(first, _)| first);
         run.times = Some((first, entry.at.clone()));
@@ -158,8 +162,12 @@ fn take(run: &mut RunState, entry: &Entry) {
             set(run, *item, &entry.at, Standing::Undoing, "");
             begin(run, *item);
         }
-        Fact::Undone { item, seen, stays, .. } => {
+        Fact::Undone { item, seen, stays, took_ms, .. } => {
             turn_back(run, *item, true);
+            if let Some(state) = run.items.get_mut(*item) {
+                // What was done and undone took both times.
+                state.took_ms += took_ms;
+            }
             set(run, *item, &entry.at, if *stays { Standing::Stays } else { Standing::Undone }, seen);
         }
         Fact::Finished { outcome, said, .. } => run.outcome = Some((*outcome, said.clone())),

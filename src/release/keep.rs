@@ -96,7 +96,7 @@ pub async fn keep(
         services: records,
         files,
     };
-    store.finish(&aside, &release, &pinned.model)?;
+    store.finish(&aside, &release, keep.model, &pinned.model)?;
     Ok(release)
 }
 

@@ -116,8 +116,11 @@ pub fn config_sources(model: &Value, directory: &Path) -> Vec<ConfigSource> {
             // What a container sees under /run is state that changes while it runs (the switch directory, sockets).
             let target = mount.get("target").and_then(Value::as_str).unwrap_or_default();
             let is_state = target.starts_with("/run/") || target.starts_with("/var/run/");
-            if is_bind && is_read_only && !is_state && source.starts_with(directory) && source != directory {
-                found.insert(ConfigSource { service: name.clone(), path: source, is_secret: false });
+            // A model that was read back from containers has compose secrets as what compose makes of them: binds.
+            let is_secret = target.starts_with("/run/secrets/");
+            let is_given = is_secret || (!is_state && source.starts_with(directory) && source != directory);
+            if is_bind && is_read_only && is_given {
+                found.insert(ConfigSource { service: name.clone(), path: source, is_secret });
             }
         }
         for (table, is_secret) in [("configs", false), ("secrets", true)] {
@@ -211,6 +214,13 @@ mod tests {
         let found = config_sources(&model(), Path::new("/srv/shop"));
         let paths: Vec<_> = found.iter().map(|source| (source.path.to_str().unwrap(), source.is_secret)).collect();
         assert_eq!(paths, [("/srv/shop/conf", false), ("/srv/shop/secrets/token.txt", true)]);
+    }
+
+    #[test]
+    fn what_is_bound_where_secrets_are_is_a_secret() {
+        let mount = json!({"type": "bind", "source": "/etc/token", "target": "/run/secrets/t", "read_only": true});
+        let found = config_sources(&json!({"services": {"api": {"volumes": [mount]}}}), Path::new("/srv/shop"));
+        assert_eq!(found, [ConfigSource { service: "api".into(), path: "/etc/token".into(), is_secret: true }]);
     }
 
     #[test]

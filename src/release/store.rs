@@ -1,4 +1,4 @@
-//! Where releases stand: `releases/r12/` with `release.json`, `pinned.json` and `files/`, and `releases/current`.
+//! Where releases stand: `releases/r12/` with `release.json`, `model.json`, `pinned.json` and `files/`, and `releases/current`.
 //!
 //! A release's directory is made beside its place and renamed there whole, so a half-made one is never seen.
 
@@ -30,6 +30,11 @@ impl Store {
     /// The model of a release with its images pinned and its files frozen.
     pub fn model_path(&self, number: u32) -> PathBuf {
         self.place(number).join("pinned.json")
+    }
+
+    /// The model of a release as it was deployed.
+    pub fn deployed_model_path(&self, number: u32) -> PathBuf {
+        self.place(number).join("model.json")
     }
 
     /// Reads the pinned model.
@@ -119,7 +124,8 @@ impl Store {
     ///
     /// # Errors
     /// When anything cannot be written; the release is then not there.
-    pub fn finish(&self, aside: &Path, release: &Release, pinned: &Value) -> Result<()> {
+    pub fn finish(&self, aside: &Path, release: &Release, model: &Value, pinned: &Value) -> Result<()> {
+        files::write_json(&aside.join("model.json"), model, 0o600)?;
         files::write_json(&aside.join("pinned.json"), pinned, 0o600)?;
         files::write_json(&aside.join("release.json"), release, 0o600)?;
         files::write_json(&self.directory.join("last-number"), &release.number.max(self.last_given()?), 0o600)?;

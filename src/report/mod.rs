@@ -1,5 +1,30 @@
 //! What a run tells while it works, and how it is shown. An event in, text or JSON out; decides nothing.
 
 pub mod event;
+pub mod history;
+pub mod manifest;
+pub mod output;
+#[cfg(test)]
+mod pages;
+pub mod plain;
+pub mod plan;
+pub mod planned;
+pub mod preflight;
+pub mod releases;
+pub mod result;
+#[cfg(test)]
+mod sample;
+pub mod screen;
+pub mod status;
+pub mod style;
+pub mod table;
+pub mod text;
 
 pub use event::{Event, Listener};
+pub use output::Patient;
+pub use plain::Plain;
+pub use screen::Screen;
+pub use style::{Inputs, Style};
+
+/// What every JSON document of cutover says of its own shape.
+pub const SCHEMA: &str = "cutover/v1";

@@ -48,8 +48,10 @@ fn judge_one(look: &Look, project: &str, service: &str, fetched: &Fetched) -> Ju
     if !is_same_hash {
         reasons.extend(differences(look, service));
     }
+    let is_same_reference = own.iter().all(|container| container.image == reference);
     if let (Some(runs), Some(wanted)) = (&runs, wanted)
         && runs != wanted
+        && is_same_reference
     {
         reasons.push(format!("image: {reference} names another image now ({} → {})", short(runs), short(wanted)));
     }

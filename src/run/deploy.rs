@@ -1,4 +1,4 @@
-//! The list of a deployment. Made by reading only; the same world and the same files give the same list.
+//! The list of a deployment: what is asked before it is made. By reading only; the same world gives the same list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,28 +6,16 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::Refusal;
-use super::changes::{self, Fetched, Judged};
+use super::changes::Fetched;
+use super::list::List;
 use super::look::{self, Look};
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
-use crate::adapter::files;
 use crate::adapter::http::Http;
-use crate::adapter::postgres::Database;
-use crate::config::{Config, OnFailure, PullPolicy, When};
-use crate::release::{Origin, Store, model};
-use crate::step::containers::Touched;
+use crate::config::{Config, Environment, PullPolicy};
+use crate::release::{Store, model};
 use crate::step::expect_health::ExpectHealth;
-use crate::step::expect_services::ExpectServices;
-use crate::step::expect_steady::ExpectSteady;
-use crate::step::export_database::ExportDatabase;
-use crate::step::migrate_schema::{MigrateSchema, OnRollback};
-use crate::step::plan::{Change, Item, Plan, RunKind};
-use crate::step::save_incident::SaveIncident;
-use crate::step::start_services::StartServices;
-use crate::step::{
-    Act, back_up_database::BackUpDatabase, build_images::BuildImages, pin_release::PinRelease, pull_images::PullImages,
-    record_release::RecordRelease,
-};
+use crate::step::plan::Plan;
 
 /// A plan, and the files that its run keeps beside the journal.
 pub struct Planned {
@@ -38,8 +26,10 @@ pub struct Planned {
 }
 
 /// What a person may ask for beside the configuration.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Wishes {
+    /// The environment: the variables that `[secrets] variables` names are taken from it.
+    pub environment: Environment,
     /// Do not build, use the images that are here.
     pub without_build: bool,
 }
@@ -56,9 +46,9 @@ pub async fn plan(
     store: &Store,
     wishes: Wishes,
 ) -> Result<Planned> {
-    let look = look::look(config, docker, compose, store).await?;
+    let look = look::look(config, &wishes.environment, docker, compose, store).await?;
     let database = look::database(config, &look.rendered)?;
-    let fetched = fetched(config, &look, wishes)?;
+    let fetched = fetched(config, &look, &wishes)?;
     let wanted = wanted_digests(config, docker, &look, &fetched).await?;
     let healthy = healthy_now(config, http, &look).await;
     let list = List { config, look: &look, database, fetched, wanted, healthy, store };
@@ -66,7 +56,7 @@ pub async fn plan(
 }
 
 /// Which services are built and which are pulled.
-fn fetched(config: &Config, look: &Look, wishes: Wishes) -> Result<Fetched> {
+fn fetched(config: &Config, look: &Look, wishes: &Wishes) -> Result<Fetched> {
     let project = config.compose_project();
     let all = model::services(&look.rendered);
     let mut fetched = Fetched::default();
@@ -140,7 +130,8 @@ async fn healthy_now(config: &Config, http: &Http, look: &Look) -> BTreeSet<Stri
     answers.into_iter().flatten().collect()
 }
 
-fn health_gate(health: &crate::config::Health) -> ExpectHealth {
+/// The gate of a health endpoint.
+pub(super) fn health_gate(health: &crate::config::Health) -> ExpectHealth {
     ExpectHealth {
         name: health.name.clone(),
         url: health.url.to_string(),
@@ -154,385 +145,7 @@ fn health_gate(health: &crate::config::Health) -> ExpectHealth {
     }
 }
 
-fn ms(duration: std::time::Duration) -> u64 {
+/// Whole milliseconds.
+pub(super) fn ms(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-struct List<'a> {
-    config: &'a Config,
-    look: &'a Look,
-    database: Option<Database>,
-    fetched: Fetched,
-    wanted: BTreeMap<String, String>,
-    healthy: BTreeSet<String>,
-    store: &'a Store,
-}
-
-fn item(name: &str, title: String, action: Act) -> Item {
-    Item { name: name.into(), title, back: false, action }
-}
-
-impl List<'_> {
-    fn plan(&self) -> Result<Planned> {
-        let (first, rest) = self.groups()?;
-        let project = self.config.compose_project();
-        let needed = changes::judge(self.look, project, &first, &self.fetched);
-        let others = changes::judge(self.look, project, &rest, &self.fetched);
-        let before = self.look.running.as_ref().map(|running| running.number);
-        let release = self.next_release()?;
-        let items = self.items(&needed, &others, release);
-        let mut files = vec![("model.json".to_owned(), self.look.rendered.clone())];
-        if let Some(running) = self.look.running.as_ref().filter(|running| running.record.is_none()) {
-            files.push(("before.json".into(), running.model.clone()));
-        }
-        let digests = files.iter().map(|(name, value)| (name.clone(), files::sha256(value.to_string().as_bytes())));
-        let plan = Plan {
-            kind: RunKind::Deploy,
-            project: self.config.compose_project().to_owned(),
-            environment: self.config.project.environment.clone(),
-            release_from: before,
-            release_to: Some(release),
-            undoes: None,
-            services: needed.iter().chain(&others).map(|judged| judged.change.clone()).collect(),
-            remarks: self.remarks(),
-            rolls_back: self.config.deploy.on_failure == OnFailure::Rollback,
-            items,
-            home: self.home(),
-            way_back: self.way_back(),
-            files: digests.collect(),
-        };
-        Ok(Planned { plan, files })
-    }
-
-    fn next_release(&self) -> Result<u32> {
-        let next = self.store.next_number()?;
-        let is_pinned_first = self.look.running.as_ref().is_some_and(|running| running.record.is_none());
-        Ok(if is_pinned_first { next + 1 } else { next })
-    }
-
-    /// What the deployed services and the migration depend on, and everything else; each in the order it starts.
-    fn groups(&self) -> Result<(Vec<String>, Vec<String>)> {
-        let all = model::services(&self.look.rendered);
-        let mut named = self.config.deploy.services.clone();
-        named.extend(self.config.deploy.migrate.iter().map(|migrate| migrate.service.clone()));
-        for service in &named {
-            if !all.contains(service) {
-                let known = all.join(", ");
-                let why =
-                    format!("[deploy] names the service {service:?}, which the model does not have; it has {known}");
-                return Err(Refusal::Usage(why).into());
-            }
-        }
-        let first = model::dependencies(&self.look.rendered, &named);
-        let rest = all.into_iter().filter(|service| !first.contains(service)).collect();
-        Ok((first, rest))
-    }
-
-    fn items(&self, needed: &[Judged], others: &[Judged], release: u32) -> Vec<Item> {
-        let deploy = &self.config.deploy;
-        let mut items = Vec::new();
-        items.extend(self.pin());
-        items.extend(self.pull());
-        items.extend(self.build());
-        items.extend(self.back_up());
-        if needed.iter().any(|judged| judged.change.change != Change::Keep) {
-            items.push(self.start("start_dependencies", "start what the services depend on", needed, release));
-        }
-        let migrate = deploy.migrate.as_ref();
-        if migrate.is_some() && !needed.is_empty() {
-            let services: Vec<String> = needed.iter().map(|judged| judged.touched.service.clone()).collect();
-            let title = format!("{} healthy", services.join(", "));
-            items.push(item("expect_dependencies", title, self.expect_services(&services, 0)));
-        }
-        let is_before = migrate.is_some_and(|migrate| migrate.when == When::Before);
-        items.extend(self.migrate().filter(|_| is_before));
-        if !others.is_empty() {
-            items.push(self.start("start_services", "start the services", others, release));
-        }
-        let all = model::services(&self.look.rendered);
-        let running: Vec<String> =
-            all.into_iter().filter(|service| model::replicas(&self.look.rendered, service) > 0).collect();
-        let stretch = crate::config::units::format_duration(deploy.stable_for);
-        let title = format!("all services healthy for {stretch}");
-        items.push(item("expect_services", title, self.expect_services(&running, ms(deploy.stable_for))));
-        items.extend(self.migrate().filter(|_| !is_before));
-        items.extend(self.config.health.iter().map(|health| {
-            let title = format!("{} answers as expected, {} times", health.url, health.successes);
-            item(&format!("expect_health_{}", health.name), title, Act::ExpectHealth(health_gate(health)))
-        }));
-        items.extend(self.steady(&running));
-        items.push(self.record(release));
-        items
-    }
-
-    fn pin(&self) -> Option<Item> {
-        let running = self.look.running.as_ref()?;
-        let number = running.number;
-        let title = match (&running.record, running.origin) {
-            (Some(_), _) => format!("r{number}, which runs now, is kept"),
-            (None, Origin::Reconstructed) => format!("keep what runs now as r{number}, read back from its containers"),
-            (None, _) => format!("keep what runs now as r{number}"),
-        };
-        let step = PinRelease {
-            release: number,
-            project: self.config.compose_project().to_owned(),
-            environment: self.config.project.environment.clone(),
-            directory: self.config.directory.clone(),
-            origin: running.origin,
-            services: running.services.clone(),
-        };
-        Some(item("pin_release", title, Act::PinRelease(step)))
-    }
-
-    fn images_of(&self, services: &BTreeSet<String>) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
-        let project = self.config.compose_project();
-        let images: BTreeMap<String, String> = services
-            .iter()
-            .map(|service| (service.clone(), model::image(&self.look.rendered, project, service)))
-            .collect();
-        let named =
-            images.values().filter_map(|reference| Some((reference.clone(), self.look.images.get(reference)?.clone())));
-        let from = named.collect();
-        (images, from)
-    }
-
-    fn pull(&self) -> Option<Item> {
-        if self.fetched.pulled.is_empty() {
-            return None;
-        }
-        let (images, from) = self.images_of(&self.fetched.pulled);
-        let described: BTreeSet<String> = images
-            .values()
-            .map(|reference| match self.wanted.get(reference) {
-                Some(digest) => format!("{reference}@{digest}"),
-                None => reference.clone(),
-            })
-            .collect();
-        let title = format!("pull {}", described.into_iter().collect::<Vec<_>>().join(", "));
-        let step = PullImages {
-            project: self.config.compose_project().to_owned(),
-            directory: self.config.directory.clone(),
-            images,
-            from,
-            wanted: self.wanted.clone(),
-            deadline_s: self.config.deploy.pull_deadline.as_secs(),
-        };
-        Some(item("pull_images", title, Act::PullImages(step)))
-    }
-
-    fn build(&self) -> Option<Item> {
-        if self.fetched.built.is_empty() {
-            return None;
-        }
-        let (images, from) = self.images_of(&self.fetched.built);
-        let title = format!("build {}", images.values().cloned().collect::<Vec<_>>().join(", "));
-        let step = BuildImages {
-            project: self.config.compose_project().to_owned(),
-            directory: self.config.directory.clone(),
-            images,
-            from,
-            deadline_s: self.config.deploy.build_deadline.as_secs(),
-        };
-        Some(item("build_images", title, Act::BuildImages(step)))
-    }
-
-    /// The database, where its server runs now: one that does not run yet holds nothing to back up.
-    fn running_database(&self) -> Option<&Database> {
-        let database = self.database.as_ref()?;
-        let runs = |container: &crate::adapter::docker::Container| {
-            container.service == database.service && container.state.status == "running"
-        };
-        self.look.containers.iter().any(runs).then_some(database)
-    }
-
-    fn back_up(&self) -> Option<Item> {
-        let database = self.running_database()?;
-        let step = BackUpDatabase {
-            project: self.config.compose_project().to_owned(),
-            database: database.clone(),
-            directory: self.config.backup_directory(),
-            keep: self.config.backup.keep,
-            deadline_s: self.config.backup.deadline.as_secs(),
-        };
-        let title = format!("back up the database {} and read the dump back in full", database.name);
-        Some(item("back_up_database", title, Act::BackUpDatabase(step)))
-    }
-
-    fn start(&self, name: &str, title: &str, judged: &[Judged], release: u32) -> Item {
-        let project = self.config.compose_project();
-        let changed: Vec<&str> = judged
-            .iter()
-            .filter(|judged| judged.change.change != Change::Keep)
-            .map(|judged| judged.change.service.as_str())
-            .collect();
-        let which = if changed.is_empty() { "nothing changes".to_owned() } else { changed.join(", ") };
-        let touched: Vec<Touched> = judged.iter().map(|judged| judged.touched.clone()).collect();
-        let step = StartServices {
-            project: project.to_owned(),
-            directory: self.config.directory.clone(),
-            services: touched,
-            from: changes::from_side(self.look, judged),
-            to: changes::to_side(self.look, project, release, judged),
-            deadline_s: self.config.deploy.start_deadline.as_secs(),
-            stop_timeout_s: self.config.deploy.stop_timeout.map(|timeout| timeout.as_secs()),
-        };
-        item(name, format!("{title}: {which}"), Act::StartServices(step))
-    }
-
-    fn migrate(&self) -> Option<Item> {
-        let migrate = self.config.deploy.migrate.as_ref()?;
-        let on_rollback = match (migrate.on_rollback, &migrate.undo) {
-            (crate::config::OnRollback::Restore, _) => OnRollback::Restore { backups: self.config.backup_directory() },
-            (crate::config::OnRollback::Command, Some(command)) => OnRollback::Command(command.clone()),
-            (crate::config::OnRollback::Command | crate::config::OnRollback::Keep, _) => OnRollback::Keep,
-        };
-        // Without a server that runs now there is no backup, so nothing could be restored.
-        let has_backup = self.running_database().is_some();
-        let on_rollback = match on_rollback {
-            OnRollback::Restore { .. } if !has_backup => OnRollback::Keep,
-            other => other,
-        };
-        let step = MigrateSchema {
-            project: self.config.compose_project().to_owned(),
-            directory: self.config.directory.clone(),
-            service: migrate.service.clone(),
-            command: migrate.command.clone(),
-            deadline_s: migrate.deadline.as_secs(),
-            on_rollback,
-            database: self.database.clone(),
-            run: None,
-        };
-        let title = format!("migrate the schema: `{}` in {}", migrate.command.join(" "), migrate.service);
-        Some(item("migrate_schema", title, Act::MigrateSchema(step)))
-    }
-
-    fn expect_services(&self, services: &[String], stable_ms: u64) -> Act {
-        let count = |service: &String| (service.clone(), model::replicas(&self.look.rendered, service));
-        Act::ExpectServices(ExpectServices {
-            project: self.config.compose_project().to_owned(),
-            services: services.iter().map(count).collect(),
-            stable_ms,
-            deadline_s: self.config.deploy.start_deadline.as_secs(),
-        })
-    }
-
-    fn steady(&self, services: &[String]) -> Option<Item> {
-        let deploy = &self.config.deploy;
-        if deploy.observe.is_zero() {
-            return None;
-        }
-        let prometheus = self.config.prometheus.as_ref();
-        let errors = prometheus.and_then(|prometheus| {
-            let query = prometheus.error_ratio.clone()?;
-            Some((prometheus.url.to_string(), query, deploy.max_error_ratio.ratio()))
-        });
-        let step = ExpectSteady {
-            project: self.config.compose_project().to_owned(),
-            services: services.to_vec(),
-            for_ms: ms(deploy.observe),
-            health: self.config.health.iter().map(health_gate).collect(),
-            errors,
-        };
-        let title = format!("steady for {}", crate::config::units::format_duration(deploy.observe));
-        Some(item("expect_steady", title, Act::ExpectSteady(step)))
-    }
-
-    fn record(&self, release: u32) -> Item {
-        let project = self.config.compose_project();
-        let rendered = &self.look.rendered;
-        let services = model::services(rendered).into_iter().map(|service| {
-            let hash = self.look.hashes.get(&service).cloned().unwrap_or_default();
-            let facts = (model::image(rendered, project, &service), hash, model::replicas(rendered, &service));
-            (service, facts)
-        });
-        let step = RecordRelease {
-            release,
-            before: self.look.running.as_ref().map(|running| running.number),
-            project: self.config.compose_project().to_owned(),
-            environment: self.config.project.environment.clone(),
-            directory: self.config.directory.clone(),
-            services: services.collect(),
-            is_known: false,
-            keep_releases: self.config.deploy.keep_releases,
-        };
-        item("record_release", format!("record the release r{release}"), Act::RecordRelease(step))
-    }
-
-    /// What proves the old state after a way back: what is well now must be well again.
-    fn home(&self) -> Vec<Item> {
-        let up = changes::up_now(self.look);
-        let mut home = Vec::new();
-        if !up.is_empty() {
-            let names: Vec<String> = up.keys().cloned().collect();
-            let gate = ExpectServices {
-                project: self.config.compose_project().to_owned(),
-                services: up,
-                stable_ms: ms(self.config.deploy.stable_for).min(2_000),
-                deadline_s: self.config.deploy.start_deadline.as_secs(),
-            };
-            home.push(item(
-                "expect_services",
-                format!("{} healthy as before", names.join(", ")),
-                Act::ExpectServices(gate),
-            ));
-        }
-        for health in self.config.health.iter().filter(|health| self.healthy.contains(&health.name)) {
-            let title = format!("{} answers as before", health.url);
-            home.push(item(&format!("expect_health_{}", health.name), title, Act::ExpectHealth(health_gate(health))));
-        }
-        home
-    }
-
-    /// What a rollback of this run does before it undoes anything.
-    fn way_back(&self) -> Vec<Item> {
-        let project = self.config.compose_project().to_owned();
-        let prometheus = self.config.prometheus.as_ref();
-        let samples =
-            prometheus.map(|one| (one.url.to_string(), one.error_ratio.iter().cloned().chain(["up".into()]).collect()));
-        let save = SaveIncident { project: project.clone(), prometheus: samples };
-        let mut items =
-            vec![item("save_incident", "save logs and states of all containers".into(), Act::SaveIncident(save))];
-        if let Some(database) = &self.database {
-            let export = ExportDatabase {
-                project,
-                database: database.clone(),
-                directory: self.config.state.directory.join("exports"),
-                deadline_s: self.config.backup.deadline.as_secs(),
-            };
-            let title = format!("export the database {} and read the dump back in full", database.name);
-            items.push(item("export_database", title, Act::ExportDatabase(export)));
-        }
-        items
-    }
-
-    fn remarks(&self) -> Vec<String> {
-        let mut remarks = Vec::new();
-        let unset = self.look.warnings.iter().filter(|warning| warning.contains("variable is not set"));
-        remarks.extend(unset.map(|warning| format!("compose warns: {warning}")));
-        let known = model::services(&self.look.rendered);
-        let strangers: BTreeSet<&str> = self
-            .look
-            .containers
-            .iter()
-            .map(|container| container.service.as_str())
-            .filter(|service| !known.iter().any(|known| known == service))
-            .collect();
-        remarks.extend(
-            strangers
-                .iter()
-                .map(|service| format!("{service} runs, but today's model does not have it; it is left as it is")),
-        );
-        if let Some(running) = &self.look.running {
-            remarks.extend(running.remarks.iter().cloned());
-        }
-        if self.database.is_some() && self.running_database().is_none() {
-            remarks.push("the database does not run yet, so there is nothing to back up".into());
-        }
-        for health in &self.config.health {
-            if !self.look.containers.is_empty() && !self.healthy.contains(&health.name) {
-                remarks.push(format!("{} is not as expected now, so it cannot prove a way back", health.url));
-            }
-        }
-        remarks
-    }
 }

@@ -273,7 +273,14 @@ impl<A: Actor> Engine<'_, A> {
         took: Duration,
     ) -> Result<End, JournalError> {
         let seen = self.redactor.clean(&seen);
-        self.journal.append(Fact::Undone { item: index, name: item.name.clone(), seen: seen.clone(), stays })?;
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.journal.append(Fact::Undone {
+            item: index,
+            name: item.name.clone(),
+            seen: seen.clone(),
+            stays,
+            took_ms,
+        })?;
         self.listener.hear(Event::Undone { item: index, seen, stays, took });
         Ok(End::Done)
     }

@@ -4,6 +4,8 @@ pub mod begin;
 pub mod changes;
 pub mod deploy;
 pub mod engine;
+mod home;
+mod list;
 pub mod look;
 pub mod orphans;
 pub mod refusal;

@@ -79,6 +79,11 @@ pub async fn plan_undo(
     for (item, _) in begun {
         items.extend(backwards(item, number));
     }
+    let made = match undone.release_to {
+        Some(release) => store.read(release)?,
+        None => None,
+    };
+    items.iter_mut().for_each(|item| also_as_brought_back(item, made.as_ref()));
     if !items.iter().any(|item| item.back) {
         return Err(Refusal::Gate(format!("nothing to undo: run {number} stopped before it changed anything")).into());
     }
@@ -96,7 +101,12 @@ pub async fn plan_undo(
         release_from: undone.release_to,
         release_to: undone.release_from,
         undoes: Some(number),
-        services: undone.services.iter().filter(|change| change.change != Change::Keep).map(inverse).collect(),
+        services: undone
+            .services
+            .iter()
+            .filter(|change| change.change != Change::Keep)
+            .map(|change| inverse(change, made.as_ref()))
+            .collect(),
         remarks,
         rolls_back: false,
         items,
@@ -163,6 +173,17 @@ fn backwards(item: &Item, number: u32) -> Option<Item> {
     Some(back)
 }
 
+/// The release that a run made may run from its pinned model since, after another rollback: that is its work too.
+fn also_as_brought_back(item: &mut Item, made: Option<&Release>) {
+    let (Act::StartServices(step), Some(made)) = (&mut item.action, made) else { return };
+    for (service, side) in &mut step.to.services {
+        if let Some(record) = made.services.get(service) {
+            side.hashes.insert(record.pinned_hash.clone());
+            side.image.clone_from(&record.image_id);
+        }
+    }
+}
+
 /// Refuses to begin what could not be finished: the images are here, and nobody else changed the containers.
 async fn whole_enough(docker: &Docker, store: &Store, item: &Item) -> Result<()> {
     let Act::StartServices(step) = &item.action else { return Ok(()) };
@@ -196,7 +217,8 @@ async fn all_here(docker: &Docker, release: &Release) -> Result<()> {
     .into())
 }
 
-fn inverse(change: &ServiceChange) -> ServiceChange {
+fn inverse(change: &ServiceChange, made: Option<&Release>) -> ServiceChange {
+    let record = made.and_then(|made| made.services.get(&change.service));
     let kind = match change.change {
         Change::Create => Change::Remove,
         Change::Remove => Change::Create,
@@ -206,8 +228,8 @@ fn inverse(change: &ServiceChange) -> ServiceChange {
         service: change.service.clone(),
         change: kind,
         reasons: vec!["as it was before".into()],
-        image_from: change.image_to.clone(),
-        image_to: change.image_from.as_ref().map(|id| short(id).to_owned()),
+        image_from: record.map(|record| record.image_id.clone()),
+        image_to: change.image_from.clone(),
     }
 }
 
@@ -269,7 +291,7 @@ pub async fn plan_to(
         remarks,
         rolls_back: false,
         items,
-        home: Vec::new(),
+        home: basis.home.clone(),
         way_back: basis.way_back.clone(),
         files: BTreeMap::from([("model.json".to_owned(), crate::adapter::files::sha256(model.to_string().as_bytes()))]),
     };
@@ -289,6 +311,7 @@ fn switch_to(store: &Store, release: &Release, containers: &[Container]) -> Resu
         Some(number) => store.read(number)?,
         None => None,
     };
+    let at = current.as_ref().map_or(ModelAt::Nothing, |one| ModelAt::Release(one.number));
     let mut from = BTreeMap::new();
     let mut to = BTreeMap::new();
     let names: BTreeSet<String> =
@@ -325,7 +348,7 @@ fn switch_to(store: &Store, release: &Release, containers: &[Container]) -> Resu
         project: release.project.clone(),
         directory,
         services,
-        from: Side { release: store.current()?, model: ModelAt::Nothing, services: from },
+        from: Side { release: current.as_ref().map(|one| one.number), model: at, services: from },
         to: Side { release: Some(release.number), model: ModelAt::Release(release.number), services: to },
         deadline_s: 180,
         stop_timeout_s: None,

@@ -43,12 +43,11 @@ pub async fn take(
     say: Say<'_>,
 ) -> Result<Dump> {
     let directory = path.parent().unwrap_or_else(|| Path::new("/"));
-    let file = path.file_name().unwrap_or_default().to_string_lossy();
     files::make_private_directory(directory)?;
     let tag = run.session();
     postgres.end_our_sessions(container, database, &tag).await.context("cannot clear sessions of an earlier run")?;
     let deadline = Duration::from_secs(deadline_s);
-    let dump = postgres.dump(container, database, &tag, directory, &file, deadline, say).await?;
+    let dump = postgres.dump(container, database, &tag, path, deadline, say).await?;
     files::write_json(&manifest_of(path), &dump, 0o600)?;
     Ok(dump)
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Say, Seen};
+use crate::adapter::answer::Wanted;
 use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::http::Http;
 
@@ -76,30 +77,7 @@ impl ExpectHealth {
     pub async fn once(&self, http: &Http) -> Result<(), String> {
         let answer = http.get(&self.url, Duration::from_millis(self.timeout_ms)).await;
         let answer = answer.map_err(|error| format!("no answer: {error:#}"))?;
-        if answer.status != self.status {
-            return Err(format!("status {} instead of {}: {}", answer.status, self.status, excerpt(&answer.body)));
-        }
-        if let Some(text) = &self.body_contains
-            && !answer.body.contains(text.as_str())
-        {
-            return Err(format!("the body does not hold {text:?}: {}", excerpt(&answer.body)));
-        }
-        if self.json.is_empty() {
-            return Ok(());
-        }
-        let body: Value = serde_json::from_str(&answer.body)
-            .map_err(|_| format!("the body is not JSON: {}", excerpt(&answer.body)))?;
-        for (pointer, wanted) in &self.json {
-            let found = body.pointer(pointer).unwrap_or(&Value::Null);
-            if found != wanted {
-                return Err(format!("{pointer} is {found} instead of {wanted}"));
-            }
-        }
-        Ok(())
+        let wanted = Wanted { status: self.status, json: &self.json, body_contains: self.body_contains.as_deref() };
+        wanted.compare(&answer)
     }
-}
-
-fn excerpt(body: &str) -> String {
-    let line: String = body.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(160).collect();
-    if line.is_empty() { "empty body".into() } else { line }
 }

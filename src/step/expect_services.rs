@@ -16,6 +16,8 @@ use crate::adapter::docker::{Container, Docker};
 
 /// How often the engine is asked.
 const PACE: Duration = Duration::from_millis(200);
+/// How many lines of its log are shown for a container that is not well.
+const SHOWN_LINES: usize = 12;
 /// A container that the engine restarted this often since the gate began to look will not come up.
 const MOST_RESTARTS: i64 = 3;
 
@@ -84,17 +86,36 @@ impl ExpectServices {
                 }
             };
             if let Some(why) = lost {
-                return Ok(refused(why));
+                return Ok(refused(why + &self.last_lines(&docker).await));
             }
             if !waits.is_empty() {
                 since = None;
                 say(format!("waiting for {}", waits.join("; ")));
             }
             if watch.left(deadline + stretch).is_none() {
-                return Ok(refused(format!("not all healthy after {}: {}", spoken(watch.elapsed()), waits.join("; "))));
+                let why = format!("not all healthy after {}: {}", spoken(watch.elapsed()), waits.join("; "));
+                return Ok(refused(why + &self.last_lines(&docker).await));
             }
             tokio::time::sleep(PACE).await;
         }
+    }
+
+    /// The last lines of every container that is not well, for whoever reads the refusal.
+    async fn last_lines(&self, docker: &Docker) -> String {
+        let mut text = String::new();
+        for container in docker.containers(&self.project).await.unwrap_or_default() {
+            let is_asked = self.services.contains_key(&container.service);
+            if !is_asked || look_at(&container, 0) == Look::Well {
+                continue;
+            }
+            // The refusal stands without its log too.
+            let lines = docker.log_tail(&container.id, SHOWN_LINES).await.unwrap_or_default();
+            if !lines.is_empty() {
+                text.push_str(&format!("\nlast lines of {}:", container.name));
+                lines.iter().for_each(|line| text.push_str(&format!("\n  {line}")));
+            }
+        }
+        text
     }
 
     fn passed(&self, watch: &Stopwatch, stretch: Duration) -> Seen {

@@ -11,6 +11,7 @@ pub mod expect_services;
 pub mod expect_steady;
 pub mod export_database;
 pub mod migrate_schema;
+pub mod patchwork;
 pub mod pin_release;
 pub mod plan;
 pub mod pull_images;

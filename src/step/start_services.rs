@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::containers::{self, ModelAt, Place, Side, Touched};
-use super::{RunTag, Say, Undone, World};
+use super::{RunTag, Say, Undone, World, patchwork};
 use crate::adapter::compose::{Compose, Sources, Up};
 use crate::adapter::docker::{Container, Docker};
+use crate::adapter::files;
 use crate::release::Store;
 
 /// The step.
@@ -144,19 +145,53 @@ impl StartServices {
         let deadline = Duration::from_secs(self.deadline_s);
         if !gone.is_empty() {
             // The model that still knows the services to be removed is the other side's.
-            let sources = self.sources(other, store, run);
+            let sources = Sources::rendered(&self.project, &self.directory, &self.path(other, store, run));
             compose.remove(&sources, &gone, deadline, &listen).await?;
         }
-        let sources = self.sources(wanted, store, run);
+        if plain.is_empty() && forced.is_empty() {
+            return Ok(());
+        }
+        let named: Vec<&String> = plain.iter().chain(&forced).collect();
+        let model = self.model(wanted, other, &named, &all, (compose, store, run)).await?;
+        let sources = Sources::rendered(&self.project, &self.directory, &model);
         for (services, is_forced) in [(plain, false), (forced, true)] {
-            if services.is_empty() {
-                continue;
+            if !services.is_empty() {
+                let stop_timeout = self.stop_timeout_s.map(Duration::from_secs);
+                let up = Up { services, is_forced, stop_timeout, deadline };
+                compose.up(&sources, &up, &listen).await?;
             }
-            let stop_timeout = self.stop_timeout_s.map(Duration::from_secs);
-            let up = Up { services, is_forced, without_dependencies: is_forced, stop_timeout, deadline };
-            compose.up(&sources, &up, &listen).await?;
         }
         Ok(())
+    }
+
+    /// The model that is brought up. What is not to be touched must stand in it as it runs, or compose would replace
+    /// it along with those that depend on it.
+    async fn model(
+        &self,
+        wanted: &Side,
+        other: &Side,
+        named: &[&String],
+        all: &[Container],
+        (compose, store, run): (&Compose, &Store, &RunTag),
+    ) -> Result<PathBuf> {
+        let path = self.path(wanted, store, run);
+        let mut places = vec![self.path(other, store, run)];
+        let releases = [wanted.release, other.release].into_iter().flatten();
+        places.extend(releases.flat_map(|number| [store.deployed_model_path(number), store.model_path(number)]));
+        places.retain(|place| place.is_file());
+        let mut model = patchwork::Patchwork::new(files::read_json(&path)?, named, all);
+        for place in std::iter::once(&path).chain(&places) {
+            if model.is_settled() {
+                break;
+            }
+            let candidate: Value = files::read_json(place)?;
+            let hashes = compose.hashes(&self.project, &self.directory, &candidate).await?;
+            model.offer(&candidate, &hashes);
+        }
+        let Some(model) = model.finish()? else { return Ok(path) };
+        let patched = run.side.join("brought-up.json");
+        files::write_json(&patched, &model, 0o600)?;
+        Ok(patched)
     }
 
     /// A recreation that was killed leaves a container under a passing name: `up` would keep that name.
@@ -169,14 +204,13 @@ impl StartServices {
         Ok(())
     }
 
-    fn sources(&self, side: &Side, store: &Store, run: &RunTag) -> Sources {
-        let model = match side.model {
+    fn path(&self, side: &Side, store: &Store, run: &RunTag) -> PathBuf {
+        match side.model {
             ModelAt::Nothing => PathBuf::from("/dev/null"),
             ModelAt::Run(None) => run.side.join("model.json"),
             ModelAt::Run(Some(number)) => run.beside(number).join("model.json"),
             ModelAt::Release(number) => store.model_path(number),
-        };
-        Sources::rendered(&self.project, &self.directory, &model)
+        }
     }
 }
 

@@ -1,0 +1,61 @@
+//! `apply`: a saved plan is made anew and must come out the same; what drifted is refused, never carried out.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::arguments::{Apply, Deploy, Global, Rollback};
+use super::setup::{self, Setup};
+use super::{deploy, rollback};
+use crate::run::Refusal;
+use crate::step::{Plan, RunKind};
+
+/// The verb.
+///
+/// # Errors
+/// When the file is not a plan, or the plan drifted.
+pub async fn run(global: &Global, verb: &Apply) -> Result<u8> {
+    let path = &verb.file;
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let saved =
+        |why: String| Refusal::Usage(format!("{} is not a plan that `cutover plan -o` saved: {why}", path.display()));
+    let document: Value = serde_json::from_str(&text).map_err(|error| saved(error.to_string()))?;
+    let plan: Plan = serde_json::from_value(document["plan"].clone()).map_err(|error| saved(error.to_string()))?;
+    let wanted = plan.hash();
+    if document["plan_hash"].as_str() != Some(&wanted) {
+        return Err(saved("its hash is not the hash of its content, so it was changed by hand".into()).into());
+    }
+    match plan.kind {
+        RunKind::Deploy => {
+            let config = setup::config(global)?;
+            let setup = Setup::new(global, config.state.directory.clone(), Some(&config))?;
+            let no_build = document["asked"]["no_build"].as_bool().unwrap_or(false);
+            let wishes = Deploy { dry_run: false, skip_checks: verb.skip_checks, no_build };
+            deploy::go(global, &config, setup, &wishes, Some(&wanted)).await
+        }
+        RunKind::Rollback => {
+            let (state, config) = setup::state_directory(global)?;
+            let setup = Setup::new(global, state, config.as_ref())?;
+            let to = document["asked"]["to"].as_u64().and_then(|number| u32::try_from(number).ok());
+            let without_export = document["asked"]["without_export"].as_bool().unwrap_or(false);
+            rollback::go(global, setup, &Rollback { to, without_export, dry_run: false }, Some(&wanted)).await
+        }
+    }
+}
+
+/// Refuses a plan that is not the wanted one any more.
+///
+/// # Errors
+/// [`Refusal::Gate`].
+pub fn must_be(plan: &Plan, wanted: &str) -> Result<()> {
+    let now = plan.hash();
+    if now == wanted {
+        return Ok(());
+    }
+    Err(Refusal::Gate(format!(
+        "the plan drifted: saved {}…, now {}…; the world or the files changed since it was saved. Make it anew: cutover plan {}",
+        &wanted[..12],
+        &now[..12],
+        plan.kind.word()
+    ))
+    .into())
+}

@@ -1,0 +1,217 @@
+//! What can be typed: verbs, flags, and their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Deploys docker compose projects: planned before, journalled during, proven after, undone on demand.
+#[derive(Debug, Parser)]
+#[command(name = "cutover", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit codes: 0 done · 1 failed, world unchanged · 2 usage or configuration · 3 waiting for approval · \
+4 a gate refused · 5 another run holds the lock · 6 interrupted, resume is needed · 7 failed and rolled back · \
+8 a rollback did not finish, a person is needed"
+)]
+pub struct Arguments {
+    /// Flags that every verb takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The verb.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Flags that every verb takes.
+#[derive(Args, Debug)]
+pub struct Global {
+    /// Configuration file
+    #[arg(long, global = true, value_name = "FILE", env = "CUTOVER_CONFIG", default_value = "cutover.toml")]
+    pub config: PathBuf,
+    /// State directory, instead of the configured one
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_directory: Option<PathBuf>,
+    /// How the result is printed
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub output: Output,
+    /// Answer ordinary questions with yes
+    #[arg(long, short = 'y', global = true)]
+    pub yes: bool,
+    /// The phrase that a destructive step wants
+    #[arg(long, global = true, value_name = "PHRASE")]
+    pub confirm: Option<String>,
+    /// Never ask, fail instead
+    #[arg(long, global = true)]
+    pub no_input: bool,
+    /// No colours
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// No progress, only the result
+    #[arg(long, short = 'q', global = true)]
+    pub quiet: bool,
+    /// More of what happens inside; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+impl Global {
+    /// Whether the result is wanted as JSON.
+    pub fn is_json(&self) -> bool {
+        self.output == Output::Json
+    }
+}
+
+/// How the result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Ask everything that has to be right before a deployment, side by side
+    Preflight(Preflight),
+    /// Bring up the release that today's files describe
+    Deploy(Deploy),
+    /// Undo the last run, or bring an older release back
+    Rollback(Rollback),
+    /// Show the plan and its hash, change nothing
+    Plan(Plan),
+    /// Carry out a saved plan, if it is still true
+    Apply(Apply),
+    /// Go on with the interrupted run
+    Resume,
+    /// What serves, what is at work, what is to be done
+    Status,
+    /// The runs of this host, or the journal of one
+    History(History),
+    /// The releases that are kept
+    Releases,
+    /// Look at the configuration
+    Config(Config),
+    /// Print a completion script
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// `preflight`.
+#[derive(Args, Debug)]
+pub struct Preflight {
+    /// Only these checks
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Not these checks; they are shown as skipped
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub skip: Vec<String>,
+    /// Answer as a monitoring plugin (exit code 0, 1, 2 or 3)
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+}
+
+/// Formats beside text and JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Monitoring plugin.
+    Nagios,
+}
+
+/// `deploy`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Deploy {
+    /// Show the plan and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask the preflight checks
+    #[arg(long)]
+    pub skip_checks: bool,
+    /// Do not build; use the images that are here
+    #[arg(long)]
+    pub no_build: bool,
+}
+
+/// `rollback`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Rollback {
+    /// The release to bring back; without it the last run is undone
+    #[arg(long, value_name = "RELEASE", value_parser = release)]
+    pub to: Option<u32>,
+    /// Do not export the database first
+    #[arg(long)]
+    pub without_export: bool,
+    /// Show the plan and stop
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `plan`.
+#[derive(Args, Debug)]
+pub struct Plan {
+    /// Save the plan to a file, for `apply`
+    #[arg(long, short = 'o', value_name = "FILE", global = true)]
+    pub out: Option<PathBuf>,
+    /// What to plan
+    #[command(subcommand)]
+    pub what: Planned,
+}
+
+/// What can be planned.
+#[derive(Debug, Subcommand)]
+pub enum Planned {
+    /// Plan a deployment
+    Deploy(Deploy),
+    /// Plan a rollback
+    Rollback(Rollback),
+}
+
+/// `apply`.
+#[derive(Args, Debug)]
+pub struct Apply {
+    /// The saved plan
+    pub file: PathBuf,
+    /// Do not ask the preflight checks
+    #[arg(long)]
+    pub skip_checks: bool,
+}
+
+/// `history`.
+#[derive(Args, Debug)]
+pub struct History {
+    /// One run
+    pub run: Option<u32>,
+    /// The manifest of a rollback: what was done, what stays, what is left to do
+    #[arg(long, requires = "run")]
+    pub manifest: bool,
+}
+
+/// `config`.
+#[derive(Args, Debug)]
+pub struct Config {
+    /// What to do
+    #[command(subcommand)]
+    pub what: ConfigVerb,
+}
+
+/// What can be done with the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// Check the file; every problem is told with its position
+    Check,
+    /// Show every value and where it comes from
+    Show {
+        /// Show the built-in defaults
+        #[arg(long)]
+        defaults: bool,
+    },
+}
+
+fn release(text: &str) -> Result<u32, String> {
+    let digits = text.strip_prefix('r').unwrap_or(text);
+    digits.parse().map_err(|_| format!("{text:?} is not a release; write it as r12"))
+}

@@ -1,0 +1,192 @@
+//! Carrying a run out: lock, signals, listener, engine; then the result, which says what is true now.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::arguments::Global;
+use super::exit::{self, MidRun};
+use super::out;
+use super::setup::Setup;
+use crate::adapter::{clock, files};
+use crate::journal::lock::{self, LockError};
+use crate::journal::{Fact, Lock, RunState, runs, state};
+use crate::report::event::Deaf;
+use crate::report::plain::{Clocks, Plain};
+use crate::report::screen::Screen;
+use crate::report::{Event, Listener, manifest, result};
+use crate::run::begin::{self, Open};
+use crate::run::{Engine, Refusal, Stop, orphans};
+use crate::step::RunKind;
+
+/// Takes the lock of the host, and makes the state directory where there is none.
+///
+/// # Errors
+/// When another run holds it.
+pub fn take_lock(state: &Path, verb: &str) -> Result<Lock> {
+    files::make_private_directory(state)?;
+    Ok(Lock::take(state, verb, clock::now())?)
+}
+
+/// Takes the lock, and ends what a killed run left at work.
+///
+/// # Errors
+/// When a living run holds it, or an orphan does not end.
+pub async fn take_lock_from_the_dead(state: &Path, verb: &str) -> Result<(Lock, Vec<String>)> {
+    files::make_private_directory(state)?;
+    let held = match Lock::take(state, verb, clock::now()) {
+        Ok(lock) => return Ok((lock, Vec::new())),
+        Err(LockError::Held(held)) if !held.is_owner_alive => held,
+        Err(error) => return Err(error.into()),
+    };
+    out::say(&format!("cutover: {}; ending it", held.words()));
+    let holders = || lock::held(state).ok().flatten().map(|held| held.processes).unwrap_or_default();
+    let ended = orphans::end(&held, holders).await?;
+    Ok((Lock::take(state, verb, clock::now())?, ended))
+}
+
+/// Refuses to begin while an earlier run is open.
+///
+/// # Errors
+/// [`Refusal::Interrupted`].
+pub fn nothing_open(state: &Path) -> Result<()> {
+    let Some(open) = last_open(state)? else { return Ok(()) };
+    let step = open.stopped_in().map_or_else(String::new, |item| format!(" in the step {}", item.name));
+    Err(Refusal::Interrupted(format!(
+        "run {} ({}) stopped{step} and was not finished; `cutover resume` goes on with it, `cutover rollback` undoes it",
+        open.number, open.kind
+    ))
+    .into())
+}
+
+/// The last run, where it is open.
+///
+/// # Errors
+/// When a journal cannot be read.
+pub fn last_open(state: &Path) -> Result<Option<RunState>> {
+    let all = runs::list(&state.join("runs")).context("cannot list the runs")?;
+    for file in all.iter().rev() {
+        let run = file.state()?;
+        if run.header.is_some() {
+            return Ok(run.is_open().then_some(run));
+        }
+        // A journal without a whole first line began nothing.
+    }
+    Ok(None)
+}
+
+/// Carries an open run out and prints the result.
+///
+/// # Errors
+/// When the journal cannot be written.
+pub async fn carry(global: &Global, setup: &Setup, mut lock: Lock, mut open: Open, ended: &[String]) -> Result<u8> {
+    for orphan in ended {
+        open.journal
+            .append(Fact::Note { text: format!("ended what a killed run left at work: {orphan}") })
+            .map_err(MidRun)?;
+    }
+    let (sender, stop) = watch::channel(0_u8);
+    listen_to_signals(sender)?;
+    let hands = setup.hands(open.tag.clone());
+    let docker = match hands.docker.clone().negotiate().await {
+        Ok(docker) => docker,
+        Err(error) => {
+            // The run is open and nothing of it was begun by us: it can be gone on with once the engine is there.
+            out::say(&format!("cutover: {error:#}; `cutover resume` goes on with run {}", open.tag.number));
+            return Ok(exit::INTERRUPTED);
+        }
+    };
+    let hands = crate::step::Hands { docker, ..hands };
+    let listener = listener(global, setup);
+    listener.hear(began(&open));
+    let mut engine = Engine {
+        plan: &open.plan,
+        actor: &hands,
+        journal: &mut open.journal,
+        lock: &mut lock,
+        number: open.tag.number,
+        listener: listener.as_ref(),
+        redactor: &setup.redactor,
+        stop: Stop::clone(&stop),
+    };
+    let finish = begin::carry_out(&mut engine, &open.state, exit::of_outcome).await.map_err(MidRun)?;
+    drop(listener);
+    let entries = crate::journal::read(open.journal.path()).map_err(MidRun)?;
+    let run = state::fold(open.tag.number, open.plan.kind.word(), &entries);
+    let code = finish.outcome.map_or(exit::INTERRUPTED, exit::of_outcome);
+    if open.plan.kind == RunKind::Rollback {
+        keep_manifest(setup, &open, &run, &entries)?;
+    }
+    if global.is_json() {
+        out::result(&result::result_json(open.plan.kind, finish.outcome, &run, &open.plan).to_string());
+    } else {
+        out::result(&result::result_text(open.plan.kind, finish.outcome, &run, &open.plan, &result_style(global)));
+    }
+    Ok(code)
+}
+
+fn result_style(global: &Global) -> crate::report::style::Style {
+    super::setup::style(global, &crate::config::Environment::of_process(), out::is_result_shown())
+}
+
+fn began(open: &Open) -> Event {
+    Event::Began {
+        run: open.tag.number,
+        kind: open.plan.kind.word().to_owned(),
+        items: open.plan.items.iter().map(|item| (item.name.clone(), item.title.clone())).collect(),
+        epoch: open.tag.epoch,
+    }
+}
+
+fn keep_manifest(setup: &Setup, open: &Open, run: &RunState, entries: &[crate::journal::Entry]) -> Result<()> {
+    let undone = open.plan.undoes.and_then(|number| {
+        let all = runs::list(&setup.state.join("runs")).ok()?;
+        all.iter().find(|file| file.number == number)?.state().ok()
+    });
+    let reports = setup.state.join("reports");
+    files::make_private_directory(&reports)?;
+    let path = reports.join(format!("{:04}-manifest.json", open.tag.number));
+    files::write_json(&path, &manifest::manifest(run, entries, undone.as_ref()), 0o600)?;
+    out::say(&format!("manifest: {}", path.display()));
+    Ok(())
+}
+
+fn listener(global: &Global, setup: &Setup) -> Box<dyn Listener> {
+    if global.quiet {
+        Box::new(Deaf)
+    } else if super::setup::is_live(global, &crate::config::Environment::of_process()) {
+        Box::new(Screen::new(setup.style))
+    } else {
+        Box::new(Plain::new(std::io::stderr(), Clocks { now: clock::now, since_boot: clock::since_boot }))
+    }
+}
+
+/// One request ends the run after the current step, a second one ends it now. A lost terminal ends nothing.
+fn listen_to_signals(sender: watch::Sender<u8>) -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen to SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen to SIGHUP")?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {
+                    tracing::warn!("the terminal is gone; the run goes on, `cutover status` tells how it stands");
+                    continue;
+                }
+            }
+            let times = *sender.borrow() + 1;
+            out::say(match times {
+                1 => "cutover: stopping after the current step; press Ctrl-C once more to stop at once",
+                _ => "cutover: stopping at once; `cutover resume` or `cutover rollback` takes it from here",
+            });
+            if sender.send(times.min(2)).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}

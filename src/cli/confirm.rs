@@ -1,0 +1,75 @@
+//! Confirming: an ordinary question takes `--yes`; a loss takes a phrase that names the environment, which `--yes` is not.
+
+use std::io::{BufRead, Write};
+
+use anyhow::Result;
+
+use super::arguments::Global;
+use super::out;
+use crate::run::Refusal;
+use crate::step::Plan;
+
+/// The phrase of a plan that loses something: verb and environment.
+pub fn phrase(plan: &Plan) -> String {
+    format!("{} {}", plan.kind.word(), plan.environment)
+}
+
+/// Asks, unless the flags have answered.
+///
+/// # Errors
+/// [`Refusal::Usage`] when nobody can be asked or the phrase is wrong; [`Refusal::Gate`] when the answer is no.
+pub fn confirm(global: &Global, plan: &Plan, question: &str) -> Result<()> {
+    let losses = plan.losses();
+    if !losses.is_empty() {
+        return confirm_loss(global, plan, &losses);
+    }
+    if global.yes {
+        return Ok(());
+    }
+    if global.no_input || !out::can_ask() {
+        return Err(Refusal::Usage("nobody can be asked here; look at the plan and add --yes".into()).into());
+    }
+    let answer = ask(&format!("{question} [y/N] "));
+    if ["y", "yes"].contains(&answer.to_lowercase().as_str()) {
+        return Ok(());
+    }
+    Err(Refusal::Gate("nothing was changed: the answer was not yes".into()).into())
+}
+
+fn confirm_loss(global: &Global, plan: &Plan, losses: &[String]) -> Result<()> {
+    let wanted = phrase(plan);
+    let why = losses.join("; ");
+    match &global.confirm {
+        Some(given) if *given == wanted => return Ok(()),
+        Some(given) => {
+            return Err(Refusal::Usage(format!(
+                "--confirm is {given:?}, but this needs {wanted:?}, because something is lost: {why}"
+            ))
+            .into());
+        }
+        None => {}
+    }
+    if global.no_input || !out::can_ask() {
+        return Err(
+            Refusal::Usage(format!("something is lost: {why}; if that is wanted, add --confirm {wanted:?}")).into()
+        );
+    }
+    out::say(&format!("Something is lost: {why}"));
+    if ask(&format!("Type {wanted:?} to go on: ")) == wanted {
+        return Ok(());
+    }
+    Err(Refusal::Gate("nothing was changed: the phrase was not typed".into()).into())
+}
+
+fn ask(question: &str) -> String {
+    let mut stderr = std::io::stderr().lock();
+    if let Err(error) = write!(stderr, "{question}").and_then(|()| stderr.flush()) {
+        tracing::debug!(%error, "the question could not be shown");
+        return String::new();
+    }
+    let mut answer = String::new();
+    match std::io::stdin().lock().read_line(&mut answer) {
+        Ok(_) => answer.trim().to_owned(),
+        Err(_) => String::new(),
+    }
+}

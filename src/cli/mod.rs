@@ -1,0 +1,103 @@
+//! The command line: one file per verb, each plans, shows, confirms and goes. The only place that parses and prints.
+
+mod apply;
+mod arguments;
+mod carry;
+mod completions;
+mod config;
+mod confirm;
+mod deploy;
+pub mod exit;
+mod history;
+mod out;
+mod plan;
+mod preflight;
+mod releases;
+mod resume;
+mod rollback;
+mod setup;
+mod status;
+
+use clap::Parser;
+
+use arguments::{Arguments, Verb};
+
+/// Runs the program and gives its exit code.
+pub fn main() -> u8 {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    log(arguments.global.verbose);
+    let is_json = arguments.global.is_json();
+    match dispatch(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            let code = exit::of_error(&error);
+            complain(&error, code, is_json);
+            code
+        }
+    }
+}
+
+fn usage(error: &clap::Error) -> u8 {
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        out::say(&text);
+        exit::USAGE
+    } else {
+        out::result(&text);
+        exit::DONE
+    }
+}
+
+fn complain(error: &anyhow::Error, code: u8, is_json: bool) {
+    if is_json {
+        let problems = error.downcast_ref::<crate::config::Problems>().map(serde_json::to_value).and_then(Result::ok);
+        let document = serde_json::json!({
+            "schema": "cutover/v1", "error": format!("{error:#}"), "exit": code, "problems": problems,
+        });
+        out::result(&document.to_string());
+    } else {
+        out::say(&format!("cutover: {error:#}"));
+    }
+}
+
+fn log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "cutover=debug",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::new(level);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    if let Err(error) = subscriber.try_init() {
+        out::say(&format!("cutover: no log: {error}"));
+    }
+}
+
+fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
+    let global = &arguments.global;
+    match &arguments.verb {
+        Verb::Preflight(verb) => wait(preflight::run(global, verb)),
+        Verb::Deploy(verb) => wait(deploy::run(global, verb)),
+        Verb::Rollback(verb) => wait(rollback::run(global, verb)),
+        Verb::Plan(verb) => wait(plan::run(global, verb)),
+        Verb::Apply(verb) => wait(apply::run(global, verb)),
+        Verb::Resume => wait(resume::run(global)),
+        Verb::Status => wait(status::run(global)),
+        Verb::History(verb) => history::run(global, verb),
+        Verb::Releases => wait(releases::run(global)),
+        Verb::Config(verb) => config::run(global, verb),
+        Verb::Completions { shell } => completions::completions(*shell),
+        Verb::Man => completions::man(),
+    }
+}
+
+fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let answer = runtime.block_on(work);
+    // A blocked helper thread must not keep a finished command from ending.
+    runtime.shutdown_background();
+    answer
+}

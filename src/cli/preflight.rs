@@ -1,0 +1,85 @@
+//! `preflight`: every check side by side, changing nothing; and the same before a deployment.
+
+use anyhow::Result;
+
+use super::arguments::{Format, Global, Preflight};
+use super::setup::{self, Setup};
+use super::{exit, out};
+use crate::config::{Config, Environment};
+use crate::preflight::{Asked, Report, Verdict, run as ask};
+use crate::report::preflight as show;
+use crate::run::Refusal;
+
+/// The verb.
+///
+/// # Errors
+/// When the configuration is not valid or a check is named that there is not.
+pub async fn run(global: &Global, verb: &Preflight) -> Result<u8> {
+    let config = match (setup::config(global), verb.format) {
+        // A monitoring system reads a plugin's exit code: what could not be asked is unknown, not a usage error.
+        (Err(error), Some(Format::Nagios)) => {
+            out::result(&format!("CUTOVER UNKNOWN - {error:#}"));
+            return Ok(Verdict::Unknown.plugin_code());
+        }
+        (config, _) => config?,
+    };
+    let setup = Setup::new(global, config.state.directory.clone(), Some(&config))?;
+    let report = checks(&config, &setup, &verb.only, &verb.skip).await?;
+    if verb.format == Some(Format::Nagios) {
+        let (text, code) = show::nagios(&report);
+        out::result(&text);
+        return Ok(code);
+    }
+    let style = setup::style(global, &Environment::of_process(), out::is_result_shown());
+    out::result(&if global.is_json() { show::json(&report).to_string() } else { show::text(&report, style.colour) });
+    Ok(code_of(report.verdict()))
+}
+
+fn code_of(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Ok | Verdict::Warn | Verdict::Skipped => exit::DONE,
+        Verdict::Fail | Verdict::Unknown => exit::REFUSED,
+    }
+}
+
+async fn checks(config: &Config, setup: &Setup, only: &[String], skip: &[String]) -> Result<Report> {
+    let asked = Asked {
+        config,
+        environment: &Environment::of_process(),
+        docker: Ok(setup.docker.clone()),
+        docker_cli: Some(setup.program.clone()),
+        process: setup.process.clone(),
+        http: setup.http.clone(),
+        redactor: setup.redactor.clone(),
+        only: only.to_vec(),
+        skip: skip.to_vec(),
+    };
+    ask(&asked).await.map_err(|error| Refusal::Usage(error.to_string()).into())
+}
+
+/// Asks everything before a deployment; what fails or cannot be asked stops it.
+///
+/// # Errors
+/// [`Refusal::Gate`], with what is wrong and what to do.
+pub async fn before_deploy(global: &Global, config: &Config, setup: &Setup, is_skipped: bool) -> Result<()> {
+    if is_skipped {
+        out::say("cutover: the preflight checks were skipped, as you asked");
+        return Ok(());
+    }
+    let report = checks(config, setup, &[], &[]).await?;
+    let verdict = report.verdict();
+    if !global.quiet && verdict != Verdict::Ok {
+        let style = setup::style(global, &Environment::of_process(), out::is_progress_shown());
+        out::say(&show::troubles(&report, style.colour));
+    }
+    if code_of(verdict) == exit::DONE {
+        return Ok(());
+    }
+    let names: Vec<&str> = report.stopping().map(|finding| finding.id).collect();
+    Err(Refusal::Gate(format!(
+        "nothing was changed: preflight says {} ({}); put it right, or go on without the checks (--skip-checks)",
+        verdict.word(),
+        names.join(", ")
+    ))
+    .into())
+}

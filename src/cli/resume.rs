@@ -1,0 +1,48 @@
+//! `resume`: goes on with the interrupted run, in the direction it was going.
+
+use anyhow::{Context, Result};
+
+use super::arguments::Global;
+use super::carry::{carry, last_open, take_lock_from_the_dead};
+use super::setup::{self, Setup};
+use crate::journal::{Lock, runs};
+use crate::run::Refusal;
+use crate::run::begin;
+
+/// The verb.
+///
+/// # Errors
+/// When there is nothing to go on with, or a living run holds the lock.
+pub async fn run(global: &Global) -> Result<u8> {
+    let (state, config) = setup::state_directory(global)?;
+    let setup = Setup::new(global, state, config.as_ref())?;
+    let (lock, ended) = take_lock_from_the_dead(&setup.state, "resume").await?;
+    go(global, setup, lock, &ended).await
+}
+
+/// With the lock in hand.
+///
+/// # Errors
+/// As [`run`].
+pub async fn go(global: &Global, setup: Setup, lock: Lock, ended: &[String]) -> Result<u8> {
+    let Some(open) = last_open(&setup.state)? else {
+        return Err(Refusal::Gate(
+            "nothing to resume: the last run was finished; `cutover status` tells how it stands".into(),
+        )
+        .into());
+    };
+    let all = runs::list(&setup.state.join("runs")).context("cannot list the runs")?;
+    let file = all.iter().find(|file| file.number == open.number).context("the run's journal is gone")?;
+    let open = begin::go_on(file, &format!("gone on with by {}", setup::by()))?;
+    learn(&setup, &open);
+    carry(global, &setup, lock, open, ended).await
+}
+
+/// The secrets of the run's own model, which may not be those of today's files.
+fn learn(setup: &Setup, open: &begin::Open) {
+    for name in open.plan.files.keys() {
+        if let Ok(model) = crate::adapter::files::read_json::<serde_json::Value>(&open.tag.side.join(name)) {
+            setup.redactor.learn(crate::release::model::secret_values(&model));
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Setup: from flags, environment and file to the adapters that a verb hands to its plan.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::arguments::Global;
+use super::out;
+use crate::adapter::compose::Compose;
+use crate::adapter::docker::Docker;
+use crate::adapter::http::Http;
+use crate::adapter::postgres::Postgres;
+use crate::adapter::process::Process;
+use crate::config::{self, Config, Environment};
+use crate::redact::Redactor;
+use crate::release::{Store, model};
+use crate::report::style::{Inputs, Style};
+use crate::run::Refusal;
+use crate::step::{Hands, RunTag};
+
+/// Variables that a child gets from us; everything else stays here. Compose takes its variables from `env_files`.
+const PASSED: [&str; 14] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LANG",
+    "LC_ALL",
+    "TERM",
+    "TMPDIR",
+    "DOCKER_HOST",
+    "DOCKER_CONFIG",
+    "DOCKER_CONTEXT",
+    "DOCKER_BUILDKIT",
+    "BUILDX_BUILDER",
+    "XDG_RUNTIME_DIR",
+    "XDG_CONFIG_HOME",
+];
+/// How long a run bears an engine that does not answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Everything that a verb may need.
+pub struct Setup {
+    /// Engine, not patient: for plans and checks.
+    pub docker: Docker,
+    /// Compose.
+    pub compose: Compose,
+    /// Database in the stack.
+    pub postgres: Postgres,
+    /// HTTP.
+    pub http: Http,
+    /// Releases.
+    pub store: Store,
+    /// State directory.
+    pub state: PathBuf,
+    /// Blots secrets out.
+    pub redactor: Redactor,
+    /// How stderr is written.
+    pub style: Style,
+    /// The docker command-line client.
+    pub program: PathBuf,
+    /// Starts children.
+    pub process: Process,
+}
+
+/// Reads the configuration.
+///
+/// # Errors
+/// Every problem of the file.
+pub fn config(global: &Global) -> Result<Config> {
+    let flags: Vec<(String, String)> = global
+        .state_directory
+        .iter()
+        .map(|directory| ("state.directory".to_owned(), absolute(directory).display().to_string()))
+        .collect();
+    Ok(config::load_with(&global.config, &Environment::of_process(), &flags)?)
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The state directory, also where the configuration is broken: the way home must not depend on today's files.
+///
+/// # Errors
+/// When the file is broken and does not tell the directory either.
+pub fn state_directory(global: &Global) -> Result<(PathBuf, Option<Config>)> {
+    match config(global) {
+        Ok(config) => Ok((config.state.directory.clone(), Some(config))),
+        Err(error) => {
+            let flag = global.state_directory.as_deref().map(absolute);
+            let found = flag.or_else(|| config::state_directory_of_broken(&global.config, &Environment::of_process()));
+            let directory = found.context(error)?;
+            out::say(&format!(
+                "cutover: {} is not valid and is left aside; working from the journal in {}",
+                global.config.display(),
+                directory.display()
+            ));
+            Ok((directory, None))
+        }
+    }
+}
+
+impl Setup {
+    /// Finds the tools and prepares the adapters; nothing is asked yet.
+    ///
+    /// # Errors
+    /// When `docker` is not installed or `DOCKER_HOST` is not a socket.
+    pub fn new(global: &Global, state: PathBuf, config: Option<&Config>) -> Result<Self> {
+        let environment = Environment::of_process();
+        let passed: Vec<(String, String)> =
+            PASSED.iter().filter_map(|name| Some(((*name).to_owned(), environment.get(name)?.to_owned()))).collect();
+        let path = environment.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin");
+        let program = which::which_in("docker", Some(path), "/").map_err(|_| {
+            Refusal::Usage(format!(
+                "`docker` is not installed, or not in PATH ({path}); it is needed with its compose plugin"
+            ))
+        })?;
+        let redactor = Redactor::default();
+        if let Some(config) = config {
+            redactor.learn(known_secrets(config));
+            let named = environment.chosen(&config.secrets.variables).into_iter();
+            redactor.learn(named.filter(|(name, _)| model::sounds_secret(name)).map(|(_, value)| value));
+        }
+        let process = Process::new(passed, redactor.clone());
+        Ok(Self {
+            docker: Docker::new(environment.get("DOCKER_HOST"), Duration::ZERO)?,
+            compose: Compose::new(program.clone(), process.clone()),
+            postgres: Postgres::new(program.clone(), process.clone()),
+            http: Http::new()?,
+            store: Store::new(&state),
+            state,
+            redactor,
+            style: style(global, &environment, out::is_progress_shown()),
+            program,
+            process,
+        })
+    }
+
+    /// The same for an open run, patient with the engine.
+    pub fn hands(&self, tag: RunTag) -> Hands {
+        Hands {
+            docker: self.docker.with_patience(PATIENCE),
+            compose: self.compose.clone(),
+            postgres: self.postgres.clone(),
+            http: self.http.clone(),
+            store: self.store.clone(),
+            state: self.state.clone(),
+            run: tag,
+        }
+    }
+}
+
+/// How a stream is written.
+pub fn style(global: &Global, environment: &Environment, is_terminal: bool) -> Style {
+    Style::decide(&inputs(global, environment, is_terminal))
+}
+
+/// Whether stderr may be drawn over.
+pub fn is_live(global: &Global, environment: &Environment) -> bool {
+    inputs(global, environment, out::is_progress_shown()).is_live()
+}
+
+fn inputs<'a>(global: &Global, environment: &'a Environment, is_terminal: bool) -> Inputs<'a> {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr())
+        .or_else(|_| rustix::termios::tcgetwinsize(std::io::stdout()))
+        .ok()
+        .map(|size| (usize::from(size.ws_col), usize::from(size.ws_row)));
+    Inputs {
+        is_terminal,
+        is_colour_refused: global.no_color,
+        no_color: environment.get("NO_COLOR"),
+        term: environment.get("TERM"),
+        locale: ["LC_ALL", "LC_CTYPE", "LANG"].map(|name| environment.get(name)),
+        size: size.filter(|_| is_terminal),
+    }
+}
+
+/// Values that must not show: of variables that sound secret, and of the files in the secrets directory.
+fn known_secrets(config: &Config) -> Vec<String> {
+    let mut values = Vec::new();
+    for path in &config.compose.env_files {
+        // A file that cannot be read is preflight's to tell; it cannot leak either.
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let pairs = text.lines().filter_map(|line| line.trim().trim_start_matches("export ").split_once('='));
+        let secret = pairs.filter(|(key, _)| model::sounds_secret(key));
+        values.extend(secret.map(|(_, value)| value.trim().trim_matches(['"', '\'']).to_owned()));
+    }
+    let directory = config.secrets.directory.clone().unwrap_or_else(|| config.directory.join("secrets"));
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let is_small = entry.metadata().is_ok_and(|meta| meta.is_file() && meta.len() < 64 * 1024);
+        if is_small && let Ok(text) = std::fs::read_to_string(entry.path()) {
+            values.push(text);
+        }
+    }
+    values
+}
+
+/// Who runs this, for the journal: the person behind `sudo` where there is one, host, process.
+pub fn by() -> String {
+    let environment = Environment::of_process();
+    let person = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| environment.get(name));
+    let person = person.map_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()), str::to_owned);
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{person}@{host} (process {})", std::process::id())
+}

@@ -1,0 +1,97 @@
+//! `status`: the verdict first. It reads the state directory, and takes one short look at the engine on this host.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::arguments::Global;
+use super::setup::Setup;
+use super::{exit, out, setup};
+use crate::adapter::docker::Container;
+use crate::journal::{RunState, lock, runs};
+use crate::report::status::{Current, HeldFact, ServiceFact, StatusFacts, status_json, status_text};
+
+/// How long the engine may take to answer; the verdict is given without it too, and says so.
+const DEADLINE: Duration = Duration::from_millis(500);
+
+/// The verb.
+///
+/// # Errors
+/// When the state directory cannot be read.
+pub async fn run(global: &Global) -> Result<u8> {
+    let (state, config) = setup::state_directory(global)?;
+    let setup = Setup::new(global, state, config.as_ref())?;
+    let facts = gather(&setup).await?;
+    let style = setup::style(global, &crate::config::Environment::of_process(), out::is_result_shown());
+    out::result(&if global.is_json() { status_json(&facts).to_string() } else { status_text(&facts, &style) });
+    Ok(exit::DONE)
+}
+
+async fn gather(setup: &Setup) -> Result<StatusFacts> {
+    let last_run = last_run(setup)?;
+    let header = last_run.as_ref().and_then(|run| run.header.as_ref());
+    let project = header.map(|header| header.project.clone()).unwrap_or_default();
+    let environment = header.map(|header| header.environment.clone()).unwrap_or_default();
+    let held = lock::held(&setup.state).context("cannot look at the lock")?;
+    Ok(StatusFacts {
+        engine: engine(setup, &project).await,
+        current: current(setup)?,
+        kept: setup.store.numbers()?,
+        held: held.map(|held| HeldFact { words: held.words(), is_owner_alive: held.is_owner_alive }),
+        project,
+        environment,
+        last_run,
+    })
+}
+
+fn last_run(setup: &Setup) -> Result<Option<RunState>> {
+    let all = runs::list(&setup.state.join("runs")).context("cannot list the runs")?;
+    for file in all.iter().rev() {
+        let run = file.state()?;
+        if run.header.is_some() {
+            return Ok(Some(run));
+        }
+    }
+    Ok(None)
+}
+
+fn current(setup: &Setup) -> Result<Option<Current>> {
+    let Some(number) = setup.store.current()? else { return Ok(None) };
+    let Some(release) = setup.store.read(number)? else { return Ok(None) };
+    Ok(Some(Current { number, since: release.recorded_at, run: release.run }))
+}
+
+async fn engine(setup: &Setup, project: &str) -> Result<Vec<ServiceFact>, String> {
+    if project.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asked = tokio::time::timeout(DEADLINE, setup.docker.containers(project)).await;
+    let containers = match asked {
+        Ok(Ok(containers)) => containers,
+        Ok(Err(error)) => return Err(format!("{error:#}")),
+        Err(_) => return Err(format!("the engine did not answer within {} ms", DEADLINE.as_millis())),
+    };
+    let mut services: BTreeMap<&str, Vec<&Container>> = BTreeMap::new();
+    for container in &containers {
+        services.entry(&container.service).or_default().push(container);
+    }
+    Ok(services.into_iter().map(|(service, own)| fact(service, &own)).collect())
+}
+
+fn fact(service: &str, own: &[&Container]) -> ServiceFact {
+    let words = own.iter().map(|container| {
+        let state = &container.state;
+        match &state.health {
+            Some(health) => format!("{}, {health}", state.status),
+            None if state.status == "exited" => format!("exited with {}", state.exit_code),
+            None => state.status.clone(),
+        }
+    });
+    let is_well = own.iter().all(|container| {
+        let state = &container.state;
+        let ended_well = state.status == "exited" && state.exit_code == 0 && container.restart == "no";
+        (state.status == "running" && state.health.as_deref().is_none_or(|health| health == "healthy")) || ended_well
+    });
+    ServiceFact { service: service.to_owned(), words: words.collect::<Vec<_>>().join("; "), is_well }
+}

@@ -1,0 +1,110 @@
+//! What a journal's plan says, read leniently: a plan that an older or newer version wrote must still be told.
+
+use serde_json::Value;
+
+use crate::journal::{ItemState, Outcome, RunState, Standing};
+
+/// Title of an item for people; its name where the plan has none.
+pub fn title(run: &RunState, item: usize) -> String {
+    let titled = run.plan.pointer(&format!("/items/{item}/title")).and_then(Value::as_str);
+    let name = || run.items.get(item).map_or_else(|| "proof of the old state".to_owned(), |state| state.name.clone());
+    titled.map_or_else(name, str::to_owned)
+}
+
+/// What kind of act an item is, such as `start_services`.
+pub fn act(run: &RunState, item: usize) -> &str {
+    run.plan.pointer(&format!("/items/{item}/action/act")).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whether an item only asks.
+pub fn is_gate(run: &RunState, item: usize) -> bool {
+    act(run, item).starts_with("expect_")
+}
+
+/// A text anywhere in the plan of an item.
+pub fn text_of<'a>(run: &'a RunState, item: usize, pointer: &str) -> Option<&'a str> {
+    run.plan.pointer(&format!("/items/{item}/action{pointer}")).and_then(Value::as_str)
+}
+
+/// Release before and after, as the plan names them.
+pub fn releases(run: &RunState) -> (Option<u32>, Option<u32>) {
+    let number = |key: &str| run.plan.get(key).and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
+    (number("release_from"), number("release_to"))
+}
+
+/// `r2`, or words where there is none.
+pub fn release_name(release: Option<u32>) -> String {
+    release.map_or_else(|| "what ran before".into(), |number| format!("r{number}"))
+}
+
+/// Names and titles of the gates that prove the old state.
+pub fn home_gates(run: &RunState) -> Vec<(&str, &str)> {
+    let home = run.plan.get("home").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    fn text<'a>(gate: &'a Value, key: &str) -> &'a str {
+        gate.get(key).and_then(Value::as_str).unwrap_or("?")
+    }
+    home.iter().map(|gate| (text(gate, "name"), text(gate, "title"))).collect()
+}
+
+/// Whether an act only keeps something or fetches it: that it stays asks nothing of anybody.
+pub fn only_keeps(act: &str) -> bool {
+    const KEEPERS: [&str; 6] =
+        ["pin_release", "pull_images", "build_images", "back_up_database", "save_incident", "export_database"];
+    KEEPERS.contains(&act)
+}
+
+/// Where a run failed, and why; of a run that is stuck, where its way back failed.
+pub fn cause(run: &RunState, is_stuck: bool) -> Option<(String, String)> {
+    let failed = run.failure.as_ref().and_then(|(index, why)| {
+        let item = run.items.get(*index)?;
+        let is_of_the_way_back = item.standing == Standing::Undoing;
+        (!is_stuck || is_of_the_way_back).then(|| (item.name.clone(), why.clone()))
+    });
+    // A proof of the old state that did not pass leaves a note, and no item failed.
+    let unproven = || {
+        let gates = home_gates(run);
+        run.notes.iter().rev().find_map(|(_, text)| {
+            let (name, seen) = text.split_once(": ")?;
+            gates.iter().any(|(gate, _)| *gate == name).then(|| (name.to_owned(), seen.to_owned()))
+        })
+    };
+    if is_stuck { failed.or_else(unproven) } else { failed }
+}
+
+/// The same as one line: name, title, first line of the cause.
+pub fn cause_line(run: &RunState, is_stuck: bool) -> Option<String> {
+    let (name, why) = cause(run, is_stuck)?;
+    let first = why.lines().next().unwrap_or_default();
+    let index = run.items.iter().position(|item| item.name == name);
+    let home = || home_gates(run).iter().find(|(gate, _)| *gate == name).map(|(_, title)| (*title).to_owned());
+    let title = index.map(|index| title(run, index)).or_else(home).filter(|title| *title != name);
+    Some(title.map_or_else(|| format!("{name}: {first}"), |title| format!("{name} ({title}): {first}")))
+}
+
+/// Whether its journal says that the run is stuck.
+pub fn is_stuck(run: &RunState) -> bool {
+    matches!(run.outcome, Some((Outcome::Stuck, _)))
+}
+
+/// Items with their index that stand so.
+pub fn standing(run: &RunState, wanted: impl Fn(&ItemState) -> bool) -> Vec<(usize, &ItemState)> {
+    run.items.iter().enumerate().filter(|(_, item)| wanted(item)).collect()
+}
+
+/// Time that the items took together, where the journal tells it.
+pub fn took(run: &RunState) -> std::time::Duration {
+    std::time::Duration::from_millis(run.items.iter().map(|item| item.took_ms).sum())
+}
+
+/// How far an item came, in a word.
+pub fn word(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Waiting => "waiting",
+        Standing::Started => "started",
+        Standing::Done => "done",
+        Standing::Failed => "failed",
+        Standing::Undoing => "undoing",
+        Standing::Undone => "undone",
+        Standing::Stays => "stays",
+    }
+}

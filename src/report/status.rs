@@ -1,0 +1,355 @@
+//! Where a project stands: the verdict on the first line, then what it rests on, then the next command.
+
+use serde_json::{Value, json};
+
+use super::SCHEMA;
+use super::history::ended;
+use super::planned::{cause, cause_line, is_stuck};
+use super::style::{Paint, Style};
+use super::table::{Cell, Table};
+use super::text::{columns, harmless, lead, moment};
+use crate::journal::{Outcome, RunState};
+
+/// The release that serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Current {
+    /// Number.
+    pub number: u32,
+    /// Wall time since when, RFC 3339.
+    pub since: String,
+    /// The run that made it the current one.
+    pub run: u32,
+}
+
+/// Who holds the lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldFact {
+    /// [`crate::journal::Held::words`].
+    pub words: String,
+    /// Whether the owner lives; else only what it started is at work.
+    pub is_owner_alive: bool,
+}
+
+/// A service as the engine tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceFact {
+    /// Service.
+    pub service: String,
+    /// Its state.
+    pub words: String,
+    /// Whether that is well.
+    pub is_well: bool,
+}
+
+/// Everything that the verdict rests on; gathered by the caller.
+#[derive(Clone, Debug)]
+pub struct StatusFacts {
+    /// Project.
+    pub project: String,
+    /// Environment.
+    pub environment: String,
+    /// The current release.
+    pub current: Option<Current>,
+    /// The last run.
+    pub last_run: Option<RunState>,
+    /// Who holds the lock.
+    pub held: Option<HeldFact>,
+    /// Kept releases, oldest first.
+    pub kept: Vec<u32>,
+    /// What the engine says, or why it was not asked or did not answer.
+    pub engine: Result<Vec<ServiceFact>, String>,
+}
+
+/// The word on the first line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each is explained by its sentence below")]
+pub enum Verdict {
+    Ok,
+    AtWork,
+    Interrupted,
+    Held,
+    Stuck,
+    Nothing,
+    Unwell,
+    Unknown,
+}
+
+impl Verdict {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::AtWork => "AT WORK",
+            Self::Interrupted => "INTERRUPTED",
+            Self::Held => "HELD",
+            Self::Stuck => "STUCK",
+            Self::Nothing => "NOTHING",
+            Self::Unwell => "UNWELL",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+
+    fn paint(self) -> Paint {
+        match self {
+            Self::Ok => Paint::Good,
+            Self::AtWork | Self::Nothing => Paint::Live,
+            Self::Interrupted | Self::Unknown => Paint::Careful,
+            Self::Held | Self::Stuck | Self::Unwell => Paint::Bad,
+        }
+    }
+}
+
+/// The verdict, its sentence, and the next commands with what each does.
+pub fn verdict(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) {
+    if let Some(held) = &facts.held {
+        let next = if held.is_owner_alive {
+            ("cutover status".to_owned(), "look again".to_owned())
+        } else {
+            ("cutover resume".to_owned(), "go on once it has ended".to_owned())
+        };
+        return (Verdict::AtWork, held.words.clone(), vec![next]);
+    }
+    if let Some(run) = facts.last_run.as_ref().filter(|run| run.is_open()) {
+        return open(run);
+    }
+    serving(facts)
+}
+
+fn open(run: &RunState) -> (Verdict, String, Vec<(String, String)>) {
+    let number = run.number;
+    let place = run.stopped_in().map_or_else(String::new, |item| format!(" in {}", item.name));
+    let failed = cause(run, is_stuck(run)).map_or_else(String::new, |(name, _)| format!(" in {name}"));
+    let resume = ("cutover resume".to_owned(), "go on where it stopped".to_owned());
+    let back = ("cutover rollback".to_owned(), format!("undo run {number}"));
+    match &run.outcome {
+        Some((Outcome::Stuck, _)) => {
+            let words = format!("the way back of run {number} did not finish{failed}; a person is needed");
+            let look = (format!("cutover history {number}"), "see what stands in the way".to_owned());
+            let resume = ("cutover resume".to_owned(), "go on with the way back once that is put right".to_owned());
+            (Verdict::Stuck, words, vec![look, resume])
+        }
+        Some((Outcome::Held, _)) => {
+            let words = format!("run {number} failed{failed} and was left as it stands; go on or go back");
+            (Verdict::Held, words, vec![resume, back])
+        }
+        _ if run.is_going_back => {
+            let words = format!("run {number} stopped{place} on its way back; run `cutover resume`");
+            (Verdict::Interrupted, words, vec![("cutover resume".to_owned(), "finish the way back".to_owned())])
+        }
+        _ => {
+            let place = if place.is_empty() { " before its first step or between two steps".to_owned() } else { place };
+            let words = format!("run {number} stopped{place}; run `cutover resume` or `cutover rollback`");
+            (Verdict::Interrupted, words, vec![resume, back])
+        }
+    }
+}
+
+fn serving(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) {
+    let Some(current) = &facts.current else {
+        let next = vec![("cutover deploy".to_owned(), "bring up the first release".to_owned())];
+        return (Verdict::Nothing, "nothing was deployed yet".into(), next);
+    };
+    let name = format!("r{}", current.number);
+    let since = moment(&current.since);
+    let mut next = Vec::new();
+    if facts.kept.iter().any(|number| *number != current.number) {
+        next.push(("cutover rollback".to_owned(), "go back to the release before".to_owned()));
+    }
+    match &facts.engine {
+        Err(why) => {
+            next.insert(0, ("cutover status".to_owned(), "ask again".to_owned()));
+            let words =
+                format!("{name} is the current release since {since}, but whether it serves is not known: {why}");
+            (Verdict::Unknown, words, next)
+        }
+        Ok(services) => {
+            let sick: Vec<String> = services
+                .iter()
+                .filter(|one| !one.is_well)
+                .map(|one| format!("{} ({})", one.service, one.words))
+                .collect();
+            if sick.is_empty() {
+                (Verdict::Ok, format!("{name} serves since {since}"), next)
+            } else {
+                let words =
+                    format!("{name} is the current release since {since}, but is not well: {}", sick.join(", "));
+                (Verdict::Unwell, words, next)
+            }
+        }
+    }
+}
+
+/// The page.
+pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
+    let (verdict, words, next) = verdict(facts);
+    let head = format!("{}: ", style.paint(verdict.paint(), verdict.word()));
+    let mut out = lead(&head, &harmless(&words), 2, style.width);
+    let mut table = Table::new(&["", ""]);
+    let mut row =
+        |name: &str, words: String| table.row(vec![Cell::painted(Paint::Faint, name), harmless(&words).into()]);
+    row("project", format!("{} in {}", facts.project, facts.environment));
+    if let Some(current) = &facts.current {
+        row("release", format!("r{} since {} (run {})", current.number, moment(&current.since), current.run));
+    }
+    if let Some(run) = &facts.last_run {
+        let at = run.times.as_ref().map_or_else(String::new, |(_, last)| format!(", {}", moment(last)));
+        row("last run", format!("{} ({}): {}{at}", run.number, run.kind, ended(run).0));
+        if let Some(line) = cause_line(run, is_stuck(run)) {
+            row("failed in", line);
+        }
+    }
+    if !facts.kept.is_empty() {
+        let kept: Vec<String> = facts.kept.iter().map(|number| format!("r{number}")).collect();
+        row("kept", kept.join(", "));
+    }
+    match &facts.engine {
+        Ok(services) => {
+            for (index, service) in services.iter().enumerate() {
+                let name = if index == 0 { "services" } else { "" };
+                let paint = if service.is_well { None } else { Some(Paint::Bad) };
+                let words = harmless(&format!("{}: {}", service.service, service.words));
+                let cell = paint.map_or_else(|| words.clone().into(), |paint| Cell::painted(paint, words.clone()));
+                table.row(vec![Cell::painted(Paint::Faint, name), cell]);
+            }
+        }
+        Err(why) => {
+            table.row(vec![Cell::painted(Paint::Faint, "services"), format!("not known: {}", harmless(why)).into()])
+        }
+    }
+    out.push_str(&table.text(style, 2));
+    out.push_str(&next_text(&next, style));
+    out
+}
+
+/// The next commands, one line each.
+pub fn next_text(next: &[(String, String)], style: &Style) -> String {
+    let widest = next.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+    let mut out = String::new();
+    for (index, (command, words)) in next.iter().enumerate() {
+        let label = if index == 0 { "next: " } else { "      " };
+        let painted = style.paint(Paint::Strong, command);
+        let blanks = " ".repeat(widest - command.len());
+        let head = format!("{label}{painted}{blanks}  ");
+        let indent = columns(&head);
+        // On a narrow screen the words go on below the command instead of beside it.
+        let indent = if indent > style.width / 2 { label.len() + 2 } else { indent };
+        out.push_str(&lead(&head, words, indent, style.width));
+    }
+    out
+}
+
+/// The same for programs.
+pub fn status_json(facts: &StatusFacts) -> Value {
+    let (verdict, words, next) = verdict(facts);
+    let current = facts.current.as_ref();
+    json!({
+        "schema": SCHEMA,
+        "verdict": verdict,
+        "words": words,
+        "next": next.iter().map(|(command, _)| command).collect::<Vec<_>>(),
+        "project": facts.project,
+        "environment": facts.environment,
+        "current": current.map(|one| json!({ "release": one.number, "since": one.since, "run": one.run })),
+        "last_run": facts.last_run.as_ref().map(|run| json!({
+            "number": run.number,
+            "kind": run.kind,
+            "outcome": run.outcome.as_ref().map(|(outcome, _)| outcome),
+            "is_open": run.is_open(),
+            "is_going_back": run.is_going_back,
+            "stopped_in": run.stopped_in().map(|item| &item.name),
+            "failure": cause(run, is_stuck(run)).map(|(item, why)| json!({ "item": item, "why": why })),
+        })),
+        "lock": facts.held.as_ref().map(|held| json!({ "words": held.words, "is_owner_alive": held.is_owner_alive })),
+        "kept": facts.kept,
+        "services": facts.engine.as_ref().ok().map(|services| services.iter().map(|one| json!({
+            "service": one.service, "state": one.words, "is_well": one.is_well,
+        })).collect::<Vec<_>>()),
+        "services_unknown": facts.engine.as_ref().err(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Fact;
+    use crate::report::pages::facts;
+    use crate::report::sample;
+
+    fn first_line(facts: &StatusFacts) -> String {
+        status_text(facts, &Style::plain(120)).lines().next().unwrap().to_owned()
+    }
+
+    fn ended_as(mut lines: Vec<Fact>, outcome: Outcome) -> StatusFacts {
+        lines.retain(|fact| !matches!(fact, Fact::Finished { .. }));
+        lines.push(Fact::Finished { outcome, exit: 0, said: String::new() });
+        facts(Some(sample::run(&sample::entries(lines))))
+    }
+
+    #[test]
+    fn all_well_is_one_line_and_what_it_rests_on() {
+        let plan = sample::keeping();
+        let run = sample::run(&sample::entries(sample::well(&plan)));
+        let expected = "\
+OK: r3 serves since 2026-11-05 03:00:17 UTC
+  project   shop in production
+  release   r3 since 2026-11-05 03:00:17 UTC (run 7)
+  last run  7 (deploy): done, 2026-11-05 03:00:17 UTC
+  kept      r1, r2, r3
+  services  backend: running, healthy
+            db: running
+next: cutover rollback  go back to the release before
+";
+        assert_eq!(status_text(&facts(Some(run)), &Style::plain(80)), expected);
+    }
+
+    #[test]
+    fn each_end_of_a_run_has_its_own_first_line() {
+        let plan = sample::keeping();
+        let started = |mut lines: Vec<Fact>| {
+            lines.push(Fact::Started { item: 5, name: "expect_services".into() });
+            facts(Some(sample::run(&sample::entries(lines))))
+        };
+        let cases = [
+            (
+                started(sample::half(&plan)),
+                "INTERRUPTED: run 7 stopped in expect_services; run `cutover resume` or `cutover rollback`",
+            ),
+            (
+                ended_as(sample::failed(&plan), Outcome::Held),
+                "HELD: run 7 failed in expect_services and was left as it stands; go on or go back",
+            ),
+            (
+                ended_as(sample::rolled_back(&plan, true), Outcome::Stuck),
+                "STUCK: the way back of run 7 did not finish in home_health; a person is needed",
+            ),
+            (
+                ended_as(sample::rolled_back(&plan, true), Outcome::RolledBack),
+                "OK: r3 serves since 2026-11-05 03:00:17 UTC",
+            ),
+        ];
+        for (facts, expected) in cases {
+            assert_eq!(first_line(&facts), expected);
+        }
+    }
+
+    #[test]
+    fn work_in_hand_comes_before_everything() {
+        let mut facts = facts(None);
+        facts.held = Some(HeldFact { words: "`cutover deploy` holds the lock".into(), is_owner_alive: true });
+        assert_eq!(first_line(&facts), "AT WORK: `cutover deploy` holds the lock");
+    }
+
+    #[test]
+    fn what_was_not_seen_is_never_ok() {
+        let mut facts = facts(None);
+        facts.engine = Err("the engine did not answer".into());
+        assert!(first_line(&facts).starts_with("UNKNOWN: r3 is the current release"), "{}", first_line(&facts));
+        assert_eq!(status_json(&facts)["services"], Value::Null);
+        facts.engine = Ok(vec![ServiceFact { service: "backend".into(), words: "exited (1)".into(), is_well: false }]);
+        assert!(first_line(&facts).ends_with("but is not well: backend (exited (1))"), "{}", first_line(&facts));
+        facts.current = None;
+        assert_eq!(first_line(&facts), "NOTHING: nothing was deployed yet");
+        assert_eq!(status_json(&facts)["verdict"], "nothing");
+    }
+}

@@ -1,0 +1,9 @@
+//! What the integration tests share. Law: whatever a test brings up is gone when its value is dropped.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot be set up ends here, and says why")]
+
+pub mod engine;
+pub mod kill;
+pub mod live;
+pub mod project;
