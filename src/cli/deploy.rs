@@ -38,7 +38,7 @@ pub async fn make(config: &Config, setup: &Setup, verb: &Deploy) -> Result<Plann
         return Err(Refusal::Usage(why.into()).into());
     }
     let docker = setup.docker.clone().negotiate().await?;
-    let wishes = Wishes { without_build: verb.no_build };
+    let wishes = Wishes { environment: crate::config::Environment::of_process(), without_build: verb.no_build };
     let mut planned = plan(config, &docker, &setup.compose, &setup.http, &setup.store, wishes).await?;
     planned.files.iter().for_each(|(_, model)| setup.learn(model));
     // The plan goes into the journal and into files as it is: what it says in words must be clean before it is hashed.

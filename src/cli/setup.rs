@@ -120,6 +120,8 @@ impl Setup {
         let redactor = out::redactor();
         if let Some(config) = config {
             redactor.learn(secrets::of_config(config));
+            // Compose is handed these: whatever they are called, somebody found them worth naming among the secrets.
+            redactor.learn(environment.chosen(&config.secrets.variables).into_iter().map(|(_, value)| value));
         }
         let process = Process::new(passed, redactor.clone());
         Ok(Self {
