@@ -11,6 +11,8 @@ use serde_json::Value;
 
 use super::process::{Command, Process, Sink};
 
+mod words;
+
 /// What a project is written in: the files as a person would give them to `docker compose`.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
@@ -134,10 +136,11 @@ impl Compose {
         }
         let heard = |line: &str| {
             if let Ok(mut warnings) = warnings.lock() {
-                warnings.push(line.to_owned());
+                warnings.push(words::of_warning(line).to_owned());
             }
         };
-        let bytes = self.process.run(command, &heard).await.context("the compose model is not valid")?;
+        let ran = self.process.run(command, &heard).await;
+        let bytes = ran.map_err(words::without_values).context("the compose model is not valid")?;
         let model = serde_json::from_slice(&bytes).context("docker compose config printed no JSON")?;
         Ok((model, warnings.into_inner().unwrap_or_default()))
     }

@@ -15,6 +15,7 @@ use futures_util::{StreamExt, future};
 use serde::{Deserialize, Serialize};
 
 use super::clock::Stopwatch;
+use crate::redact::Redactor;
 
 mod listed;
 
@@ -96,6 +97,7 @@ pub struct Docker {
     engine: Engine,
     socket: String,
     patience: Duration,
+    redactor: Redactor,
 }
 
 impl std::fmt::Debug for Docker {
@@ -127,7 +129,13 @@ impl Docker {
         })?;
         let engine = Engine::connect_with_unix(path, 120, bollard::API_DEFAULT_VERSION)
             .map_err(|error| EngineAway { socket: socket.clone(), why: error.to_string() })?;
-        Ok(Self { engine, socket, patience })
+        Ok(Self { engine, socket, patience, redactor: Redactor::default() })
+    }
+
+    /// The same engine; what containers say (logs, health checks) is cleaned before anybody gets it, and before it is cut.
+    #[must_use]
+    pub fn with_redactor(self, redactor: Redactor) -> Self {
+        Self { redactor, ..self }
     }
 
     /// The same engine, with another patience.
@@ -214,7 +222,7 @@ impl Docker {
     /// # Errors
     /// [`EngineAway`], or the engine's own words.
     pub async fn container(&self, name: &str) -> Result<Option<Container>> {
-        Ok(self.inspect(name).await?.map(from_inspect))
+        Ok(self.inspect(name).await?.map(|answer| from_inspect(answer, &self.redactor)))
     }
 
     /// Everything the engine knows about a container, or nothing.
@@ -338,7 +346,7 @@ impl Docker {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(text.lines().map(str::to_owned).collect())
+        Ok(self.redactor.clean(&text).lines().map(str::to_owned).collect())
     }
 }
 
@@ -367,9 +375,21 @@ fn absent_is_none<T>(answer: Result<T>) -> Result<Option<T>> {
     }
 }
 
-fn from_inspect(answer: ContainerInspectResponse) -> Container {
+fn from_inspect(answer: ContainerInspectResponse, redactor: &Redactor) -> Container {
     let config = answer.config.unwrap_or_default();
-    let labels: BTreeMap<String, String> = config.labels.unwrap_or_default().into_iter().collect();
+    let labels = config.labels.unwrap_or_default().into_iter();
+    // Labels of compose and of ours are compared, never shown; those of a project may hold anything.
+    let is_compared = |key: &str| key.starts_with("com.docker.compose.") || key.starts_with("dev.cutover.");
+    let labels: BTreeMap<String, String> = labels
+        .map(|(key, value)| {
+            if is_compared(&key) {
+                (key, value)
+            } else {
+                let clean = redactor.clean(&value);
+                (key, clean)
+            }
+        })
+        .collect();
     let state = answer.state.unwrap_or_default();
     let label = |key: &str| labels.get(key).cloned().unwrap_or_default();
     let health = state.health.as_ref();
@@ -393,13 +413,13 @@ fn from_inspect(answer: ContainerInspectResponse) -> Container {
                 .and_then(|health| health.log.as_ref())
                 .and_then(|log| log.last())
                 .and_then(|last| last.output.as_ref())
-                .map(|output| output.trim().chars().take(300).collect::<String>())
+                .map(|output| redactor.clean(output.trim()).chars().take(300).collect::<String>())
                 .filter(|output| !output.is_empty()),
             exit_code: state.exit_code.unwrap_or(0),
             started_at: state.started_at.unwrap_or_default(),
             restarts: answer.restart_count.unwrap_or(0),
             was_oom_killed: state.oom_killed.unwrap_or(false),
-            error: state.error.unwrap_or_default(),
+            error: redactor.clean(&state.error.unwrap_or_default()),
         },
         labels,
     }

@@ -120,7 +120,7 @@ pub async fn carry(global: &Global, setup: &Setup, mut lock: Lock, mut open: Ope
         keep_manifest(setup, &open, &run, &entries)?;
     }
     if global.is_json() {
-        out::result(&result::result_json(open.plan.kind, finish.outcome, &run, &open.plan).to_string());
+        out::json(result::result_json(open.plan.kind, finish.outcome, &run, &open.plan));
     } else {
         out::result(&result::result_text(open.plan.kind, finish.outcome, &run, &open.plan, &result_style(global)));
     }

@@ -15,6 +15,7 @@ mod preflight;
 mod releases;
 mod resume;
 mod rollback;
+mod secrets;
 mod setup;
 mod status;
 
@@ -57,7 +58,7 @@ fn complain(error: &anyhow::Error, code: u8, is_json: bool) {
         let document = serde_json::json!({
             "schema": "cutover/v1", "error": format!("{error:#}"), "exit": code, "problems": problems,
         });
-        out::result(&document.to_string());
+        out::json(document);
     } else {
         out::say(&format!("cutover: {error:#}"));
     }
@@ -70,7 +71,7 @@ fn log(verbose: u8) {
         _ => "debug",
     };
     let filter = tracing_subscriber::EnvFilter::new(level);
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| out::Log).with_ansi(false);
     if let Err(error) = subscriber.try_init() {
         out::say(&format!("cutover: no log: {error}"));
     }

@@ -35,14 +35,13 @@ pub async fn go(global: &Global, setup: Setup, lock: Lock, ended: &[String]) -> 
     let file = all.iter().find(|file| file.number == open.number).context("the run's journal is gone")?;
     let open = begin::go_on(file, &format!("gone on with by {}", setup::by()))?;
     learn(&setup, &open);
+    super::rollback::learn(&setup, &open.plan);
     carry(global, &setup, lock, open, ended).await
 }
 
 /// The secrets of the run's own model, which may not be those of today's files.
 fn learn(setup: &Setup, open: &begin::Open) {
     for name in open.plan.files.keys() {
-        if let Ok(model) = crate::adapter::files::read_json::<serde_json::Value>(&open.tag.side.join(name)) {
-            setup.redactor.learn(crate::release::model::secret_values(&model));
-        }
+        setup.learn_file(&open.tag.side.join(name));
     }
 }

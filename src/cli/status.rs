@@ -25,7 +25,11 @@ pub async fn run(global: &Global) -> Result<u8> {
     let setup = Setup::new(global, state, config.as_ref())?;
     let facts = gather(&setup).await?;
     let style = setup::style(global, &crate::config::Environment::of_process(), out::is_result_shown());
-    out::result(&if global.is_json() { status_json(&facts).to_string() } else { status_text(&facts, &style) });
+    if global.is_json() {
+        out::json(status_json(&facts));
+    } else {
+        out::result(&status_text(&facts, &style));
+    }
     Ok(exit::DONE)
 }
 
