@@ -1,6 +1,7 @@
 //! `docker compose`, the only way containers are changed. Commands are built as plain data and compared in tests.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub struct Sources {
     pub files: Vec<PathBuf>,
     /// Files with variables for interpolation.
     pub env_files: Vec<PathBuf>,
+    /// Variables from elsewhere; they win over the files, as the environment does for compose.
+    pub variables: Vec<(String, String)>,
     /// Profiles that are switched on.
     pub profiles: Vec<String>,
 }
@@ -46,6 +49,10 @@ impl Sources {
         if self.env_files.is_empty() {
             // Without this, compose would read a stray `.env` of the directory.
             arguments.extend(["--env-file".to_owned(), "/dev/null".to_owned()]);
+        }
+        if !self.variables.is_empty() {
+            // Neither an argument nor the child's environment may hold a value: both can be read by others.
+            arguments.extend(["--env-file".to_owned(), "/dev/stdin".to_owned()]);
         }
         arguments.extend(self.profiles.iter().flat_map(|profile| ["--profile".to_owned(), profile.clone()]));
         arguments
@@ -120,7 +127,11 @@ impl Compose {
     /// When the files are not valid; compose's words name file and key.
     pub async fn render(&self, sources: &Sources) -> Result<(Value, Vec<String>)> {
         let warnings = std::sync::Mutex::new(Vec::new());
-        let command = self.command(config_arguments(sources, &["--format", "json"]), Duration::from_secs(60));
+        let mut command = self.command(config_arguments(sources, &["--format", "json"]), Duration::from_secs(60));
+        if !sources.variables.is_empty() {
+            let lines = sources.variables.iter().map(|(name, value)| format!("{name}={}\n", quoted(value)));
+            command.input = Some(unnamed_file(&lines.collect::<String>())?);
+        }
         let heard = |line: &str| {
             if let Ok(mut warnings) = warnings.lock() {
                 warnings.push(line.to_owned());
@@ -139,12 +150,9 @@ impl Compose {
     /// # Errors
     /// When the model is not valid.
     pub async fn hashes(&self, project: &str, directory: &Path, model: &Value) -> Result<BTreeMap<String, String>> {
-        let mut input = tempfile::tempfile().context("cannot make a temporary file")?;
-        input.write_all(model.to_string().as_bytes()).context("cannot write a temporary file")?;
-        input.rewind().context("cannot rewind a temporary file")?;
         let sources = Sources::rendered(project, directory, Path::new("-"));
         let mut command = self.command(config_arguments(&sources, &["--hash", "*"]), Duration::from_secs(60));
-        command.input = Some(input);
+        command.input = Some(unnamed_file(&model.to_string())?);
         let bytes = self.process.run(command, &|_| ()).await.context("the rendered model is not valid")?;
         String::from_utf8_lossy(&bytes)
             .lines()
@@ -236,6 +244,20 @@ impl Compose {
     }
 }
 
+/// A file without a name, for a child to read: a pipe would not do, compose opens its input more than once.
+fn unnamed_file(text: &str) -> Result<File> {
+    let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
+    file.write_all(text.as_bytes()).context("cannot write a temporary file")?;
+    file.rewind().context("cannot rewind a temporary file")?;
+    Ok(file)
+}
+
+/// A value as an env file holds it.
+fn quoted(value: &str) -> String {
+    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('\n', "\\n");
+    format!("\"{escaped}\"")
+}
+
 fn config_arguments(sources: &Sources, more: &[&str]) -> Vec<String> {
     let mut arguments = sources.arguments();
     arguments.push("config".into());
@@ -276,6 +298,7 @@ mod tests {
             files: vec!["/srv/shop/a.yaml".into(), "/srv/shop/b.yaml".into()],
             env_files: vec!["/srv/shop/.env.production".into()],
             profiles: vec!["prod".into()],
+            variables: Vec::new(),
         }
     }
 
@@ -286,6 +309,14 @@ mod tests {
             "compose --project-name shop --project-directory /srv/shop --file /srv/shop/a.yaml \
              --file /srv/shop/b.yaml --env-file /srv/shop/.env.production --profile prod config --hash *"
         );
+    }
+
+    #[test]
+    fn a_value_never_stands_in_the_command_line() {
+        let sources = Sources { variables: vec![("TOKEN".into(), "t0ken".into())], ..sources() };
+        let line = config_arguments(&sources, &[]).join(" ");
+        assert!(line.contains("--env-file /dev/stdin") && !line.contains("t0ken"), "{line}");
+        assert_eq!(quoted("a\"b$c\\d e"), r#""a\"b\$c\\d e""#);
     }
 
     #[test]

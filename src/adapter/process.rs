@@ -284,8 +284,15 @@ mod tests {
         let error = process().run(command, &|_| ()).await.unwrap_err();
         assert!(error.to_string().contains("did not end within 300 ms"), "{error}");
         let pid = std::fs::read_to_string(mark.with_extension("pid")).unwrap();
-        let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z "), "the grandchild is still at work: {state}");
+        let is_at_work = || {
+            let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+            !state.is_empty() && !state.contains(") Z ")
+        };
+        let watch = crate::adapter::clock::Stopwatch::start();
+        while is_at_work() && watch.left(Duration::from_secs(5)).is_some() {
+            tokio::task::yield_now().await;
+        }
+        assert!(!is_at_work(), "the grandchild is still at work");
     }
 
     #[tokio::test]

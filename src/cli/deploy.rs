@@ -38,7 +38,7 @@ pub async fn make(config: &Config, setup: &Setup, verb: &Deploy) -> Result<Plann
         return Err(Refusal::Usage(why.into()).into());
     }
     let docker = setup.docker.clone().negotiate().await?;
-    let wishes = Wishes { without_build: verb.no_build };
+    let wishes = Wishes { environment: crate::config::Environment::of_process(), without_build: verb.no_build };
     let planned = plan(config, &docker, &setup.compose, &setup.http, &setup.store, wishes).await?;
     let model = planned.files.iter().map(|(_, model)| model);
     setup.redactor.learn(model.flat_map(crate::release::model::secret_values));

@@ -119,6 +119,8 @@ impl Setup {
         let redactor = Redactor::default();
         if let Some(config) = config {
             redactor.learn(known_secrets(config));
+            let named = environment.chosen(&config.secrets.variables).into_iter();
+            redactor.learn(named.filter(|(name, _)| model::sounds_secret(name)).map(|(_, value)| value));
         }
         let process = Process::new(passed, redactor.clone());
         Ok(Self {

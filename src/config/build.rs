@@ -75,21 +75,26 @@ fn index(path: &str) -> usize {
 
 /// Names the compose files that `docker compose` itself would take, so that what is shown is what is used.
 pub(super) fn discover_compose(reader: &mut Reader<'_>, directory: &Path) {
-    if reader.values.contains_key("compose.files") {
-        return;
+    if let Some(file) = COMPOSE_FILES.iter().find(|name| directory.join(name).is_file()) {
+        let mut names = vec![(*file).to_owned()];
+        let stem = file.rsplit_once('.').map_or(*file, |(stem, _)| stem);
+        let overrides = ["yaml", "yml"].map(|extension| format!("{stem}.override.{extension}"));
+        names.extend(overrides.into_iter().find(|name| directory.join(name).is_file()));
+        found_beside(reader, "compose.files", names);
     }
-    let Some(file) = COMPOSE_FILES.iter().find(|name| directory.join(name).is_file()) else {
-        return;
-    };
-    let mut names = vec![(*file).to_owned()];
-    let stem = file.rsplit_once('.').map_or(*file, |(stem, _)| stem);
-    let overrides = ["yaml", "yml"].map(|extension| format!("{stem}.override.{extension}"));
-    names.extend(overrides.into_iter().find(|name| directory.join(name).is_file()));
-    let items = names.into_iter().map(|text| Item { text, at: 0 }).collect();
-    reader.values.insert(
-        "compose.files".to_owned(),
-        Found { value: Value::List(items), origin: Origin::Default, written: None, key_at: 0, at: 0 },
-    );
+    if directory.join(".env").is_file() {
+        found_beside(reader, "compose.env_files", vec![".env".to_owned()]);
+    }
+}
+
+/// Takes what stands beside the file, as compose does, unless the file or the environment says otherwise.
+fn found_beside(reader: &mut Reader<'_>, key: &str, names: Vec<String>) {
+    let is_said = reader.values.get(key).is_some_and(|found| !matches!(found.origin, Origin::Default));
+    if !is_said {
+        let items = names.into_iter().map(|text| Item { text, at: 0 }).collect();
+        let found = Found { value: Value::List(items), origin: Origin::Default, written: None, key_at: 0, at: 0 };
+        reader.values.insert(key.to_owned(), found);
+    }
 }
 
 fn project(table: &Table<'_>) -> Option<Project> {

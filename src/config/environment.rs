@@ -44,6 +44,11 @@ impl Environment {
         self.get(name).map(|value| Secret::new(value.to_owned()))
     }
 
+    /// Those of the named variables that are set, with their values.
+    pub fn chosen(&self, names: &[String]) -> Vec<(String, String)> {
+        names.iter().filter_map(|name| Some((name.clone(), self.get(name)?.to_owned()))).collect()
+    }
+
     /// The file that `CUTOVER_CONFIG` names.
     pub fn config_path(&self) -> Option<PathBuf> {
         self.get("CUTOVER_CONFIG").map(PathBuf::from)

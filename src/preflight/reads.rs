@@ -12,7 +12,7 @@ use super::{Asked, database};
 use crate::adapter::compose::{Compose, Sources};
 use crate::adapter::docker::{Container, Docker, EngineFacts, Listed};
 use crate::adapter::postgres::{self, Postgres};
-use crate::config::Config;
+use crate::config::{Config, Environment};
 
 /// A read that failed: why, and which check has the whole story.
 #[derive(Clone, Debug)]
@@ -117,13 +117,14 @@ async fn inspect(config: &Config, docker: &Docker, everyone: &[Listed]) -> Read<
 }
 
 /// The compose files of the configuration, as `docker compose` is given them.
-fn sources(config: &Config) -> Sources {
+fn sources(config: &Config, environment: &Environment) -> Sources {
     Sources {
         project: config.compose_project().to_owned(),
         directory: config.directory.clone(),
         files: config.compose.files.clone(),
         env_files: config.compose.env_files.clone(),
         profiles: config.compose.profiles.clone(),
+        variables: environment.chosen(&config.secrets.variables),
     }
 }
 
@@ -136,8 +137,10 @@ async fn render(asked: &Asked<'_>) -> Read<Model> {
         return Err(Unread { why: "no docker command-line client was found".into(), told_by: "tools" });
     };
     let compose = Compose::new(docker, asked.process.clone());
-    let (value, warnings) =
-        compose.render(&sources(asked.config)).await.map_err(|error| Unread::new("model", &error))?;
+    let (value, warnings) = compose
+        .render(&sources(asked.config, asked.environment))
+        .await
+        .map_err(|error| Unread::new("model", &error))?;
     Ok(Arc::new(Model { value, warnings }))
 }
 

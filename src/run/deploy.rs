@@ -12,7 +12,7 @@ use super::look::{self, Look};
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
-use crate::config::{Config, PullPolicy};
+use crate::config::{Config, Environment, PullPolicy};
 use crate::release::{Store, model};
 use crate::step::expect_health::ExpectHealth;
 use crate::step::plan::Plan;
@@ -26,8 +26,10 @@ pub struct Planned {
 }
 
 /// What a person may ask for beside the configuration.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Wishes {
+    /// The environment: the variables that `[secrets] variables` names are taken from it.
+    pub environment: Environment,
     /// Do not build, use the images that are here.
     pub without_build: bool,
 }
@@ -44,9 +46,9 @@ pub async fn plan(
     store: &Store,
     wishes: Wishes,
 ) -> Result<Planned> {
-    let look = look::look(config, docker, compose, store).await?;
+    let look = look::look(config, &wishes.environment, docker, compose, store).await?;
     let database = look::database(config, &look.rendered)?;
-    let fetched = fetched(config, &look, wishes)?;
+    let fetched = fetched(config, &look, &wishes)?;
     let wanted = wanted_digests(config, docker, &look, &fetched).await?;
     let healthy = healthy_now(config, http, &look).await;
     let list = List { config, look: &look, database, fetched, wanted, healthy, store };
@@ -54,7 +56,7 @@ pub async fn plan(
 }
 
 /// Which services are built and which are pulled.
-fn fetched(config: &Config, look: &Look, wishes: Wishes) -> Result<Fetched> {
+fn fetched(config: &Config, look: &Look, wishes: &Wishes) -> Result<Fetched> {
     let project = config.compose_project();
     let all = model::services(&look.rendered);
     let mut fetched = Fetched::default();

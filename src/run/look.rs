@@ -10,7 +10,7 @@ use super::Refusal;
 use crate::adapter::compose::{Compose, Sources};
 use crate::adapter::docker::{Container, Docker};
 use crate::adapter::postgres::Database;
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::release::freeze::{self, Fingerprints};
 use crate::release::keep::KeptService;
 use crate::release::{Origin, Release, Store, model, reconstruct};
@@ -52,13 +52,14 @@ pub struct Running {
 }
 
 /// The compose files of a configuration.
-pub fn sources(config: &Config) -> Sources {
+pub fn sources(config: &Config, environment: &Environment) -> Sources {
     Sources {
         project: config.compose_project().to_owned(),
         directory: config.directory.clone(),
         files: config.compose.files.clone(),
         env_files: config.compose.env_files.clone(),
         profiles: config.compose.profiles.clone(),
+        variables: environment.chosen(&config.secrets.variables),
     }
 }
 
@@ -66,9 +67,15 @@ pub fn sources(config: &Config) -> Sources {
 ///
 /// # Errors
 /// When the files are not valid, or the engine or the store cannot be read.
-pub async fn look(config: &Config, docker: &Docker, compose: &Compose, store: &Store) -> Result<Look> {
+pub async fn look(
+    config: &Config,
+    environment: &Environment,
+    docker: &Docker,
+    compose: &Compose,
+    store: &Store,
+) -> Result<Look> {
     let project = config.compose_project();
-    let sources = sources(config);
+    let sources = sources(config, environment);
     let (rendered, containers) = tokio::join!(compose.render(&sources), docker.containers(project));
     let ((rendered, warnings), containers) = (rendered?, containers?);
     if model::services(&rendered).is_empty() {

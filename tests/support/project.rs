@@ -1,4 +1,6 @@
 //! A real compose project of a test: its own directory, name, port and state. Gone when it is dropped, also on failure.
+//!
+//! It runs on the engine of the host, or on a private one where a test does to an engine what no neighbour would bear.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -6,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A project from `tests/projects/quick`.
+use super::engine::Reach;
+
+/// A project from `tests/projects`.
 pub struct Project {
     directory: tempfile::TempDir,
     /// Name of the compose project.
@@ -14,6 +18,7 @@ pub struct Project {
     /// Port of the backend on the host.
     pub port: u16,
     variables: std::cell::RefCell<BTreeMap<String, String>>,
+    reach: Reach,
 }
 
 /// What a service's container is: enough to say that two states of a project are the same.
@@ -30,13 +35,18 @@ pub struct Container {
 impl Project {
     /// Makes the directory; nothing runs yet. `label` tells tests apart in `docker ps`.
     pub fn new(label: &str) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         lab_is_up();
+        Self::of("quick", label, Reach::default())
+    }
+
+    /// The same of another project, on another engine.
+    pub fn of(kind: &str, label: &str, reach: Reach) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         let directory = tempfile::Builder::new().prefix("cutover-test-").tempdir().unwrap();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("ct-{label}-{}-{number}", std::process::id());
-        let project = Self { directory, name, port: free_port(), variables: BTreeMap::default().into() };
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/projects/quick");
+        let project = Self { directory, name, port: free_port(), variables: BTreeMap::default().into(), reach };
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/projects").join(kind);
         std::fs::copy(source.join("compose.yaml"), project.path("compose.yaml")).unwrap();
         std::fs::create_dir(project.path("secrets")).unwrap();
         project.write("secrets/database_password.txt", "database-password-of-a-test\n");
@@ -60,6 +70,20 @@ impl Project {
     /// Writes a file of the project.
     pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path(name), text).unwrap();
+    }
+
+    /// Replaces text in a file of the project; it must be there.
+    #[track_caller]
+    pub fn edit(&self, name: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path(name)).unwrap();
+        assert!(text.contains(from), "{name} does not hold {from:?}");
+        self.write(name, &text.replace(from, to));
+    }
+
+    /// Adds a service to the compose file; `lines` are its keys, as YAML, without indentation.
+    pub fn add_service(&self, name: &str, lines: &str) {
+        let body: String = lines.lines().map(|line| format!("    {line}\n")).collect();
+        self.edit("compose.yaml", "services:\n", &format!("services:\n  {name}:\n{body}\n"));
     }
 
     /// Sets a variable of the env file, such as `TAG`.
@@ -124,7 +148,7 @@ start_deadline = "40s"
 
     /// `cutover` with this project's configuration.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+        let mut command = self.reach.command(env!("CARGO_BIN_EXE_cutover"));
         command.args(arguments).current_dir(self.directory.path()).env("NO_COLOR", "1");
         command
     }
@@ -163,13 +187,13 @@ start_deadline = "40s"
     /// The containers of the project, by service.
     pub fn containers(&self) -> BTreeMap<String, Container> {
         let filter = format!("label=com.docker.compose.project={}", self.name);
-        let ids = docker(&["ps", "--all", "--quiet", "--filter", &filter]);
+        let ids = self.docker(&["ps", "--all", "--quiet", "--filter", &filter]);
         let format = "{{index .Config.Labels \"com.docker.compose.service\"}}|{{.Image}}|\
                       {{index .Config.Labels \"com.docker.compose.config-hash\"}}|{{.State.Status}}|\
                       {{index .Config.Labels \"com.docker.compose.oneoff\"}}|{{.Name}}";
         let mut found = BTreeMap::new();
         for id in ids.lines() {
-            let line = docker(&["inspect", "--format", format, id]);
+            let line = self.docker(&["inspect", "--format", format, id]);
             let fields: Vec<&str> = line.trim().split('|').collect();
             let [service, image, hash, status, one_off, name] = fields[..] else { continue };
             let key = if one_off == "True" { name.trim_start_matches('/').to_owned() } else { service.to_owned() };
@@ -194,15 +218,40 @@ start_deadline = "40s"
         Some(text)
     }
 
+    /// Runs `docker` on the project's engine.
+    pub fn docker(&self, arguments: &[&str]) -> String {
+        output_of(self.reach.command("docker").args(arguments))
+    }
+
+    /// The container of a service, as its identifier; empty when there is none.
+    pub fn container(&self, service: &str) -> String {
+        let project = format!("label=com.docker.compose.project={}", self.name);
+        let service = format!("label=com.docker.compose.service={service}");
+        self.docker(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &project, "--filter", &service]).trim().into()
+    }
+
     /// Runs SQL in the project's database.
     pub fn sql(&self, sql: &str) -> String {
         let container = format!("{}-db-1", self.name);
-        docker(&["exec", &container, "psql", "-qtAX", "-v", "ON_ERROR_STOP=1", "-U", "demo", "-d", "demo", "-c", sql])
+        self.docker(&[
+            "exec",
+            &container,
+            "psql",
+            "-qtAX",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-U",
+            "demo",
+            "-d",
+            "demo",
+            "-c",
+            sql,
+        ])
     }
 
     /// `docker compose` on this project, as an operator would call it.
     pub fn compose(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new("docker");
+        let mut command = self.reach.command("docker");
         command.args(["compose", "--project-name", &self.name, "--file", "compose.yaml", "--env-file", "release.env"]);
         command.args(arguments).current_dir(self.directory.path()).output().unwrap()
     }
@@ -211,21 +260,22 @@ start_deadline = "40s"
 impl Drop for Project {
     fn drop(&mut self) {
         let labels = [format!("com.docker.compose.project={}", self.name), "dev.cutover.holds".into()];
-        let own = docker(&["ps", "--all", "--quiet", "--filter", &format!("label={}", labels[0])]);
+        let own = self.docker(&["ps", "--all", "--quiet", "--filter", &format!("label={}", labels[0])]);
         let prefix = format!("{}-", self.name);
-        let holders = docker(&["ps", "--all", "--format", "{{.Names}}", "--filter", &format!("label={}", labels[1])]);
+        let holders =
+            self.docker(&["ps", "--all", "--format", "{{.Names}}", "--filter", &format!("label={}", labels[1])]);
         let holders = holders.lines().filter(|name| name.starts_with(&prefix));
         let gone: Vec<&str> = own.lines().chain(holders).collect();
         if !gone.is_empty() {
-            docker(&[&["rm", "--force", "--volumes"], &gone[..]].concat());
+            self.docker(&[&["rm", "--force", "--volumes"], &gone[..]].concat());
         }
         let filter = format!("label={}", labels[0]);
         for kind in ["volume", "network"] {
-            let names = docker(&[kind, "ls", "--quiet", "--filter", &filter]);
-            names.lines().for_each(|name| drop(docker(&[kind, "rm", name])));
+            let names = self.docker(&[kind, "ls", "--quiet", "--filter", &filter]);
+            names.lines().for_each(|name| drop(self.docker(&[kind, "rm", name])));
         }
         let reference = format!("cutover.invalid/{}/*", self.name);
-        let images = docker(&[
+        let images = self.docker(&[
             "image",
             "ls",
             "--format",
@@ -233,15 +283,19 @@ impl Drop for Project {
             "--filter",
             &format!("reference={reference}"),
         ]);
-        images.lines().for_each(|image| drop(docker(&["image", "rm", image])));
+        images.lines().for_each(|image| drop(self.docker(&["image", "rm", image])));
     }
 }
 
 /// Runs `docker` and gives its output; what it says to stderr is shown when a test fails.
 pub fn docker(arguments: &[&str]) -> String {
-    let output = Command::new("docker").args(arguments).output().unwrap();
+    output_of(Command::new("docker").args(arguments))
+}
+
+fn output_of(command: &mut Command) -> String {
+    let output = command.output().unwrap();
     if !output.status.success() {
-        println!("docker {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
+        println!("{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -258,7 +312,8 @@ fn lab_is_up() {
     });
 }
 
-fn free_port() -> u16 {
+/// A port that nobody has now.
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -18,7 +18,7 @@ pub(super) const KEYS: &[Key] = &[
     // ---- compose
     table("compose", Table, "The compose model that is deployed."),
     key("compose.files", List(Shape::Path), Unset("the first of compose.yaml, compose.yml, docker-compose.yaml, docker-compose.yml beside this file, and its .override file"), "The compose files, in the order in which they are merged."),
-    key("compose.env_files", List(Shape::Path), Is("[]"), "Files with variables for the compose model (`--env-file`), in order."),
+    key("compose.env_files", List(Shape::Path), Unset("`.env` beside this file, where there is one"), "Files with variables for the compose model (`--env-file`), in order. Variables of the environment do not reach compose unless secrets.variables names them."),
     key("compose.profiles", List(Shape::Service), Is("[]"), "The compose profiles that are switched on."),
     key("compose.build", List(Shape::Service), Is("[]"), "The services whose images are built here; the others are pulled."),
     key("compose.project_name", Text(Shape::ProjectName), Unset("the value of project.name"), "The compose project name, where it differs from project.name."),
@@ -65,7 +65,7 @@ pub(super) const KEYS: &[Key] = &[
     table("secrets", Table, "Which secrets must be there before anything starts."),
     key("secrets.directory", Text(Shape::Path), Unset("there are no secret files to check"), "The directory that holds the secret files."),
     key("secrets.required", List(Shape::FileName), Is("[]"), "The files in secrets.directory that must exist, hold something that is no placeholder, and be closed to others."),
-    key("secrets.variables", List(Shape::Variable), Is("[]"), "The variables that must be set, in the environment or in one of compose.env_files."),
+    key("secrets.variables", List(Shape::Variable), Is("[]"), "The variables that must be set, in the environment or in one of compose.env_files. Those that the environment sets are handed to compose, and win over the files."),
     key("secrets.placeholders", List(Shape::Line), Is(r#"["changeme", "change-me", "change_me", "password", "secret", "todo", "xxx", "replace-me", "replace_me", "example", "your-secret-here", "placeholder"]"#), "Values that are no secrets, whatever their case; a secret file or variable that holds one is refused."),
     // ---- preflight
     table("preflight", Table, "The checks that are asked before anything is changed."),

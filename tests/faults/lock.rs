@@ -1,0 +1,27 @@
+//! Two of us at the same time.
+
+use crate::support::live::says;
+use crate::support::project::Project;
+
+#[test]
+fn a_second_run_is_refused_and_told_who_holds_the_lock_since_when_and_in_which_step() {
+    let project = Project::new("lock");
+    project.deploy("1");
+    project.set("TAG", "2");
+    project.set("DEMO_FAULT_MIGRATE", "sleep:600");
+    let first = project.start(&["deploy", "--yes"]);
+    project.await_fact(2, "started", "migrate_schema");
+    let owner = format!("process {}, run 2", first.id());
+
+    for verb in ["deploy", "rollback", "resume"] {
+        let text = project.expect(5, &[verb, "--yes"]);
+        says(&text, &["`cutover deploy`", &owner, "holds the lock since", "in the step migrate_schema"]);
+    }
+    let (document, code) = project.json(&["deploy", "--yes"]);
+    assert_eq!((code, &document["exit"]), (5, &5.into()));
+    says(&project.expect(0, &["status"]), &["AT WORK", &owner, "migrate_schema"]);
+
+    first.press_ctrl_c_twice();
+    first.expect(6);
+    project.expect(0, &["rollback", "--yes"]);
+}
