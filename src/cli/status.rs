@@ -9,8 +9,9 @@ use super::arguments::Global;
 use super::setup::Setup;
 use super::{exit, out, setup};
 use crate::adapter::docker::Container;
-use crate::journal::{RunState, lock, runs};
+use crate::journal::{Outcome, RunState, lock, runs};
 use crate::report::status::{Current, HeldFact, ServiceFact, StatusFacts, status_json, status_text};
+use crate::run::rollback;
 
 /// How long the engine may take to answer; the verdict is given without it too, and says so.
 const DEADLINE: Duration = Duration::from_millis(500);
@@ -42,6 +43,7 @@ async fn gather(setup: &Setup) -> Result<StatusFacts> {
         engine: engine(setup, &project).await,
         current: current(setup)?,
         kept: setup.store.numbers()?,
+        is_undoable: rollback::target(&setup.state).is_ok(),
         held: held.map(|held| HeldFact { words: held.words(), is_owner_alive: held.is_owner_alive }),
         project,
         environment,
@@ -63,6 +65,15 @@ fn last_run(setup: &Setup) -> Result<Option<RunState>> {
 fn current(setup: &Setup) -> Result<Option<Current>> {
     let Some(number) = setup.store.current()? else { return Ok(None) };
     let Some(release) = setup.store.read(number)? else { return Ok(None) };
+    // A release that was brought back serves since then, and not since it was recorded.
+    for file in runs::list(&setup.state.join("runs")).context("cannot list the runs")?.iter().rev() {
+        let run = file.state()?;
+        let is_done = matches!(run.outcome, Some((Outcome::Done, _)));
+        if is_done && run.plan["release_to"] == number {
+            let since = run.times.map_or(release.recorded_at, |(_, last)| last);
+            return Ok(Some(Current { number, since, run: file.number }));
+        }
+    }
     Ok(Some(Current { number, since: release.recorded_at, run: release.run }))
 }
 

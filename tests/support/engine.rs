@@ -47,9 +47,10 @@ impl Engine {
         let mut engine = Self { directory, keeper, daemon: None };
         engine.up();
         let save = Command::new("docker").arg("save").args(images).stdout(Stdio::piped()).spawn();
-        let save = save.unwrap();
+        let mut save = save.unwrap();
         let mut load = engine.reach().command("docker");
-        let loaded = load.arg("load").stdin(save.stdout.unwrap()).output().unwrap();
+        let loaded = load.arg("load").stdin(save.stdout.take().unwrap()).output().unwrap();
+        assert!(save.wait().unwrap().success(), "`docker save` failed");
         assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
         engine
     }
