@@ -110,7 +110,10 @@ fn a_flag_that_a_drop_in_does_not_know_is_refused_with_its_usage() {
         let output = place.command(script, &[flag]).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{script} {flag}");
-        assert!(said.contains(&format!("unknown flag `{flag}`")) && said.contains(&format!("usage: {script}")), "{said}");
+        assert!(
+            said.contains(&format!("unknown flag `{flag}`")) && said.contains(&format!("usage: {script}")),
+            "{said}"
+        );
         assert_eq!(words(&output), "", "cutover must not be called");
     }
 }
