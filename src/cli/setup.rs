@@ -15,7 +15,7 @@ use crate::adapter::postgres::Postgres;
 use crate::adapter::process::Process;
 use crate::config::{self, Config, Environment};
 use crate::redact::Redactor;
-use crate::release::Store;
+use crate::release::{Store, model};
 use crate::report::style::{Inputs, Style};
 use crate::run::Refusal;
 use crate::step::{Hands, RunTag};
@@ -120,8 +120,8 @@ impl Setup {
         let redactor = out::redactor();
         if let Some(config) = config {
             redactor.learn(secrets::of_config(config));
-            // Compose is handed these: whatever they are called, somebody found them worth naming among the secrets.
-            redactor.learn(environment.chosen(&config.secrets.variables).into_iter().map(|(_, value)| value));
+            let named = environment.chosen(&config.secrets.variables).into_iter();
+            redactor.learn(named.filter(|(name, value)| model::is_secret(name, value)).map(|(_, value)| value));
         }
         let process = Process::new(passed, redactor.clone());
         Ok(Self {

@@ -58,6 +58,7 @@ env_files = ["release.env"]
 [secrets]
 directory = "secrets"
 required = ["api.txt"]
+variables = ["HANDED_PASSWORD"]
 [state]
 directory = "state"
 [preflight]
@@ -79,7 +80,7 @@ start_deadline = "60s"
     /// Calls cutover, keeps what it said, and gives its exit code and stderr.
     pub fn call(&self, arguments: &[&str]) -> (i32, String) {
         let mut command = self.project.command(arguments);
-        command.env("PATH", &self.path).env("CANARY_OF_THE_PROCESS", IN_PROCESS);
+        command.env("PATH", &self.path).env("HANDED_PASSWORD", IN_PROCESS).env("OTHER_PASSWORD", IN_PROCESS);
         let Output { status, stdout, stderr } = command.output().unwrap();
         let said = String::from_utf8_lossy(&[stderr.as_slice(), &stdout].concat()).into_owned();
         let mut heard = self.heard.borrow_mut();
