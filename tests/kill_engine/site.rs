@@ -223,7 +223,8 @@ impl Site {
     }
 
     fn database_is_whole(&self, at: u8) -> Told<()> {
-        let count = self.project.sql("SELECT count(*) || ' ' || count(DISTINCT name) FROM items WHERE name LIKE 'row %'");
+        let count =
+            self.project.sql("SELECT count(*) || ' ' || count(DISTINCT name) FROM items WHERE name LIKE 'row %'");
         want("rows, and different ones", &count.trim().to_owned(), &format!("{0} {0}", self.rows))?;
         let ledger = self.project.sql("SELECT string_agg(version::text, ' ' ORDER BY version) FROM schema_migrations");
         let known: &[&str] = if at == 2 { &["1 2"] } else { &["1", "1 2"] };
@@ -239,7 +240,8 @@ impl Site {
     pub fn status(&self) -> Told<String> {
         let output = self.project.cutover(&["status", "--output", "json"]);
         let text = String::from_utf8_lossy(&output.stdout);
-        let document: Value = serde_json::from_str(&text).map_err(|error| format!("`cutover status`: {error}: {text}"))?;
+        let document: Value =
+            serde_json::from_str(&text).map_err(|error| format!("`cutover status`: {error}: {text}"))?;
         Ok(document["verdict"].as_str().unwrap_or_default().to_owned())
     }
 

@@ -256,10 +256,9 @@ fn ended(site: &mut Site, trial: &Trial, way: Way, now: &Stopped, code: i32) -> 
 
 fn nothing_twice(site: &Site, trial: &Trial, at: u8, before: &Before, done: &[Seen]) -> Told<()> {
     let is_migration = |name: &str| name.contains("-migrate-run-");
-    let ended_well =
-        site.events.count(before.events, |event| {
-            event.action == "die" && is_migration(&event.name) && event.code.as_deref() == Some("0")
-        });
+    let ended_well = site.events.count(before.events, |event| {
+        event.action == "die" && is_migration(&event.name) && event.code.as_deref() == Some("0")
+    });
     if matches!(trial.act, Act::Deploy | Act::First) {
         let begun = |event: &crate::events::Event| event.action == "start" && is_migration(&event.name);
         let is_forward = at == trial.act.end().1;
