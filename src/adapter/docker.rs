@@ -1,6 +1,7 @@
 //! Everything read from the engine; the two things written to it directly stand in `holds`.
 //!
-//! Containers are changed by `docker compose` alone. A read that meets an engine which is away (restarting,
+//! Containers are made by `docker compose` alone; only what a killed `docker compose` left half-way is put right
+//! directly. A read that meets an engine which is away (restarting,
 //! say) is tried again for as long as `patience` allows, then fails with [`EngineAway`].
 
 use std::collections::{BTreeMap, HashMap};

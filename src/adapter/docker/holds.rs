@@ -1,4 +1,5 @@
-//! The few things that are written to the engine directly: tags and holders that keep images, and their removal.
+//! The few things that are written to the engine directly: tags and holders that keep images, and what puts right
+//! a recreation that was killed.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -53,10 +54,14 @@ impl Docker {
     /// Makes a container that is never started: while it is there, `docker image prune --all` spares the image.
     ///
     /// # Errors
-    /// The engine's own words; one that is already there is no error.
+    /// The engine's own words; one that already holds this image is no error.
     pub async fn hold(&self, name: &str, image: &str, release: &str) -> Result<()> {
-        if self.inspect(name).await?.is_some() {
-            return Ok(());
+        if let Some(there) = self.container(name).await? {
+            if Some(there.image_id) == self.image_id(image).await? {
+                return Ok(());
+            }
+            // Left by a run that was killed before the release was recorded: the number is given anew.
+            self.remove(name).await?;
         }
         let body = ContainerCreateBody {
             image: Some(image.to_owned()),
@@ -68,6 +73,26 @@ impl Docker {
         let options = ask::CreateContainerOptionsBuilder::new().name(name).build();
         let made = self.patiently(|| self.engine.create_container(Some(options.clone()), body.clone())).await;
         made.map(|_| ()).with_context(|| format!("cannot hold the image {image}"))
+    }
+
+    /// Stops a container and returns once it is down; one that is down or not there is no error.
+    ///
+    /// # Errors
+    /// The engine's own words.
+    pub async fn stop(&self, name: &str) -> Result<()> {
+        absent_is_none(self.patiently(|| self.engine.stop_container(name, None)).await)?;
+        Ok(())
+    }
+
+    /// Gives a container another name.
+    ///
+    /// # Errors
+    /// The engine's own words.
+    pub async fn rename(&self, id: &str, name: &str) -> Result<()> {
+        let options = ask::RenameContainerOptionsBuilder::new().name(name).build();
+        self.patiently(|| self.engine.rename_container(id, options.clone()))
+            .await
+            .with_context(|| format!("cannot give a container the name {name}"))
     }
 
     /// Removes a container by force, with its anonymous volumes; one that is not there is no error.
