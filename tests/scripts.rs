@@ -1,5 +1,6 @@
 //! The scripts and the pages: drop-ins translate as told, every script parses, and what is written down exists.
 
+#![expect(clippy::disallowed_methods, reason = "the scripts and the program are started as a person would")]
 #![allow(clippy::unwrap_used, reason = "a test fails where its world is not as it should be")]
 
 use std::collections::BTreeSet;

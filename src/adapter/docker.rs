@@ -20,6 +20,7 @@ use crate::redact::Redactor;
 
 mod holds;
 mod listed;
+mod one_shots;
 
 pub use listed::{Listed, Published};
 

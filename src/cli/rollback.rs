@@ -92,7 +92,7 @@ fn basis(setup: &Setup) -> Result<(Plan, u32)> {
 /// # Errors
 /// As [`run`].
 pub async fn go(global: &Global, setup: Setup, verb: &Rollback, wanted: Option<&str>) -> Result<u8> {
-    let (lock, mut ended) = take_lock_from_the_dead(&setup.state, "rollback").await?;
+    let (lock, ended) = take_lock_from_the_dead(&setup.state, "rollback").await?;
     let unbegun = clear_unbegun(&setup.state)?;
     let last = last_open(&setup.state)?;
     if verb.to.is_none() {
@@ -126,10 +126,6 @@ pub async fn go(global: &Global, setup: Setup, verb: &Rollback, wanted: Option<&
         (None, None) => "go back".into(),
     };
     confirm(global, plan, &format!("In {}: {what}?", plan.environment))?;
-    if let Some(run) = plan.undoes {
-        let docker = setup.docker.clone().negotiate().await?;
-        ended.extend(orphans::stop_one_shots(&docker, &plan.project, run).await?);
-    }
     let open = begin::begin(&setup.state, &planned, &setup::by())?;
     carry(global, &setup, lock, open, &ended).await
 }

@@ -75,15 +75,6 @@ impl Docker {
         made.map(|_| ()).with_context(|| format!("cannot hold the image {image}"))
     }
 
-    /// Stops a container and returns once it is down; one that is down or not there is no error.
-    ///
-    /// # Errors
-    /// The engine's own words.
-    pub async fn stop(&self, name: &str) -> Result<()> {
-        absent_is_none(self.patiently(|| self.engine.stop_container(name, None)).await)?;
-        Ok(())
-    }
-
     /// Gives a container another name.
     ///
     /// # Errors
