@@ -207,7 +207,8 @@ fn help(arguments: &[&str]) -> Option<String> {
 /// The first verb in a line that calls cutover, and its flags up to the end of the call.
 fn call(line: &str) -> Option<Vec<&str>> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let at = words.iter().position(|word| *word == "cutover" || word.ends_with("/cutover"))?;
+    let at =
+        words.iter().position(|word| *word == "cutover" || word.ends_with("/cutover") || word.ends_with("(cutover"))?;
     let end = |word: &&&str| !["|", "||", "&&", "#", ";", ">/dev/null"].contains(*word);
     let call: Vec<&str> = words[at + 1..].iter().take_while(end).copied().collect();
     call.first().is_some_and(|verb| verb.starts_with(|first: char| first.is_ascii_lowercase())).then_some(call)
@@ -219,7 +220,7 @@ fn every_command_in_the_pages_exists_with_its_flags() {
     for page in PAGES {
         for line in code(&read(page)) {
             // A block may hold output; a call stands at the beginning, after sudo or a variable, or in a cron line.
-            let is_call = line.starts_with("cutover ") || line.contains("sudo cutover ") || line.contains("/cutover ");
+            let is_call = line.starts_with("cutover ") || line.contains("/cutover ") || line.contains("$(cutover ");
             let Some(call) = call(&line).filter(|_| is_call) else { continue };
             let verb = call[0];
             let text = help(&[verb]).unwrap_or_else(|| panic!("{page}: `{line}`: there is no verb {verb}"));

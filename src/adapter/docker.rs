@@ -1,6 +1,7 @@
-//! Everything read from the engine, and the two things written to it directly: the tags and holders that keep images.
+//! Everything read from the engine; the two things written to it directly stand in `holds`.
 //!
-//! Containers are changed by `docker compose` alone. A read that meets an engine which is away (restarting,
+//! Containers are made by `docker compose` alone; only what a killed `docker compose` left half-way is put right
+//! directly. A read that meets an engine which is away (restarting,
 //! say) is tried again for as long as `patience` allows, then fails with [`EngineAway`].
 
 use std::collections::{BTreeMap, HashMap};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bollard::Docker as Engine;
-use bollard::models::{ContainerCreateBody, ContainerInspectResponse, HostConfig, ImageInspect};
+use bollard::models::{ContainerInspectResponse, ImageInspect};
 use bollard::query_parameters as ask;
 use futures_util::{StreamExt, future};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::clock::Stopwatch;
 use crate::redact::Redactor;
 
+mod holds;
 mod inspected;
 mod listed;
 
@@ -257,77 +259,6 @@ impl Docker {
     pub async fn registry_digest(&self, reference: &str) -> Result<Option<String>> {
         let found = self.engine.inspect_registry_image(reference, None).await?;
         Ok(found.descriptor.digest)
-    }
-
-    /// Gives an image a tag of ours.
-    ///
-    /// # Errors
-    /// When the image is gone, or [`EngineAway`].
-    pub async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<()> {
-        let options = ask::TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
-        self.patiently(|| self.engine.tag_image(image, Some(options.clone())))
-            .await
-            .with_context(|| format!("cannot tag the image {image} as {repository}:{tag}"))
-    }
-
-    /// Lets references name the images they named before; one that named nothing is left, nothing runs from it.
-    ///
-    /// # Errors
-    /// When an image is gone, or [`EngineAway`].
-    pub async fn give_back(&self, named: &BTreeMap<String, String>) -> Result<String> {
-        let mut given = Vec::new();
-        for (reference, id) in named {
-            if self.image_id(reference).await?.as_deref() != Some(id) {
-                let (repository, tag) = reference.rsplit_once(':').unwrap_or((reference, "latest"));
-                self.tag(id, repository, tag).await?;
-                given.push(reference.clone());
-            }
-        }
-        Ok(if given.is_empty() {
-            "the images stay; nothing runs from them".into()
-        } else {
-            format!("names the image before again: {}; the new images stay", given.join(", "))
-        })
-    }
-
-    /// Takes a tag away; the image stays while anything else holds it.
-    ///
-    /// # Errors
-    /// The engine's own words; a tag that is not there is no error.
-    pub async fn untag(&self, reference: &str) -> Result<()> {
-        let options = ask::RemoveImageOptionsBuilder::new().noprune(true).build();
-        absent_is_none(self.patiently(|| self.engine.remove_image(reference, Some(options.clone()), None)).await)?;
-        Ok(())
-    }
-
-    /// Makes a container that is never started: while it is there, `docker image prune --all` spares the image.
-    ///
-    /// # Errors
-    /// The engine's own words; one that is already there is no error.
-    pub async fn hold(&self, name: &str, image: &str, release: &str) -> Result<()> {
-        if self.inspect(name).await?.is_some() {
-            return Ok(());
-        }
-        let body = ContainerCreateBody {
-            image: Some(image.to_owned()),
-            cmd: Some(vec!["held by cutover, never started".to_owned()]),
-            labels: Some(HashMap::from([(label::HOLDS.to_owned(), release.to_owned())])),
-            host_config: Some(HostConfig { network_mode: Some("none".to_owned()), ..HostConfig::default() }),
-            ..ContainerCreateBody::default()
-        };
-        let options = ask::CreateContainerOptionsBuilder::new().name(name).build();
-        let made = self.patiently(|| self.engine.create_container(Some(options.clone()), body.clone())).await;
-        made.map(|_| ()).with_context(|| format!("cannot hold the image {image}"))
-    }
-
-    /// Removes a container by force, with its anonymous volumes; one that is not there is no error.
-    ///
-    /// # Errors
-    /// The engine's own words.
-    pub async fn remove(&self, name: &str) -> Result<()> {
-        let options = ask::RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        absent_is_none(self.patiently(|| self.engine.remove_container(name, Some(options.clone()))).await)?;
-        Ok(())
     }
 
     /// The last lines of a container's log, both streams as they came.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::arguments::{Deploy, Global};
-use super::carry::{carry, nothing_open, take_lock};
+use super::carry::{carry, clear_unbegun, nothing_open, take_lock};
 use super::confirm::confirm;
 use super::setup::{self, Setup};
 use super::{exit, out, preflight};
@@ -68,6 +68,7 @@ pub fn show(global: &Global, planned: &Planned, is_result: bool) {
 pub async fn go(global: &Global, config: &Config, setup: Setup, verb: &Deploy, wanted: Option<&str>) -> Result<u8> {
     let lock = take_lock(&setup.state, "deploy")?;
     nothing_open(&setup.state)?;
+    clear_unbegun(&setup.state)?;
     let (planned, checked) =
         tokio::join!(make(config, &setup, verb), preflight::before_deploy(global, config, &setup, verb.skip_checks));
     checked?;

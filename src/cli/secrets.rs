@@ -13,9 +13,10 @@ const LARGEST: u64 = 64 * 1024;
 /// What the files of a project tell before compose has read them: an error of compose quotes what it could not read.
 pub fn of_config(config: &Config) -> Vec<String> {
     let mut values = Vec::new();
-    for path in config.compose.env_files.iter().chain(&config.compose.files) {
+    let env_files = config.compose.env_files.iter().map(|path| (path, Written::EnvFile));
+    for (path, written) in env_files.chain(config.compose.files.iter().map(|path| (path, Written::Yaml))) {
         // A file that cannot be read is preflight's to tell; it cannot leak either.
-        values.extend(of_text(&std::fs::read_to_string(path).unwrap_or_default()));
+        values.extend(of_text(&std::fs::read_to_string(path).unwrap_or_default(), written));
     }
     let directory = config.secrets.directory.clone().unwrap_or_else(|| config.directory.join("secrets"));
     let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
@@ -38,14 +39,27 @@ fn content(path: &Path) -> Option<String> {
     std::fs::read_to_string(path).ok()
 }
 
-/// Values of variables that hold secrets, in an env file or in YAML. A value in quotes may go on over several lines.
-fn of_text(text: &str) -> Vec<String> {
+/// How a file is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    EnvFile,
+    Yaml,
+}
+
+/// Values of variables that hold secrets. In an env file a value in quotes may go on over several lines; in YAML what
+/// follows a line is something else, and a word of it taken for a secret would blot out half the screen.
+fn of_text(text: &str, written: Written) -> Vec<String> {
     let mut values = Vec::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
         let Some((key, value)) = pair(line) else { continue };
         let mut value = value.to_owned();
-        if let Some(quote) = value.chars().next().filter(|first| ['"', '\''].contains(first)) {
+        if written == Written::Yaml && value.contains("$(") {
+            // A command, not a value.
+            continue;
+        }
+        let quote = value.chars().next().filter(|first| ['"', '\''].contains(first));
+        if let Some(quote) = quote.filter(|_| written == Written::EnvFile) {
             while value.len() < 2 || !value.ends_with(quote) {
                 let Some(more) = lines.clone().next().filter(|more| pair(more).is_none()) else { break };
                 lines.next();
@@ -94,6 +108,8 @@ fn meant(written: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
+    const YAML: Written = Written::Yaml;
+
     #[test]
     fn values_are_found_in_env_files_and_in_yaml_by_name_or_by_content() {
         for text in [
@@ -103,10 +119,10 @@ mod tests {
             "  - API_KEY=abcdef",
             "- \"API_KEY=abcdef\"",
         ] {
-            assert!(of_text(text).contains(&"abcdef".to_owned()), "{text}");
+            assert!(of_text(text, YAML).contains(&"abcdef".to_owned()), "{text}");
         }
-        assert!(of_text("UPSTREAM: http://a:bcdefg@host").contains(&"http://a:bcdefg@host".to_owned()));
-        assert!(of_text("PORT=3000\nURL: https://shop.example").is_empty());
+        assert!(of_text("UPSTREAM: http://a:bcdefg@host", YAML).contains(&"http://a:bcdefg@host".to_owned()));
+        assert!(of_text("PORT=3000\nURL: https://shop.example", YAML).is_empty());
     }
 
     #[test]
@@ -119,16 +135,23 @@ mod tests {
             "  token: { file: ./token }",
             "secrets:",
         ] {
-            assert!(of_text(text).is_empty(), "{text}: {:?}", of_text(text));
+            assert!(of_text(text, YAML).is_empty(), "{text}: {:?}", of_text(text, YAML));
         }
-        assert_eq!(of_text("API_KEY: ${API_KEY:-abcdef}"), ["abcdef"]);
+        assert_eq!(of_text("API_KEY: ${API_KEY:-abcdef}", YAML), ["abcdef"]);
     }
 
     #[test]
     fn a_value_in_quotes_goes_on_to_its_closing_quote() {
-        let found = of_text("PRIVATE_KEY=\"-----BEGIN\nabcdef\n-----END\"\nPORT=1");
+        let found = of_text("PRIVATE_KEY=\"-----BEGIN\nabcdef\n-----END\"\nPORT=1", Written::EnvFile);
         assert!(
             found.iter().any(|value| value.contains("abcdef")) && !found.iter().any(|value| value.contains("PORT"))
         );
+    }
+
+    #[test]
+    fn a_command_in_yaml_is_no_secret_and_neither_is_what_follows_it() {
+        let text =
+            "    command:\n      - PGPASSWORD=\"$$(cat /run/x)\" exec psql -h db\n\n  caddy:\n    image: caddy\n";
+        assert!(of_text(text, YAML).is_empty());
     }
 }

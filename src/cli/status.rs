@@ -9,7 +9,7 @@ use super::arguments::Global;
 use super::setup::Setup;
 use super::{exit, out, setup};
 use crate::adapter::docker::Container;
-use crate::journal::{Outcome, RunState, lock, runs};
+use crate::journal::{Outcome, lock, runs};
 use crate::report::status::{Current, HeldFact, ServiceFact, StatusFacts, status_json, status_text};
 use crate::run::rollback;
 
@@ -34,7 +34,7 @@ pub async fn run(global: &Global) -> Result<u8> {
 }
 
 async fn gather(setup: &Setup) -> Result<StatusFacts> {
-    let last_run = last_run(setup)?;
+    let last_run = runs::last(&setup.state.join("runs")).context("cannot read the runs")?;
     let header = last_run.as_ref().and_then(|run| run.header.as_ref());
     let project = header.map(|header| header.project.clone()).unwrap_or_default();
     let environment = header.map(|header| header.environment.clone()).unwrap_or_default();
@@ -49,17 +49,6 @@ async fn gather(setup: &Setup) -> Result<StatusFacts> {
         environment,
         last_run,
     })
-}
-
-fn last_run(setup: &Setup) -> Result<Option<RunState>> {
-    let all = runs::list(&setup.state.join("runs")).context("cannot list the runs")?;
-    for file in all.iter().rev() {
-        let run = file.state()?;
-        if run.header.is_some() {
-            return Ok(Some(run));
-        }
-    }
-    Ok(None)
 }
 
 fn current(setup: &Setup) -> Result<Option<Current>> {

@@ -143,6 +143,48 @@ pub async fn missing(docker: &Docker, release: &Release) -> Result<Vec<String>> 
     Ok(missing)
 }
 
+/// Tags and holders of a release that are there: without a record, a killed run left them.
+///
+/// # Errors
+/// When the engine cannot be asked.
+pub async fn pieces<'a>(
+    docker: &Docker,
+    project: &str,
+    services: impl Iterator<Item = &'a String>,
+    number: u32,
+) -> Result<Vec<String>> {
+    let mut pieces = Vec::new();
+    for service in services {
+        let (pinned, holder) = names(project, service, number);
+        if docker.image_id(&pinned).await?.is_some() || docker.container(&holder).await?.is_some() {
+            pieces.push(service.clone());
+        }
+    }
+    Ok(pieces)
+}
+
+/// Removes the tags and holders of a release that has no record.
+///
+/// # Errors
+/// When the engine refuses.
+pub async fn drop_pieces<'a>(
+    docker: &Docker,
+    project: &str,
+    services: impl Iterator<Item = &'a String>,
+    number: u32,
+) -> Result<()> {
+    for service in services {
+        let (pinned, holder) = names(project, service, number);
+        docker.remove(&holder).await?;
+        docker.untag(&pinned).await?;
+    }
+    Ok(())
+}
+
+fn names(project: &str, service: &str, number: u32) -> (String, String) {
+    (freeze::pinned_reference(project, service, number), holder_name(project, service, number))
+}
+
 /// Lets a release go: holders, tags, record.
 ///
 /// # Errors

@@ -209,7 +209,7 @@ impl Actor for Hands {
             Act::BackUpDatabase(step) => step.check(&self.run),
             Act::MigrateSchema(step) => step.check(&self.docker, &self.run).await,
             Act::StartServices(step) => step.check(&self.docker).await,
-            Act::RecordRelease(step) => step.check(&self.docker, &self.store).await,
+            Act::RecordRelease(step) => step.check(&self.docker, &self.store, &self.run).await,
             Act::SaveIncident(step) => step.check(&self.run),
             Act::ExportDatabase(step) => step.check(&self.run),
             Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) => {
@@ -249,9 +249,9 @@ impl Actor for Hands {
             Act::BuildImages(step) => step.undo(&self.docker, &self.run).await,
             Act::MigrateSchema(step) => step.undo(&self.docker, &self.compose, &self.postgres, &self.run, say).await,
             Act::StartServices(step) => step.undo(&self.docker, &self.compose, &self.store, &self.run, say).await,
-            Act::RecordRelease(step) => step.undo(&self.store),
-            Act::PinRelease(_) => Ok(Undone::Stays("the images stay kept".into())),
-            Act::BackUpDatabase(_) => Ok(Undone::Stays("the backup stays".into())),
+            Act::RecordRelease(step) => step.undo(&self.docker, &self.store).await,
+            Act::PinRelease(step) => step.undo(&self.docker, &self.store).await,
+            Act::BackUpDatabase(step) => step.undo(&self.docker, &self.postgres, &self.run).await,
             Act::SaveIncident(_) => Ok(Undone::Stays("what was saved stays".into())),
             Act::ExportDatabase(_) => Ok(Undone::Stays("the export stays".into())),
             Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) => {
