@@ -70,7 +70,7 @@ fn a_configuration_file_edited_in_place_makes_a_new_container_and_its_old_conten
     project.expect(0, &["rollback", "--yes"]);
     assert_eq!(read(), "first\n");
     assert_eq!(std::fs::read_to_string(project.path("greeting.conf")).unwrap(), "second\n", "files are a person's own");
-    says(&project.expect(0, &["plan", "deploy"]), &["reader replace file: greeting.conf changed"]);
+    says(&project.expect(0, &["plan", "deploy"]), &["file: greeting.conf"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! Everything read from the engine, and what is written to it directly: tags and holders that keep images, and the
-//! end of our own one-shot containers.
+//! Everything read from the engine; the two things written to it directly stand in `holds`.
 //!
-//! Containers are changed by `docker compose` alone. A read that meets an engine which is away (restarting,
+//! Containers are made by `docker compose` alone; only what a killed `docker compose` left half-way is put right
+//! directly. A read that meets an engine which is away (restarting,
 //! say) is tried again for as long as `patience` allows, then fails with [`EngineAway`].
 
 use std::collections::{BTreeMap, HashMap};
@@ -10,15 +10,18 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bollard::Docker as Engine;
-use bollard::models::{ContainerCreateBody, ContainerInspectResponse, HealthStatusEnum, HostConfig, ImageInspect};
+use bollard::models::{ContainerInspectResponse, ImageInspect};
 use bollard::query_parameters as ask;
 use futures_util::{StreamExt, future};
 use serde::{Deserialize, Serialize};
 
 use self::answer::{absent_is_none, is_away};
 use super::clock::Stopwatch;
+use crate::redact::Redactor;
 
 mod answer;
+mod holds;
+mod inspected;
 mod listed;
 mod one_shots;
 
@@ -100,6 +103,7 @@ pub struct Docker {
     engine: Engine,
     socket: String,
     patience: Duration,
+    redactor: Redactor,
 }
 
 impl std::fmt::Debug for Docker {
@@ -131,7 +135,13 @@ impl Docker {
         })?;
         let engine = Engine::connect_with_unix(path, 120, bollard::API_DEFAULT_VERSION)
             .map_err(|error| EngineAway { socket: socket.clone(), why: error.to_string() })?;
-        Ok(Self { engine, socket, patience })
+        Ok(Self { engine, socket, patience, redactor: Redactor::default() })
+    }
+
+    /// The same engine; what containers say (logs, health checks) is cleaned before anybody gets it, and before it is cut.
+    #[must_use]
+    pub fn with_redactor(self, redactor: Redactor) -> Self {
+        Self { redactor, ..self }
     }
 
     /// The same engine, with another patience.
@@ -218,7 +228,7 @@ impl Docker {
     /// # Errors
     /// [`EngineAway`], or the engine's own words.
     pub async fn container(&self, name: &str) -> Result<Option<Container>> {
-        Ok(self.inspect(name).await?.map(from_inspect))
+        Ok(self.inspect(name).await?.map(|answer| inspected::container(answer, &self.redactor)))
     }
 
     /// Everything the engine knows about a container, or nothing.
@@ -254,77 +264,6 @@ impl Docker {
         Ok(found.descriptor.digest)
     }
 
-    /// Gives an image a tag of ours.
-    ///
-    /// # Errors
-    /// When the image is gone, or [`EngineAway`].
-    pub async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<()> {
-        let options = ask::TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
-        self.patiently(|| self.engine.tag_image(image, Some(options.clone())))
-            .await
-            .with_context(|| format!("cannot tag the image {image} as {repository}:{tag}"))
-    }
-
-    /// Lets references name the images they named before; one that named nothing is left, nothing runs from it.
-    ///
-    /// # Errors
-    /// When an image is gone, or [`EngineAway`].
-    pub async fn give_back(&self, named: &BTreeMap<String, String>) -> Result<String> {
-        let mut given = Vec::new();
-        for (reference, id) in named {
-            if self.image_id(reference).await?.as_deref() != Some(id) {
-                let (repository, tag) = reference.rsplit_once(':').unwrap_or((reference, "latest"));
-                self.tag(id, repository, tag).await?;
-                given.push(reference.clone());
-            }
-        }
-        Ok(if given.is_empty() {
-            "the images stay; nothing runs from them".into()
-        } else {
-            format!("names the image before again: {}; the new images stay", given.join(", "))
-        })
-    }
-
-    /// Takes a tag away; the image stays while anything else holds it.
-    ///
-    /// # Errors
-    /// The engine's own words; a tag that is not there is no error.
-    pub async fn untag(&self, reference: &str) -> Result<()> {
-        let options = ask::RemoveImageOptionsBuilder::new().noprune(true).build();
-        absent_is_none(self.patiently(|| self.engine.remove_image(reference, Some(options.clone()), None)).await)?;
-        Ok(())
-    }
-
-    /// Makes a container that is never started: while it is there, `docker image prune --all` spares the image.
-    ///
-    /// # Errors
-    /// The engine's own words; one that is already there is no error.
-    pub async fn hold(&self, name: &str, image: &str, release: &str) -> Result<()> {
-        if self.inspect(name).await?.is_some() {
-            return Ok(());
-        }
-        let body = ContainerCreateBody {
-            image: Some(image.to_owned()),
-            cmd: Some(vec!["held by cutover, never started".to_owned()]),
-            labels: Some(HashMap::from([(label::HOLDS.to_owned(), release.to_owned())])),
-            host_config: Some(HostConfig { network_mode: Some("none".to_owned()), ..HostConfig::default() }),
-            ..ContainerCreateBody::default()
-        };
-        let options = ask::CreateContainerOptionsBuilder::new().name(name).build();
-        let made = self.patiently(|| self.engine.create_container(Some(options.clone()), body.clone())).await;
-        made.map(|_| ()).with_context(|| format!("cannot hold the image {image}"))
-    }
-
-    /// Removes a container by force, with its anonymous volumes; one that is not there is no error.
-    ///
-    /// # Errors
-    /// The engine's own words.
-    pub async fn remove(&self, name: &str) -> Result<()> {
-        let options = ask::RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        absent_is_none(self.patiently(|| self.engine.remove_container(name, Some(options.clone()))).await)?;
-        Ok(())
-    }
-
     /// The last lines of a container's log, both streams as they came.
     ///
     /// # Errors
@@ -342,44 +281,6 @@ impl Docker {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(text.lines().map(str::to_owned).collect())
-    }
-}
-
-fn from_inspect(answer: ContainerInspectResponse) -> Container {
-    let config = answer.config.unwrap_or_default();
-    let labels: BTreeMap<String, String> = config.labels.unwrap_or_default().into_iter().collect();
-    let state = answer.state.unwrap_or_default();
-    let label = |key: &str| labels.get(key).cloned().unwrap_or_default();
-    let health = state.health.as_ref();
-    let restart = answer.host_config.and_then(|host| host.restart_policy).and_then(|policy| policy.name);
-    Container {
-        id: answer.id.unwrap_or_default(),
-        name: answer.name.unwrap_or_default().trim_start_matches('/').to_owned(),
-        service: label(label::SERVICE),
-        hash: label(label::HASH),
-        image: config.image.unwrap_or_default(),
-        image_id: answer.image.unwrap_or_default(),
-        is_one_off: label(label::ONE_OFF) == "True",
-        restart: restart.map_or_else(|| "no".to_owned(), |policy| policy.to_string()),
-        state: State {
-            status: state.status.map(|status| status.to_string()).unwrap_or_default(),
-            health: health.and_then(|health| health.status).and_then(|status| match status {
-                HealthStatusEnum::EMPTY | HealthStatusEnum::NONE => None,
-                known => Some(known.to_string()),
-            }),
-            health_said: health
-                .and_then(|health| health.log.as_ref())
-                .and_then(|log| log.last())
-                .and_then(|last| last.output.as_ref())
-                .map(|output| output.trim().chars().take(300).collect::<String>())
-                .filter(|output| !output.is_empty()),
-            exit_code: state.exit_code.unwrap_or(0),
-            started_at: state.started_at.unwrap_or_default(),
-            restarts: answer.restart_count.unwrap_or(0),
-            was_oom_killed: state.oom_killed.unwrap_or(false),
-            error: state.error.unwrap_or_default(),
-        },
-        labels,
+        Ok(self.redactor.clean(&text).lines().map(str::to_owned).collect())
     }
 }

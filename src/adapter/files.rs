@@ -9,6 +9,9 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+/// How the name of a file begins that is not whole yet.
+const UNFINISHED: &str = ".new-";
+
 /// Makes a directory with its parents, readable by its owner alone (0700).
 pub fn make_private_directory(path: &Path) -> Result<()> {
     fs::DirBuilder::new()
@@ -22,7 +25,7 @@ pub fn make_private_directory(path: &Path) -> Result<()> {
 pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let attempt = || -> io::Result<()> {
         let directory = path.parent().unwrap_or_else(|| Path::new("."));
-        let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
+        let mut temporary = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
         temporary.write_all(bytes)?;
         temporary.as_file().set_permissions(fs::Permissions::from_mode(mode))?;
         temporary.as_file().sync_all()?;
@@ -48,6 +51,32 @@ pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
 /// Makes the entries of a directory durable.
 pub fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// Removes what a killed process left of [`write_atomically`] in a directory; one that is not there has nothing.
+pub fn sweep(directory: &Path) -> Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", directory.display())),
+    };
+    for entry in entries {
+        let path = entry.with_context(|| format!("cannot read {}", directory.display()))?.path();
+        if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes())) {
+            remove_if_there(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file; one that is not there is no error.
+pub fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A new file that only its owner can read (0600); an old one under that name is cut to nothing.
@@ -112,6 +141,20 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn only_what_was_not_finished_is_swept_away() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in [".new-x1", "current", ".making-r2"] {
+            fs::write(directory.path().join(name), "x").unwrap();
+        }
+        sweep(directory.path()).unwrap();
+        sweep(&directory.path().join("nowhere")).unwrap();
+        let left = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut left: Vec<_> = left.collect();
+        left.sort();
+        assert_eq!(left, [".making-r2", "current"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Carrying a run out: lock, signals, listener, engine; then the result, which says what is true now.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,7 +12,9 @@ use super::out;
 use super::setup::Setup;
 use crate::adapter::{clock, files};
 use crate::journal::lock::{self, LockError};
-use crate::journal::{Fact, Lock, RunState, runs, state};
+use crate::journal::runs::RunFile;
+use crate::journal::{Fact, Lock, Outcome, RunState, runs, state};
+use crate::release::Store;
 use crate::report::event::Deaf;
 use crate::report::plain::{Clocks, Plain};
 use crate::report::screen::Screen;
@@ -27,7 +29,9 @@ use crate::step::RunKind;
 /// When another run holds it.
 pub fn take_lock(state: &Path, verb: &str) -> Result<Lock> {
     files::make_private_directory(state)?;
-    Ok(Lock::take(state, verb, clock::now())?)
+    let lock = Lock::take(state, verb, clock::now())?;
+    tidy(state)?;
+    Ok(lock)
 }
 
 /// Takes the lock, and ends what a killed run left at work.
@@ -37,14 +41,49 @@ pub fn take_lock(state: &Path, verb: &str) -> Result<Lock> {
 pub async fn take_lock_from_the_dead(state: &Path, verb: &str) -> Result<(Lock, Vec<String>)> {
     files::make_private_directory(state)?;
     let held = match Lock::take(state, verb, clock::now()) {
-        Ok(lock) => return Ok((lock, Vec::new())),
+        Ok(lock) => {
+            tidy(state)?;
+            return Ok((lock, Vec::new()));
+        }
         Err(LockError::Held(held)) if !held.is_owner_alive => held,
         Err(error) => return Err(error.into()),
     };
     out::say(&format!("cutover: {}; ending it", held.words()));
     let holders = || lock::held(state).ok().flatten().map(|held| held.processes).unwrap_or_default();
     let ended = orphans::end(&held, holders).await?;
-    Ok((Lock::take(state, verb, clock::now())?, ended))
+    let lock = Lock::take(state, verb, clock::now())?;
+    tidy(state)?;
+    Ok((lock, ended))
+}
+
+/// Clears away files that a killed process had not made whole, and writes the manifest that it did not come to write.
+/// Only the holder of the lock may do so: to others such a file may be one that is just being written.
+fn tidy(state: &Path) -> Result<()> {
+    let runs = state.join("runs");
+    let beside = std::fs::read_dir(&runs).into_iter().flatten().flatten().map(|entry| entry.path());
+    let beside = beside.flat_map(|path| [path.join("incident"), path]);
+    let others = ["", "runs", "backups", "exports", "reports"].map(|name| state.join(name));
+    others.into_iter().chain(beside).try_for_each(|directory| files::sweep(&directory))?;
+    Store::new(state).tidy()?;
+    let all = runs::list(&runs).context("cannot list the runs")?;
+    let Some(file) = all.last().filter(|file| file.kind == RunKind::Rollback.word()) else { return Ok(()) };
+    let (run, entries) = (file.state()?, file.entries()?);
+    if run.outcome.is_some() && !manifest_path(state, run.number).exists() {
+        keep_manifest(state, &run, &entries)?;
+    }
+    Ok(())
+}
+
+/// Clears away runs that were killed before anything of them was written down; gives the last one.
+///
+/// # Errors
+/// When a journal cannot be read or a file cannot be removed.
+pub fn clear_unbegun(state: &Path) -> Result<Option<RunFile>> {
+    let unbegun = runs::unbegun(&state.join("runs"))?;
+    for file in &unbegun {
+        runs::clear(file).with_context(|| format!("cannot clear run {} away, which began nothing", file.number))?;
+    }
+    Ok(unbegun.into_iter().next_back())
 }
 
 /// Refuses to begin while an earlier run is open.
@@ -66,14 +105,29 @@ pub fn nothing_open(state: &Path) -> Result<()> {
 /// # Errors
 /// When a journal cannot be read.
 pub fn last_open(state: &Path) -> Result<Option<RunState>> {
-    Ok(runs::open(&state.join("runs"))?)
+    Ok(runs::last(&state.join("runs"))?.filter(RunState::is_open))
 }
 
 /// Carries an open run out and prints the result.
 ///
 /// # Errors
 /// When the journal cannot be written.
-pub async fn carry(global: &Global, setup: &Setup, mut lock: Lock, mut open: Open, ended: &[String]) -> Result<u8> {
+pub async fn carry(global: &Global, setup: &Setup, lock: Lock, open: Open, ended: &[String]) -> Result<u8> {
+    carry_as(global, setup, lock, open, ended, exit::of_outcome).await
+}
+
+/// The same, with exit codes of the caller's.
+///
+/// # Errors
+/// As [`carry`].
+pub async fn carry_as(
+    global: &Global,
+    setup: &Setup,
+    mut lock: Lock,
+    mut open: Open,
+    ended: &[String],
+    exit_of: fn(Outcome) -> u8,
+) -> Result<u8> {
     for orphan in ended {
         open.journal
             .append(Fact::Note { text: format!("ended what a killed run left at work: {orphan}") })
@@ -90,6 +144,9 @@ pub async fn carry(global: &Global, setup: &Setup, mut lock: Lock, mut open: Ope
             return Ok(exit::INTERRUPTED);
         }
     };
+    if open.tag.epoch > 1 {
+        orphans::settle(&docker, &open.plan.project).await?;
+    }
     let hands = crate::step::Hands { docker, ..hands };
     let listener = listener(global, setup);
     listener.hear(began(&open));
@@ -103,16 +160,16 @@ pub async fn carry(global: &Global, setup: &Setup, mut lock: Lock, mut open: Ope
         redactor: &setup.redactor,
         stop: Stop::clone(&stop),
     };
-    let finish = begin::carry_out(&mut engine, &open.state, exit::of_outcome).await.map_err(MidRun)?;
+    let finish = begin::carry_out(&mut engine, &open.state, exit_of).await.map_err(MidRun)?;
     drop(listener);
     let entries = crate::journal::read(open.journal.path()).map_err(MidRun)?;
     let run = state::fold(open.tag.number, open.plan.kind.word(), &entries);
-    let code = finish.outcome.map_or(exit::INTERRUPTED, exit::of_outcome);
+    let code = finish.outcome.map_or(exit::INTERRUPTED, exit_of);
     if open.plan.kind == RunKind::Rollback {
-        keep_manifest(setup, &open, &run, &entries)?;
+        keep_manifest(&setup.state, &run, &entries)?;
     }
     if global.is_json() {
-        out::result(&result::result_json(open.plan.kind, finish.outcome, &run, &open.plan).to_string());
+        out::json(result::result_json(open.plan.kind, finish.outcome, &run, &open.plan));
     } else {
         out::result(&result::result_text(open.plan.kind, finish.outcome, &run, &open.plan, &result_style(global)));
     }
@@ -132,14 +189,17 @@ fn began(open: &Open) -> Event {
     }
 }
 
-fn keep_manifest(setup: &Setup, open: &Open, run: &RunState, entries: &[crate::journal::Entry]) -> Result<()> {
-    let undone = open.plan.undoes.and_then(|number| {
-        let all = runs::list(&setup.state.join("runs")).ok()?;
+fn manifest_path(state: &Path, run: u32) -> PathBuf {
+    state.join("reports").join(format!("{run:04}-manifest.json"))
+}
+
+fn keep_manifest(state: &Path, run: &RunState, entries: &[crate::journal::Entry]) -> Result<()> {
+    let undone = run.header.as_ref().and_then(|header| header.undoes).and_then(|number| {
+        let all = runs::list(&state.join("runs")).ok()?;
         all.iter().find(|file| file.number == number)?.state().ok()
     });
-    let reports = setup.state.join("reports");
-    files::make_private_directory(&reports)?;
-    let path = reports.join(format!("{:04}-manifest.json", open.tag.number));
+    let path = manifest_path(state, run.number);
+    files::make_private_directory(&state.join("reports"))?;
     files::write_json(&path, &manifest::manifest(run, entries, undone.as_ref()), 0o600)?;
     out::say(&format!("manifest: {}", path.display()));
     Ok(())

@@ -23,6 +23,14 @@ pub fn confirm(global: &Global, plan: &Plan, question: &str) -> Result<()> {
     if !losses.is_empty() {
         return confirm_loss(global, plan, &losses);
     }
+    confirm_plainly(global, question)
+}
+
+/// The same for what loses nothing.
+///
+/// # Errors
+/// As [`confirm`].
+pub fn confirm_plainly(global: &Global, question: &str) -> Result<()> {
     if global.yes {
         return Ok(());
     }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use super::arguments::Global;
-use super::carry::{carry, last_open, take_lock_from_the_dead};
+use super::carry::{carry, clear_unbegun, last_open, take_lock_from_the_dead};
 use super::setup::{self, Setup};
 use crate::journal::{Lock, runs};
 use crate::run::Refusal;
@@ -17,6 +17,7 @@ pub async fn run(global: &Global) -> Result<u8> {
     let (state, config) = setup::state_directory(global)?;
     let setup = Setup::new(global, state, config.as_ref())?;
     let (lock, ended) = take_lock_from_the_dead(&setup.state, "resume").await?;
+    clear_unbegun(&setup.state)?;
     go(global, setup, lock, &ended).await
 }
 
@@ -25,24 +26,32 @@ pub async fn run(global: &Global) -> Result<u8> {
 /// # Errors
 /// As [`run`].
 pub async fn go(global: &Global, setup: Setup, lock: Lock, ended: &[String]) -> Result<u8> {
-    let Some(open) = last_open(&setup.state)? else {
+    let Some(last) = last_open(&setup.state)? else {
         return Err(Refusal::Gate(
             "nothing to resume: the last run was finished; `cutover status` tells how it stands".into(),
         )
         .into());
     };
-    let all = runs::list(&setup.state.join("runs")).context("cannot list the runs")?;
-    let file = all.iter().find(|file| file.number == open.number).context("the run's journal is gone")?;
-    let open = begin::go_on(file, &format!("gone on with by {}", setup::by()))?;
-    learn(&setup, &open);
+    let open = open(&setup, last.number, &format!("gone on with by {}", setup::by()))?;
     carry(global, &setup, lock, open, ended).await
+}
+
+/// Opens the journal of a run again.
+///
+/// # Errors
+/// When it cannot be read or gone on with.
+pub fn open(setup: &Setup, number: u32, why: &str) -> Result<begin::Open> {
+    let all = runs::list(&setup.state.join("runs")).context("cannot list the runs")?;
+    let file = all.iter().find(|file| file.number == number).context("the run's journal is gone")?;
+    let open = begin::go_on(file, why)?;
+    learn(setup, &open);
+    super::rollback::learn(setup, &open.plan);
+    Ok(open)
 }
 
 /// The secrets of the run's own model, which may not be those of today's files.
 fn learn(setup: &Setup, open: &begin::Open) {
     for name in open.plan.files.keys() {
-        if let Ok(model) = crate::adapter::files::read_json::<serde_json::Value>(&open.tag.side.join(name)) {
-            setup.redactor.learn(crate::release::model::secret_values(&model));
-        }
+        setup.learn_file(&open.tag.side.join(name));
     }
 }

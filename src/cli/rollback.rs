@@ -3,15 +3,16 @@
 use anyhow::Result;
 
 use super::arguments::{Global, Rollback};
-use super::carry::{carry, last_open, take_lock_from_the_dead};
-use super::confirm::confirm;
+use super::carry::{carry, carry_as, clear_unbegun, last_open, take_lock_from_the_dead};
+use super::confirm::{confirm, confirm_plainly};
 use super::deploy::show;
 use super::setup::{self, Setup};
-use super::{exit, resume};
-use crate::journal::runs;
+use super::{exit, out, resume};
+use crate::journal::{Lock, Outcome, RunState, runs};
 use crate::run::Refusal;
 use crate::run::begin::{self, plan_of};
 use crate::run::deploy::Planned;
+use crate::run::orphans;
 use crate::run::rollback::{self, Without};
 use crate::step::{Plan, RunKind};
 
@@ -47,12 +48,24 @@ pub async fn make(setup: &Setup, verb: &Rollback) -> Result<Planned> {
             rollback::plan_undo(&docker, &setup.store, &state, remarks, without).await?
         }
     };
-    if let Some(number) = planned.plan.release_to
-        && let Ok(model) = setup.store.model(number)
-    {
-        setup.redactor.learn(crate::release::model::secret_values(&model));
-    }
+    let mut planned = planned;
+    learn(setup, &planned.plan);
+    planned.plan.clean(&setup.redactor);
     Ok(planned)
+}
+
+/// The secrets of everything that the run may meet: both releases, and the run that it undoes. Today's files, which may
+/// be broken or of another time, are not enough.
+pub fn learn(setup: &Setup, plan: &Plan) {
+    for number in [plan.release_from, plan.release_to].into_iter().flatten() {
+        for path in [setup.store.deployed_model_path(number), setup.store.model_path(number)] {
+            setup.learn_file(&path);
+        }
+    }
+    if let Some(undone) = plan.undoes {
+        let side = runs::side_directory(&setup.state.join("runs"), undone);
+        ["model.json", "before.json"].iter().for_each(|name| setup.learn_file(&side.join(name)));
+    }
 }
 
 /// The plan of the last deployment: it says what to do first on the way back.
@@ -80,12 +93,26 @@ fn basis(setup: &Setup) -> Result<(Plan, u32)> {
 /// As [`run`].
 pub async fn go(global: &Global, setup: Setup, verb: &Rollback, wanted: Option<&str>) -> Result<u8> {
     let (lock, ended) = take_lock_from_the_dead(&setup.state, "rollback").await?;
-    if let Some(open) = last_open(&setup.state)?
-        && open.kind == RunKind::Rollback.word()
-        && verb.to.is_none()
-    {
-        // A rollback that did not finish is gone on with, not begun anew.
-        return resume::go(global, setup, lock, &ended).await;
+    let unbegun = clear_unbegun(&setup.state)?;
+    let last = last_open(&setup.state)?;
+    if verb.to.is_none() {
+        match &last {
+            // A rollback that did not finish is gone on with, not begun anew.
+            Some(open) if open.kind == RunKind::Rollback.word() => {
+                return resume::go(global, setup, lock, &ended).await;
+            }
+            Some(open) if rollback::has_nothing_to_undo(open)? => {
+                return close(global, &setup, lock, open, &ended).await;
+            }
+            None if unbegun.as_ref().is_some_and(|file| file.kind == RunKind::Deploy.word()) => {
+                return Ok(never_began(global, unbegun.map_or(0, |file| file.number)));
+            }
+            _ => {}
+        }
+    }
+    if let Some(header) = last.as_ref().and_then(|run| run.header.as_ref()) {
+        let docker = setup.docker.clone().negotiate().await?;
+        orphans::settle(&docker, &header.project).await?;
     }
     let planned = make(&setup, verb).await?;
     if let Some(wanted) = wanted {
@@ -101,4 +128,32 @@ pub async fn go(global: &Global, setup: Setup, verb: &Rollback, wanted: Option<&
     confirm(global, plan, &format!("In {}: {what}?", plan.environment))?;
     let open = begin::begin(&setup.state, &planned, &setup::by())?;
     carry(global, &setup, lock, open, &ended).await
+}
+
+/// Closes a run that stopped before it changed anything: what it kept in part is let go, and it does not stay open.
+async fn close(global: &Global, setup: &Setup, lock: Lock, run: &RunState, ended: &[String]) -> Result<u8> {
+    let number = run.number;
+    confirm_plainly(global, &format!("Run {number} stopped before it changed anything. Close it?"))?;
+    let mut open = resume::open(setup, number, &format!("closed by a rollback of {}", setup::by()))?;
+    open.state.is_going_back = true;
+    carry_as(global, setup, lock, open, ended, exit_of_closing).await
+}
+
+/// A person asked to go back: that nothing is left of the run is what was wanted, not a failure.
+fn exit_of_closing(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Unchanged | Outcome::RolledBack => exit::DONE,
+        other => exit::of_outcome(other),
+    }
+}
+
+/// The last run was killed before its plan was written down. To undo the run before it is not what was asked for.
+fn never_began(global: &Global, number: u32) -> u8 {
+    let words = format!(
+        "run {number} was killed before it began, so there is nothing to undo; to undo the run before it, call \
+         `cutover rollback` again"
+    );
+    let json = serde_json::json!({ "schema": crate::report::SCHEMA, "outcome": "unchanged", "words": words });
+    out::result(&if global.is_json() { json.to_string() } else { words });
+    exit::DONE
 }

@@ -60,21 +60,53 @@ pub fn list(runs: &Path) -> io::Result<Vec<RunFile>> {
     Ok(found)
 }
 
-/// The run that is open, where there is one. A run that changed nothing closes nothing that stood open before it.
+/// Runs that were killed before their first line was durable: they began nothing.
 ///
 /// # Errors
-/// When a journal cannot be read.
-pub fn open(runs: &Path) -> Result<Option<RunState>, JournalError> {
-    let unreadable = |source| JournalError::Io { act: "list", path: runs.to_owned(), source };
-    for file in list(runs).map_err(unreadable)?.iter().rev() {
-        let run = file.state()?;
-        // A journal without a whole first line began nothing.
-        let says_nothing = run.header.is_none() || matches!(run.outcome, Some((Outcome::Unchanged, _)));
-        if !says_nothing {
-            return Ok(run.is_open().then_some(run));
+/// When the directory or a journal cannot be read.
+pub fn unbegun(runs: &Path) -> Result<Vec<RunFile>, JournalError> {
+    let io = |source| JournalError::Io { act: "list", path: runs.to_owned(), source };
+    let mut found = Vec::new();
+    for file in list(runs).map_err(io)? {
+        if file.entries()?.is_empty() {
+            found.push(file);
         }
     }
-    Ok(None)
+    Ok(found)
+}
+
+/// Clears away a run that began nothing: what it kept beside its journal, then the journal.
+///
+/// # Errors
+/// When a file cannot be removed.
+pub fn clear(file: &RunFile) -> io::Result<()> {
+    let directory = file.path.parent().unwrap_or_else(|| Path::new("."));
+    match std::fs::remove_dir_all(side_directory(directory, file.number)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => std::fs::remove_file(&file.path),
+    }
+}
+
+/// The run that says how things stand: the last one, or the one before it that is still open, where the last was a
+/// rollback that failed before it changed anything.
+///
+/// # Errors
+/// When the directory or a journal cannot be read.
+pub fn last(runs: &Path) -> Result<Option<RunState>, JournalError> {
+    let io = |source| JournalError::Io { act: "list", path: runs.to_owned(), source };
+    let mut last: Option<RunState> = None;
+    for file in list(runs).map_err(io)?.iter().rev() {
+        let run = file.state()?;
+        if run.header.is_none() {
+            continue;
+        }
+        if run.kind == "rollback" && matches!(run.outcome, Some((Outcome::Unchanged, _))) {
+            last.get_or_insert(run);
+            continue;
+        }
+        return Ok(if run.is_open() { Some(run) } else { last.or(Some(run)) });
+    }
+    Ok(last)
 }
 
 /// Where the journal of a run stands.

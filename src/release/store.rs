@@ -10,6 +10,11 @@ use serde_json::Value;
 use super::record::Release;
 use crate::adapter::files;
 
+/// Head of the name of a release that is being made.
+const MAKING: &str = ".making-";
+/// Head of the name of a release that is being let go.
+const GONE: &str = ".gone-";
+
 /// The store of a state directory.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -112,10 +117,8 @@ impl Store {
     /// # Errors
     /// When it cannot be made.
     pub fn begin(&self, number: u32) -> Result<PathBuf> {
-        let aside = self.directory.join(format!(".making-r{number}"));
-        if aside.exists() {
-            std::fs::remove_dir_all(&aside).with_context(|| format!("cannot clear {}", aside.display()))?;
-        }
+        let aside = self.directory.join(format!("{MAKING}r{number}"));
+        clear(&aside)?;
         files::make_private_directory(&aside)?;
         Ok(aside)
     }
@@ -131,7 +134,7 @@ impl Store {
         files::write_json(&self.directory.join("last-number"), &release.number.max(self.last_given()?), 0o600)?;
         let place = self.place(release.number);
         if place.exists() {
-            std::fs::remove_dir_all(&place).with_context(|| format!("cannot replace {}", place.display()))?;
+            self.remove(release.number)?;
         }
         std::fs::rename(aside, &place).with_context(|| format!("cannot put {} in its place", place.display()))?;
         files::sync_directory(&self.directory).with_context(|| format!("cannot make {} durable", place.display()))
@@ -143,6 +146,34 @@ impl Store {
     /// When its directory cannot be removed.
     pub fn remove(&self, number: u32) -> Result<()> {
         let place = self.place(number);
-        std::fs::remove_dir_all(&place).with_context(|| format!("cannot remove {}", place.display()))
+        let gone = self.directory.join(format!("{GONE}r{number}"));
+        clear(&gone)?;
+        // In one act: a release that lost some of its files would still look like one.
+        std::fs::rename(&place, &gone).with_context(|| format!("cannot remove {}", place.display()))?;
+        clear(&gone)
+    }
+
+    /// Clears away what a killed process had not made whole, or had not wholly let go.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn tidy(&self) -> Result<()> {
+        files::sweep(&self.directory)?;
+        for entry in std::fs::read_dir(&self.directory).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            if [MAKING, GONE].iter().any(|head| name.as_encoded_bytes().starts_with(head.as_bytes())) {
+                clear(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn clear(directory: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot clear {}", directory.display()))
+        }
+        _ => Ok(()),
     }
 }

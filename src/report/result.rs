@@ -25,6 +25,11 @@ fn verdict(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan)
     };
     match outcome {
         Some(Outcome::Done) => ("COMPLETE", format!("{after} serves {place}"), Paint::Good),
+        Some(Outcome::Unchanged) if run.failure.is_none() => (
+            "GIVEN UP, NOTHING CHANGED",
+            format!("{deed} was closed before it changed anything; {before} is as it was"),
+            Paint::Careful,
+        ),
         Some(Outcome::Unchanged) => {
             ("FAILED, NOTHING CHANGED", format!("{deed} failed{at}; {before} is as it was"), Paint::Careful)
         }

@@ -25,7 +25,8 @@ pub struct Open {
     pub tag: RunTag,
 }
 
-/// Begins a new run: its files first, then the journal with the whole plan, durable before anything else.
+/// Begins a new run: the journal's file takes the number, then come the files beside it, then the first line with the
+/// whole plan, durable before anything else. Without that line nothing was begun.
 ///
 /// # Errors
 /// When there is no room, or the directory cannot be written; nothing was begun then.
@@ -33,14 +34,27 @@ pub fn begin(state_directory: &Path, planned: &Planned, by: &str) -> Result<Open
     let directory = state_directory.join("runs");
     files::make_private_directory(&directory)?;
     let number = runs::list(&directory).context("cannot list the runs")?.last().map_or(0, |run| run.number) + 1;
-    let side = runs::side_directory(&directory, number);
+    let plan = planned.plan.clone();
+    let path = runs::journal_path(&directory, number, plan.kind.word());
+    let journal = Journal::create(&path, clock::boot_id(), clock::now)?;
+    let file = RunFile { number, kind: plan.kind.word().to_owned(), path };
+    let begun = write_first(&directory, planned, journal, number, by);
+    if begun.is_err() {
+        // An error here is the one to tell; what cannot be cleared now is cleared by the next run.
+        if let Err(error) = runs::clear(&file) {
+            tracing::warn!(%error, "what was begun of the run could not be cleared away");
+        }
+    }
+    begun
+}
+
+fn write_first(directory: &Path, planned: &Planned, mut journal: Journal, number: u32, by: &str) -> Result<Open> {
+    let plan = planned.plan.clone();
+    let side = runs::side_directory(directory, number);
     files::make_private_directory(&side)?;
     for (name, content) in &planned.files {
         files::write_json(&side.join(name), content, 0o600)?;
     }
-    let plan = planned.plan.clone();
-    let path = runs::journal_path(&directory, number, plan.kind.word());
-    let mut journal = Journal::create(&path, clock::boot_id(), clock::now)?;
     let header = Header {
         format: FORMAT,
         number,

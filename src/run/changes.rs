@@ -8,7 +8,7 @@ use super::look::Look;
 use crate::adapter::docker::Container;
 use crate::release::keep::short;
 use crate::release::model;
-use crate::step::containers::{ModelAt, ServiceSide, Side, Touched, is_up};
+use crate::step::containers::{ModelAt, ServiceSide, Side, Touched, is_running, is_up};
 use crate::step::plan::{Change, ServiceChange};
 
 /// The judgement of one service.
@@ -181,7 +181,9 @@ pub fn from_side(look: &Look, judged: &[Judged]) -> Side {
             hashes.extend(own.iter().map(|container| container.hash.clone()));
         }
         let ids = own.iter().map(|container| container.id.clone()).collect();
-        services.insert(name.clone(), ServiceSide { hashes, image: kept.image_id.clone(), replicas: own.len(), ids });
+        let running = own.iter().filter(|one| is_running(one)).map(|container| container.id.clone()).collect();
+        let side = ServiceSide { hashes, image: kept.image_id.clone(), replicas: own.len(), ids, running };
+        services.insert(name.clone(), side);
     }
     Side { release: Some(running.number), model: ModelAt::Release(running.number), services }
 }
@@ -193,6 +195,7 @@ pub fn to_side(look: &Look, project: &str, release: u32, judged: &[Judged]) -> S
         image: model::image(&look.rendered, project, name),
         replicas: model::replicas(&look.rendered, name),
         ids: BTreeSet::new(),
+        running: BTreeSet::new(),
     };
     let wanted = judged.iter().map(|one| &one.touched.service);
     let services = wanted.map(|name| (name.clone(), side(name))).collect();

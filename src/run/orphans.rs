@@ -7,13 +7,18 @@ use anyhow::{Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::adapter::clock::Stopwatch;
-use crate::adapter::docker::Docker;
+use crate::adapter::docker::{Docker, label};
 use crate::journal::lock::{Held, Process};
 use crate::step::end_one_shots::EndOneShots;
 use crate::step::{Act, Item};
 
 /// How long an orphan gets to end by itself after it was asked to.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How long nothing may have changed until the engine is taken to be done.
+const QUIET: Duration = Duration::from_millis(300);
+/// How long that is waited for at most.
+const UNREST: Duration = Duration::from_secs(5);
 
 /// Ends every process that still holds the lock of an owner that is gone, and says which.
 ///
@@ -38,6 +43,32 @@ pub async fn end(held: &Held, holders: impl Fn() -> Vec<Process>) -> Result<Vec<
     }
     let left: Vec<String> = holders().iter().map(|process| format!("{} ({})", process.pid, process.command)).collect();
     bail!("these processes of a killed run do not end, not even by SIGKILL: {}; look at them by hand", left.join(", "))
+}
+
+/// Waits until the engine has carried out what a killed process had asked of it: a container that is being made shows
+/// a moment after the one who asked for it is gone.
+///
+/// # Errors
+/// When the engine cannot be asked.
+pub async fn settle(docker: &Docker, project: &str) -> Result<()> {
+    let watch = Stopwatch::start();
+    let mut quiet = Stopwatch::start();
+    let mut before = None;
+    while watch.left(UNREST).is_some() {
+        let containers = docker.labelled(&[format!("{}={project}", label::PROJECT)]).await?;
+        let now: Vec<_> = containers.into_iter().map(|one| (one.id, one.name, one.state.status)).collect();
+        let is_moving = now.iter().any(|(_, _, status)| status == "removing");
+        if is_moving || before.as_ref() != Some(&now) {
+            quiet = Stopwatch::start();
+        }
+        if quiet.elapsed() >= QUIET {
+            return Ok(());
+        }
+        before = Some(now);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // A container that is restarted again and again never comes to rest; whoever comes next judges it.
+    Ok(())
 }
 
 /// The item that ends what an interrupted run has at work in containers of its own, where there is any.

@@ -12,7 +12,7 @@ use super::deploy::Planned;
 use super::{Refusal, orphans};
 use crate::adapter::docker::{Container, Docker};
 use crate::journal::runs::{self, RunFile};
-use crate::journal::{Outcome, RunState, Standing};
+use crate::journal::{ItemState, Outcome, RunState, Standing};
 use crate::release::keep::{self, short};
 use crate::release::{Release, Store};
 use crate::step::containers::{ModelAt, ServiceSide, Side, Touched};
@@ -70,22 +70,19 @@ pub async fn plan_undo(
 ) -> Result<Planned> {
     let undone = plan_of(state)?;
     let number = state.number;
-    let mut items: Vec<Item> = Vec::new();
-    items.extend(first_acts(docker, &undone, without, &mut remarks).await?);
-    let begun = undone.items.iter().zip(&state.items).rev().filter(|(item, state)| {
-        let is_back = matches!(state.standing, Standing::Undone | Standing::Stays);
-        state.was_begun && !is_back && !item.back && !item.action.is_gate()
-    });
-    for (item, _) in begun {
-        items.extend(backwards(item, number));
-    }
+    let was_replacing = |service: &str| was_replacing(&undone, state, service);
+    let mut items = first_acts(docker, &undone, without, &was_replacing, &mut remarks).await?;
+    items.extend(to_undo(&undone, state));
     let made = match undone.release_to {
         Some(release) => store.read(release)?,
         None => None,
     };
     items.iter_mut().for_each(|item| also_as_brought_back(item, made.as_ref()));
     if !items.iter().any(|item| item.back) {
-        return Err(Refusal::Gate(format!("nothing to undo: run {number} stopped before it changed anything")).into());
+        return Err(Refusal::Gate(format!(
+            "nothing to undo: run {number} stopped before it changed anything; `cutover rollback` closes it"
+        ))
+        .into());
     }
     for item in items.iter().filter(|item| item.back) {
         whole_enough(docker, store, item).await?;
@@ -117,8 +114,38 @@ pub async fn plan_undo(
     Ok(Planned { plan, files: Vec::new() })
 }
 
+/// The undoing of everything that a run began and has not undone itself, last first.
+fn to_undo(undone: &Plan, state: &RunState) -> Vec<Item> {
+    let begun = undone.items.iter().zip(&state.items).rev().filter(|(item, state)| {
+        let is_back = matches!(state.standing, Standing::Undone | Standing::Stays);
+        state.was_begun && !is_back && !item.back && !item.action.is_gate()
+    });
+    begun.filter_map(|(item, _)| backwards(item, state.number)).collect()
+}
+
+/// Whether a run that stopped has left nothing that a rollback would undo; then it is closed instead.
+///
+/// # Errors
+/// When this version cannot read its plan.
+pub fn has_nothing_to_undo(state: &RunState) -> Result<bool> {
+    Ok(to_undo(&plan_of(state)?, state).is_empty())
+}
+
+/// Whether a run stopped while it was replacing the container of a service.
+fn was_replacing(undone: &Plan, state: &RunState, service: &str) -> bool {
+    let is_about_it = |act: &Act| matches!(act, Act::StartServices(step) if step.services.iter().any(|touched| touched.service == service));
+    let is_half_way = |state: &ItemState| state.was_begun && state.standing != Standing::Done;
+    undone.items.iter().zip(&state.items).any(|(item, state)| is_about_it(&item.action) && is_half_way(state))
+}
+
 /// What comes before anything is undone.
-async fn first_acts(docker: &Docker, undone: &Plan, without: Without, remarks: &mut Vec<String>) -> Result<Vec<Item>> {
+async fn first_acts(
+    docker: &Docker,
+    undone: &Plan,
+    without: Without,
+    was_replacing: &dyn Fn(&str) -> bool,
+    remarks: &mut Vec<String>,
+) -> Result<Vec<Item>> {
     let mut items: Vec<Item> = orphans::one_shots(docker, &undone.project).await?.into_iter().collect();
     for item in &undone.way_back {
         if let Act::ExportDatabase(export) = &item.action {
@@ -130,10 +157,19 @@ async fn first_acts(docker: &Docker, undone: &Plan, without: Without, remarks: &
                 continue;
             }
             let containers = docker.containers(&export.project).await?;
-            let own = containers.iter().find(|container| container.service == export.database.service);
-            match own {
+            let own = || containers.iter().filter(|container| container.service == export.database.service);
+            match own().find(|container| container.state.status == "running").or(own().next()) {
                 None => {
                     remarks.push("the database has no container, so there is nothing to export".into());
+                    continue;
+                }
+                Some(container) if container.state.status != "running" && was_replacing(&container.service) => {
+                    // It is down because the run was killed, and it is the rollback that brings it up again.
+                    remarks.push(format!(
+                        "{} is {}, because the run stopped while it was replacing it: the database is not exported, its \
+                         volume stays untouched",
+                        container.name, container.state.status
+                    ));
                     continue;
                 }
                 Some(container) if container.state.status != "running" => {
@@ -261,7 +297,7 @@ pub async fn plan_to(
         return Err(Refusal::Gate(format!("r{to} serves already")).into());
     }
     let mut remarks = vec!["the schema and the rows stay as they are".to_owned()];
-    let mut items = first_acts(docker, basis, without, &mut remarks).await?;
+    let mut items = first_acts(docker, basis, without, &|_| false, &mut remarks).await?;
     let item = |name: &str, title: String, action: Act| Item { name: name.into(), title, back: false, action };
     let current = store.current()?;
     let counts: BTreeMap<String, usize> =
@@ -333,6 +369,7 @@ fn switch_to(store: &Store, release: &Release, containers: &[Container]) -> Resu
                     image: first.image_id.clone(),
                     replicas: own.len(),
                     ids: own.iter().map(|container| container.id.clone()).collect(),
+                    running: BTreeSet::new(),
                 },
             );
         }
@@ -343,7 +380,12 @@ fn switch_to(store: &Store, release: &Release, containers: &[Container]) -> Resu
             }
             to.insert(
                 name.clone(),
-                ServiceSide { hashes, image: record.image_id.clone(), replicas: record.replicas, ids: BTreeSet::new() },
+                ServiceSide {
+                    hashes,
+                    image: record.image_id.clone(),
+                    replicas: record.replicas,
+                    ..ServiceSide::default()
+                },
             );
         }
         services.push(Touched { service: name, is_forced: false });

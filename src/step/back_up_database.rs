@@ -6,9 +6,10 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::dump::{finished, manifest_of, server, take};
-use super::{RunTag, Say, World};
+use super::dump::{abandon, finished, manifest_of, server, take};
+use super::{RunTag, Say, Undone, World};
 use crate::adapter::docker::Docker;
+use crate::adapter::files;
 use crate::adapter::postgres::{Database, Postgres};
 
 /// The step.
@@ -52,6 +53,19 @@ impl BackUpDatabase {
         serde_json::to_value(dump).context("cannot put the dump's facts into JSON")
     }
 
+    /// A finished backup stays; an unfinished one is taken away.
+    ///
+    /// # Errors
+    /// When a file cannot be removed, or whoever writes it cannot be ended.
+    pub async fn undo(&self, docker: &Docker, postgres: &Postgres, run: &RunTag) -> Result<Undone> {
+        if matches!(self.check(run)?, World::After(_)) {
+            return Ok(Undone::Stays("the backup stays".into()));
+        }
+        let path = self.directory.join(self.file(run.number));
+        abandon(docker, postgres, &self.project, &self.database, &path, run).await?;
+        Ok(Undone::Back)
+    }
+
     fn let_old_ones_go(&self, run: u32) -> Result<()> {
         let suffix = format!("-{}.dump", self.database.name);
         let entries =
@@ -66,8 +80,8 @@ impl BackUpDatabase {
         for number in &numbers[..surplus] {
             let path = self.directory.join(self.file(*number));
             for path in [manifest_of(&path), path] {
-                std::fs::remove_file(&path)
-                    .with_context(|| format!("cannot let the old backup {} go", path.display()))?;
+                // A run that was killed in here has removed one of the two.
+                files::remove_if_there(&path).context("an old backup cannot be let go")?;
             }
         }
         Ok(())

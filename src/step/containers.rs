@@ -18,6 +18,9 @@ pub struct ServiceSide {
     pub replicas: usize,
     /// Containers that were there when the plan was made.
     pub ids: BTreeSet<String>,
+    /// Those of them that were running then: stopped since, such a one is not as before.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub running: BTreeSet<String>,
 }
 
 /// Where the model of a side stands.
@@ -76,14 +79,20 @@ pub fn is_half_made(container: &Container) -> bool {
         .is_some_and(|(head, _)| head.len() == 12 && head.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
+/// Name that a half-made container is to have once the one whose place it takes is gone.
+pub fn wanted_name(half: &Container) -> &str {
+    half.name.split_once('_').map_or(&half.name, |(_, name)| name)
+}
+
+/// Whether the container has a process, or the engine is about to give it one again.
+pub fn is_running(container: &Container) -> bool {
+    matches!(container.state.status.as_str(), "running" | "restarting" | "paused")
+}
+
 /// Whether the container does its work, or has done it (an init container that ended with 0).
 pub fn is_up(container: &Container) -> bool {
     let state = &container.state;
-    match state.status.as_str() {
-        "running" | "restarting" | "paused" => true,
-        "exited" => !state.started_at.starts_with("0001"),
-        _ => false,
-    }
+    is_running(container) || (state.status == "exited" && !state.started_at.starts_with("0001"))
 }
 
 /// Judges one service. `images` resolves references to identifiers.
@@ -107,7 +116,10 @@ pub fn place(
             own.len() == side.replicas && own.iter().all(|container| !is_half_made(container) && one(side, container))
         }
     };
-    let is_before = fits(from, &|side, container| was_there(container) || (runs(side, container) && is_up(container)));
+    let is_before = fits(from, &|side, container| {
+        let has_fallen = side.running.contains(&container.id) && !is_running(container);
+        !has_fallen && (was_there(container) || (runs(side, container) && is_up(container)))
+    });
     let is_after = fits(to, &|side, container| {
         runs(side, container) && is_up(container) && !(touched.is_forced && was_there(container))
     });
@@ -156,6 +168,7 @@ mod tests {
             image: image.into(),
             replicas: 1,
             ids: ids.iter().map(|&id| id.to_owned()).collect(),
+            running: BTreeSet::new(),
         }
     }
 
@@ -174,6 +187,20 @@ mod tests {
     #[test]
     fn an_old_release_brought_back_in_a_new_container_is_before() {
         assert_eq!(judge(false, &[container("again", "h1", "sha256:1")]), Place::Before);
+    }
+
+    #[test]
+    fn an_old_container_that_was_stopped_on_the_way_is_not_as_before() {
+        let touched = Touched { service: "web".into(), is_forced: false };
+        let mut from = side("h1", "sha256:1", &["old"]);
+        let mut old = container("old", "h1", "sha256:1");
+        old.state.status = "exited".into();
+        let judge = |from: &ServiceSide| {
+            place(&touched, Some(from), Some(&side("h2", "web:2", &[])), std::slice::from_ref(&old), &BTreeMap::new())
+        };
+        assert_eq!(judge(&from), Place::Before, "it had ended before the plan was made");
+        from.running.insert("old".into());
+        assert_eq!(judge(&from), Place::Between);
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub async fn take(
 ) -> Result<Dump> {
     let directory = path.parent().unwrap_or_else(|| Path::new("/"));
     files::make_private_directory(directory)?;
+    files::sweep(directory)?;
     let tag = run.session();
     postgres.end_our_sessions(container, database, &tag).await.context("cannot clear sessions of an earlier run")?;
     let deadline = Duration::from_secs(deadline_s);
@@ -60,7 +61,12 @@ pub fn finished(directory: &Path, file: &str) -> Result<World> {
     let path = directory.join(file);
     let manifest = manifest_of(&path);
     if !manifest.exists() {
-        return Ok(World::Before(format!("{file} is not there")));
+        let is_half_there = path.exists() || unfinished(&path).exists();
+        return Ok(if is_half_there {
+            World::Between(format!("{file} is not finished"))
+        } else {
+            World::Before(format!("{file} is not there"))
+        });
     }
     let dump: Dump = files::read_json(&manifest)?;
     let length = std::fs::metadata(&path).map_or(0, |meta| meta.len());
@@ -75,6 +81,34 @@ pub fn finished(directory: &Path, file: &str) -> Result<World> {
     } else {
         World::Between(format!("{file} has {length} bytes, its manifest says {}", dump.bytes))
     })
+}
+
+/// Takes away a dump that was not finished, and ends the one who may still be writing it inside the container.
+///
+/// # Errors
+/// When a file cannot be removed, or the server is there and does not end its sessions.
+pub async fn abandon(
+    docker: &Docker,
+    postgres: &Postgres,
+    project: &str,
+    database: &Database,
+    path: &Path,
+    run: &RunTag,
+) -> Result<()> {
+    if let Ok(container) = server(docker, project, database).await {
+        postgres
+            .end_our_sessions(&container, database, &run.session())
+            .await
+            .context("cannot end the session that was dumping")?;
+    }
+    files::remove_if_there(&unfinished(path))?;
+    files::remove_if_there(path)?;
+    path.parent().map_or(Ok(()), files::sweep)
+}
+
+/// Where a dump is written until it was read back.
+fn unfinished(dump: &Path) -> PathBuf {
+    dump.with_extension("dump.unfinished")
 }
 
 /// The file that says what a dump holds; written last.

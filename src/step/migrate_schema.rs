@@ -1,7 +1,7 @@
 //! Migrate schema: one container of the new release runs the migration once. It is detached, so it outlives us.
 //!
-//! The container stays until the release is recorded: that it ended with 0 is the proof that the migration was done,
-//! and the reason why a resumed run does not do it twice.
+//! The container stays until the release is recorded: that it ended with 0 is the reason why a resumed run does not do
+//! it twice. Done is what `migrated.json` says, which outlives the container: a rollback must know it too.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -96,10 +96,9 @@ impl MigrateSchema {
                 World::Between(format!("begun by this run, and {name} is gone"))
             }
             None => World::Before("not migrated by this run".into()),
-            Some(shot) => match (shot.state.status.as_str(), shot.state.exit_code) {
-                ("exited", 0) => World::After(format!("{name} ended with 0")),
-                (status, code) => World::Between(format!("{name} is {status}, exit code {code}")),
-            },
+            Some(shot) => {
+                World::Between(format!("{name} is {}, exit code {}", shot.state.status, shot.state.exit_code))
+            }
         })
     }
 
@@ -115,6 +114,7 @@ impl MigrateSchema {
         run: &RunTag,
         say: Say<'_>,
     ) -> Result<Value> {
+        self.end_sessions(docker, postgres, run).await?;
         let before = self.schema(docker, postgres, run).await?;
         let before_file = run.side.join("schema-before.json");
         if !before_file.exists() {
@@ -136,6 +136,14 @@ impl MigrateSchema {
         let container = server(docker, &self.project, database).await?;
         let digest = postgres.schema_digest(&container, database, &run.session()).await;
         digest.map(Some).context("cannot read the schema of the database")
+    }
+
+    /// A dump that a killed process left inside the container holds locks that a migration would wait for.
+    async fn end_sessions(&self, docker: &Docker, postgres: &Postgres, run: &RunTag) -> Result<()> {
+        let Some(database) = &self.database else { return Ok(()) };
+        let container = server(docker, &self.project, database).await?;
+        let ended = postgres.end_our_sessions(&container, database, &run.session()).await;
+        ended.context("cannot clear sessions of an earlier run")
     }
 
     async fn one_shot(
@@ -211,8 +219,23 @@ impl MigrateSchema {
         run: &RunTag,
         say: Say<'_>,
     ) -> Result<Undone> {
+        let name = self.container_name(run, "migrate");
+        docker.stop(&name).await?;
+        let undone = self.undo_as_configured(docker, compose, postgres, run, say).await?;
+        // Last: while it is there, a process that comes after us knows that there is something to undo.
+        docker.remove(&name).await?;
+        Ok(undone)
+    }
+
+    async fn undo_as_configured(
+        &self,
+        docker: &Docker,
+        compose: &Compose,
+        postgres: &Postgres,
+        run: &RunTag,
+        say: Say<'_>,
+    ) -> Result<Undone> {
         let number = self.run.unwrap_or(run.number);
-        docker.remove(&self.container_name(run, "migrate")).await?;
         let before_file = self.side(run).join("schema-before.json");
         if before_file.exists() {
             let before: Option<String> = files::read_json(&before_file)?;

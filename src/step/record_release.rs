@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use super::{RunTag, Say, Undone, World};
 use crate::adapter::clock;
 use crate::adapter::compose::Compose;
-use crate::adapter::docker::{Docker, label};
+use crate::adapter::docker::{Container, Docker, label};
 use crate::adapter::files;
 use crate::release::freeze::Fingerprints;
 use crate::release::keep::{self, Keep, KeptService};
-use crate::release::{Origin, Store};
+use crate::release::{Origin, Release, Store};
 
 /// The step.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -42,15 +42,24 @@ impl RecordRelease {
     ///
     /// # Errors
     /// When the store or the engine cannot be read.
-    pub async fn check(&self, docker: &Docker, store: &Store) -> Result<World> {
+    pub async fn check(&self, docker: &Docker, store: &Store, run: &RunTag) -> Result<World> {
         let record = store.read(self.release)?;
         let current = store.current()?;
         let words =
             format!("current release: {}", current.map_or_else(|| "none".into(), |number| format!("r{number}")));
+        let is_kept_in_part = record.is_none()
+            && !self.is_known
+            && !keep::pieces(docker, &self.project, self.services.keys(), self.release).await?.is_empty();
         Ok(match record {
             Some(record) if current == Some(self.release) && keep::missing(docker, &record).await?.is_empty() => {
-                World::After(words)
+                // Clearing up comes last and belongs to the step: a run can be killed before it.
+                if self.one_shots(docker, run).await?.is_empty() && self.surplus(store)?.is_empty() {
+                    World::After(words)
+                } else {
+                    World::Between(format!("{words}; what is not needed any more is still there"))
+                }
             }
+            _ if is_kept_in_part => World::Between(format!("{words}; r{} is kept in part", self.release)),
             _ if current == self.before => World::Before(words),
             _ if current == Some(self.release) => World::Between(words),
             _ => World::Foreign(words),
@@ -122,14 +131,19 @@ impl RecordRelease {
 
     /// One-shot containers are kept until here, because they are the proof that they ended well.
     async fn clear_one_shots(&self, docker: &Docker, run: &RunTag) -> Result<()> {
-        let mark = format!("{}={}", label::RUN, run.number);
-        for shot in docker.labelled(&[format!("{}={}", label::PROJECT, self.project), mark]).await? {
+        for shot in self.one_shots(docker, run).await? {
             docker.remove(&shot.id).await?;
         }
         Ok(())
     }
 
-    async fn let_old_ones_go(&self, docker: &Docker, store: &Store, say: Say<'_>) -> Result<Vec<u32>> {
+    async fn one_shots(&self, docker: &Docker, run: &RunTag) -> Result<Vec<Container>> {
+        let mark = format!("{}={}", label::RUN, run.number);
+        docker.labelled(&[format!("{}={}", label::PROJECT, self.project), mark]).await
+    }
+
+    /// Releases that are more than are kept, oldest first.
+    fn surplus(&self, store: &Store) -> Result<Vec<Release>> {
         let mut others = Vec::new();
         for number in store.numbers()? {
             if number != self.release
@@ -142,9 +156,13 @@ impl RecordRelease {
         }
         // The release before counts as one of those that are kept.
         let beside = usize::try_from(self.keep_releases).unwrap_or(usize::MAX).saturating_sub(1);
-        let surplus = others.len().saturating_sub(beside);
+        others.truncate(others.len().saturating_sub(beside));
+        Ok(others)
+    }
+
+    async fn let_old_ones_go(&self, docker: &Docker, store: &Store, say: Say<'_>) -> Result<Vec<u32>> {
         let mut gone = Vec::new();
-        for release in &others[..surplus] {
+        for release in &self.surplus(store)? {
             say(format!("letting {} go", release.name()));
             keep::let_go(docker, store, release).await?;
             gone.push(release.number);
@@ -152,12 +170,15 @@ impl RecordRelease {
         Ok(gone)
     }
 
-    /// Names the release before the current one again; the record of the newer one stays.
+    /// Names the release before the current one again; the record of the newer one stays, where there is one.
     ///
     /// # Errors
-    /// When the pointer cannot be written.
-    pub fn undo(&self, store: &Store) -> Result<Undone> {
+    /// When the pointer cannot be written, or the engine refuses.
+    pub async fn undo(&self, docker: &Docker, store: &Store) -> Result<Undone> {
         store.set_current(self.before)?;
+        if store.read(self.release)?.is_none() && !self.is_known {
+            keep::drop_pieces(docker, &self.project, self.services.keys(), self.release).await?;
+        }
         Ok(Undone::Back)
     }
 }

@@ -1,6 +1,6 @@
 //! Start services: their containers are those of one side's model, or of the other's. Volumes are never touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -129,10 +129,11 @@ impl StartServices {
         (docker, compose, store, run): (&Docker, &Compose, &Store, &RunTag),
         say: Say<'_>,
     ) -> Result<()> {
-        let all = docker.containers(&self.project).await?;
-        self.clear_half_made(docker, &all, say).await?;
+        let (all, half_made) = self.put_half_made_right(docker, wanted, say).await?;
         let places = self.places(&all, images);
-        let pending = self.services.iter().zip(&places).filter(|(_, place)| **place != goal && **place != Place::Both);
+        let pending = self.services.iter().zip(&places).filter(|(touched, place)| {
+            (**place != goal && **place != Place::Both) || half_made.contains(&touched.service)
+        });
         let (mut plain, mut forced, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         for (touched, _) in pending {
             if !wanted.services.contains_key(&touched.service) {
@@ -196,14 +197,39 @@ impl StartServices {
         model.finish()
     }
 
-    /// A recreation that was killed leaves a container under a passing name: `up` would keep that name.
-    async fn clear_half_made(&self, docker: &Docker, all: &[Container], say: Say<'_>) -> Result<()> {
+    /// A recreation that was killed leaves a container under a passing name: `up` would keep that name. Gives the
+    /// containers as they are then, and the services where there was one: they are not up.
+    async fn put_half_made_right(
+        &self,
+        docker: &Docker,
+        wanted: &Side,
+        say: Say<'_>,
+    ) -> Result<(Vec<Container>, BTreeSet<String>)> {
+        let all = docker.containers(&self.project).await?;
         let own = |container: &&Container| self.services.iter().any(|touched| touched.service == container.service);
-        for half in all.iter().filter(own).filter(|container| containers::is_half_made(container)) {
+        let half: Vec<&Container> = all.iter().filter(own).filter(|one| containers::is_half_made(one)).collect();
+        if half.is_empty() {
+            return Ok((all, BTreeSet::new()));
+        }
+        let services = half.iter().map(|half| half.service.clone()).collect();
+        for half in half {
+            let name = containers::wanted_name(half);
+            let Some(replaced) = all.iter().find(|container| container.name == name) else {
+                // The one before is gone, and its nameless volumes live on in this one alone.
+                say(format!("{} gets the name {name}, which an interrupted run did not give it", half.name));
+                docker.rename(&half.id, name).await?;
+                continue;
+            };
+            let side = wanted.services.get(&replaced.service);
+            if side.is_some_and(|side| side.ids.contains(&replaced.id) || side.hashes.contains(&replaced.hash)) {
+                // The engine may still be stopping it, as it was asked to: what comes back must not go down after.
+                say(format!("stopping {}, which an interrupted run was about to replace", replaced.name));
+                docker.stop(&replaced.id).await?;
+            }
             say(format!("removing {}, which an interrupted run left half-made", half.name));
             docker.remove(&half.id).await?;
         }
-        Ok(())
+        Ok((docker.containers(&self.project).await?, services))
     }
 
     fn path(&self, side: &Side, store: &Store, run: &RunTag) -> PathBuf {

@@ -64,6 +64,11 @@ pub fn kill_at(command: &mut Command, n: u32, when: When) -> &mut Command {
         .env("CUTOVER_KILL_DELAY_MS", delay.as_millis().to_string())
 }
 
+/// Has `command` write one line per fsync into `file`: its number, milliseconds since the start, the file it is about.
+pub fn trace<'a>(command: &'a mut Command, file: &Path) -> &'a mut Command {
+    command.env("LD_PRELOAD", shim()).env("CUTOVER_KILL_TRACE", file)
+}
+
 /// Whether the process was ended by SIGKILL and not by itself.
 pub fn was_killed(status: ExitStatus) -> bool {
     status.signal() == Some(rustix::process::Signal::KILL.as_raw())
