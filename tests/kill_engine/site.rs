@@ -107,12 +107,6 @@ impl Site {
         all.iter().map(seen).collect()
     }
 
-    /// One service's container.
-    pub fn service(&self, name: &str) -> Option<Seen> {
-        let wanted = format!("{}-{name}-1", self.project.name);
-        self.look().into_iter().find(|seen| seen.name == wanted)
-    }
-
     /// Everything that must hold once nothing is at work any more.
     ///
     /// # Errors
