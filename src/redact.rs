@@ -1,8 +1,15 @@
 //! Redaction by value: what is known to be secret is blotted out of every text before it is kept or shown.
+//!
+//! A value is known in the forms in which it travels: its lines, escaped, percent-encoded, in base64, and the password
+//! inside an address. It is blotted out before a text is cut, since half a secret is not recognised any more.
 
 use std::sync::{Arc, RwLock};
 
 use serde_json::Value;
+
+mod forms;
+
+pub(crate) use forms::holds_password;
 
 /// Values shorter than this are not blotted out: `1` or `db` would make every text unreadable.
 const SHORTEST: usize = 6;
@@ -29,8 +36,7 @@ impl Redactor {
     pub fn learn(&self, values: impl IntoIterator<Item = String>) {
         let Ok(mut known) = self.0.write() else { return };
         for value in values {
-            let lines = value.lines().map(str::trim).filter(|line| !line.starts_with("-----"));
-            known.extend(lines.filter(|line| line.len() >= SHORTEST).map(str::to_owned));
+            known.extend(forms::of(&value).into_iter().filter(|form| form.len() >= SHORTEST));
         }
         // The longest is taken first, so that none shows through another.
         known.sort_by(|left, right| right.len().cmp(&left.len()).then_with(|| left.cmp(right)));
@@ -69,5 +75,12 @@ mod tests {
         let redactor = Redactor::new(["hunter2-hunter2".to_owned(), "db".to_owned()]);
         assert_eq!(redactor.clean("db: password hunter2-hunter2\n"), "db: password [secret]\n");
         assert!(!format!("{redactor:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_json_value_is_cleaned_and_its_keys_stay() {
+        let redactor = Redactor::new(["hunter2-hunter2".to_owned()]);
+        let value = serde_json::json!({ "hunter2-hunter2": ["is hunter2-hunter2", 7] });
+        assert_eq!(redactor.clean_json(value), serde_json::json!({ "hunter2-hunter2": ["is [secret]", 7] }));
     }
 }

@@ -11,6 +11,8 @@ use serde_json::Value;
 
 use super::process::{Command, Process, Sink};
 
+mod words;
+
 /// What a project is written in: the files as a person would give them to `docker compose`.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
@@ -26,6 +28,8 @@ pub struct Sources {
     pub variables: Vec<(String, String)>,
     /// Profiles that are switched on.
     pub profiles: Vec<String>,
+    /// A rendered model that stands in no file; then there are no files.
+    pub model: Option<String>,
 }
 
 impl Sources {
@@ -37,6 +41,15 @@ impl Sources {
             files: vec![model.to_owned()],
             ..Self::default()
         }
+    }
+
+    /// A rendered model that is handed over without a file: the way back must not need room on a disk.
+    pub fn in_memory(project: &str, directory: &Path, model: &Value) -> Self {
+        Self { model: Some(model.to_string()), ..Self::rendered(project, directory, Path::new("/dev/stdin")) }
+    }
+
+    fn input(&self) -> Result<Option<File>> {
+        self.model.as_deref().map(unnamed_file).transpose()
     }
 
     fn arguments(&self) -> Vec<String> {
@@ -134,10 +147,11 @@ impl Compose {
         }
         let heard = |line: &str| {
             if let Ok(mut warnings) = warnings.lock() {
-                warnings.push(line.to_owned());
+                warnings.push(words::of_warning(line).to_owned());
             }
         };
-        let bytes = self.process.run(command, &heard).await.context("the compose model is not valid")?;
+        let ran = self.process.run(command, &heard).await;
+        let bytes = ran.map_err(words::without_values).context("the compose model is not valid")?;
         let model = serde_json::from_slice(&bytes).context("docker compose config printed no JSON")?;
         Ok((model, warnings.into_inner().unwrap_or_default()))
     }
@@ -150,9 +164,9 @@ impl Compose {
     /// # Errors
     /// When the model is not valid.
     pub async fn hashes(&self, project: &str, directory: &Path, model: &Value) -> Result<BTreeMap<String, String>> {
-        let sources = Sources::rendered(project, directory, Path::new("-"));
+        let sources = Sources::in_memory(project, directory, model);
         let mut command = self.command(config_arguments(&sources, &["--hash", "*"]), Duration::from_secs(60));
-        command.input = Some(unnamed_file(&model.to_string())?);
+        command.input = sources.input()?;
         let bytes = self.process.run(command, &|_| ()).await.context("the rendered model is not valid")?;
         String::from_utf8_lossy(&bytes)
             .lines()
@@ -171,7 +185,9 @@ impl Compose {
         if up.services.is_empty() {
             bail!("no service was named; an `up` without names would touch the whole project");
         }
-        self.process.run(self.command(up_arguments(sources, up), up.deadline), line).await?;
+        let mut command = self.command(up_arguments(sources, up), up.deadline);
+        command.input = sources.input()?;
+        self.process.run(command, line).await?;
         Ok(())
     }
 
@@ -244,11 +260,13 @@ impl Compose {
     }
 }
 
-/// A file without a name, for a child to read: a pipe would not do, compose opens its input more than once.
+/// A file without a name, for a child to read: a pipe would not do, compose opens its input more than once. It stands in
+/// memory, because a disk may be full.
 fn unnamed_file(text: &str) -> Result<File> {
-    let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
-    file.write_all(text.as_bytes()).context("cannot write a temporary file")?;
-    file.rewind().context("cannot rewind a temporary file")?;
+    let memory = rustix::fs::memfd_create("cutover", rustix::fs::MemfdFlags::CLOEXEC);
+    let mut file = File::from(memory.context("cannot make a file in memory")?);
+    file.write_all(text.as_bytes()).context("cannot write a file in memory")?;
+    file.rewind().context("cannot rewind a file in memory")?;
     Ok(file)
 }
 
@@ -298,6 +316,7 @@ mod tests {
             files: vec!["/srv/shop/a.yaml".into(), "/srv/shop/b.yaml".into()],
             env_files: vec!["/srv/shop/.env.production".into()],
             profiles: vec!["prod".into()],
+            model: None,
             variables: Vec::new(),
         }
     }

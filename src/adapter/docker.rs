@@ -1,6 +1,7 @@
-//! Everything read from the engine, and what is written to it directly: the tags and holders that keep images.
+//! Everything read from the engine; the two things written to it directly stand in `holds`.
 //!
-//! Containers are made by `docker compose` alone; only what a killed `docker compose` left half-way is put right here. A read that meets an engine which is away (restarting,
+//! Containers are made by `docker compose` alone; only what a killed `docker compose` left half-way is put right
+//! directly. A read that meets an engine which is away (restarting,
 //! say) is tried again for as long as `patience` allows, then fails with [`EngineAway`].
 
 use std::collections::{BTreeMap, HashMap};
@@ -9,14 +10,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bollard::Docker as Engine;
-use bollard::models::{ContainerCreateBody, ContainerInspectResponse, HealthStatusEnum, HostConfig, ImageInspect};
+use bollard::models::{ContainerInspectResponse, HealthStatusEnum, ImageInspect};
 use bollard::query_parameters as ask;
 use futures_util::{StreamExt, future};
 use serde::{Deserialize, Serialize};
 
 use super::clock::Stopwatch;
+use crate::redact::Redactor;
 
+mod holds;
 mod listed;
+mod one_shots;
 
 pub use listed::{Listed, Published};
 
@@ -96,6 +100,7 @@ pub struct Docker {
     engine: Engine,
     socket: String,
     patience: Duration,
+    redactor: Redactor,
 }
 
 impl std::fmt::Debug for Docker {
@@ -127,7 +132,13 @@ impl Docker {
         })?;
         let engine = Engine::connect_with_unix(path, 120, bollard::API_DEFAULT_VERSION)
             .map_err(|error| EngineAway { socket: socket.clone(), why: error.to_string() })?;
-        Ok(Self { engine, socket, patience })
+        Ok(Self { engine, socket, patience, redactor: Redactor::default() })
+    }
+
+    /// The same engine; what containers say (logs, health checks) is cleaned before anybody gets it, and before it is cut.
+    #[must_use]
+    pub fn with_redactor(self, redactor: Redactor) -> Self {
+        Self { redactor, ..self }
     }
 
     /// The same engine, with another patience.
@@ -214,7 +225,7 @@ impl Docker {
     /// # Errors
     /// [`EngineAway`], or the engine's own words.
     pub async fn container(&self, name: &str) -> Result<Option<Container>> {
-        Ok(self.inspect(name).await?.map(from_inspect))
+        Ok(self.inspect(name).await?.map(|answer| from_inspect(answer, &self.redactor)))
     }
 
     /// Everything the engine knows about a container, or nothing.
@@ -250,101 +261,6 @@ impl Docker {
         Ok(found.descriptor.digest)
     }
 
-    /// Gives an image a tag of ours.
-    ///
-    /// # Errors
-    /// When the image is gone, or [`EngineAway`].
-    pub async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<()> {
-        let options = ask::TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
-        self.patiently(|| self.engine.tag_image(image, Some(options.clone())))
-            .await
-            .with_context(|| format!("cannot tag the image {image} as {repository}:{tag}"))
-    }
-
-    /// Lets references name the images they named before; one that named nothing is left, nothing runs from it.
-    ///
-    /// # Errors
-    /// When an image is gone, or [`EngineAway`].
-    pub async fn give_back(&self, named: &BTreeMap<String, String>) -> Result<String> {
-        let mut given = Vec::new();
-        for (reference, id) in named {
-            if self.image_id(reference).await?.as_deref() != Some(id) {
-                let (repository, tag) = reference.rsplit_once(':').unwrap_or((reference, "latest"));
-                self.tag(id, repository, tag).await?;
-                given.push(reference.clone());
-            }
-        }
-        Ok(if given.is_empty() {
-            "the images stay; nothing runs from them".into()
-        } else {
-            format!("names the image before again: {}; the new images stay", given.join(", "))
-        })
-    }
-
-    /// Takes a tag away; the image stays while anything else holds it.
-    ///
-    /// # Errors
-    /// The engine's own words; a tag that is not there is no error.
-    pub async fn untag(&self, reference: &str) -> Result<()> {
-        let options = ask::RemoveImageOptionsBuilder::new().noprune(true).build();
-        absent_is_none(self.patiently(|| self.engine.remove_image(reference, Some(options.clone()), None)).await)?;
-        Ok(())
-    }
-
-    /// Makes a container that is never started: while it is there, `docker image prune --all` spares the image.
-    ///
-    /// # Errors
-    /// The engine's own words; one that already holds this image is no error.
-    pub async fn hold(&self, name: &str, image: &str, release: &str) -> Result<()> {
-        if let Some(there) = self.container(name).await? {
-            if Some(there.image_id) == self.image_id(image).await? {
-                return Ok(());
-            }
-            // Left by a run that was killed before the release was recorded: the number is given anew.
-            self.remove(name).await?;
-        }
-        let body = ContainerCreateBody {
-            image: Some(image.to_owned()),
-            cmd: Some(vec!["held by cutover, never started".to_owned()]),
-            labels: Some(HashMap::from([(label::HOLDS.to_owned(), release.to_owned())])),
-            host_config: Some(HostConfig { network_mode: Some("none".to_owned()), ..HostConfig::default() }),
-            ..ContainerCreateBody::default()
-        };
-        let options = ask::CreateContainerOptionsBuilder::new().name(name).build();
-        let made = self.patiently(|| self.engine.create_container(Some(options.clone()), body.clone())).await;
-        made.map(|_| ()).with_context(|| format!("cannot hold the image {image}"))
-    }
-
-    /// Stops a container and returns once it is down; one that is down or not there is no error.
-    ///
-    /// # Errors
-    /// The engine's own words.
-    pub async fn stop(&self, name: &str) -> Result<()> {
-        absent_is_none(self.patiently(|| self.engine.stop_container(name, None)).await)?;
-        Ok(())
-    }
-
-    /// Gives a container another name.
-    ///
-    /// # Errors
-    /// The engine's own words.
-    pub async fn rename(&self, id: &str, name: &str) -> Result<()> {
-        let options = ask::RenameContainerOptionsBuilder::new().name(name).build();
-        self.patiently(|| self.engine.rename_container(id, options.clone()))
-            .await
-            .with_context(|| format!("cannot give a container the name {name}"))
-    }
-
-    /// Removes a container by force, with its anonymous volumes; one that is not there is no error.
-    ///
-    /// # Errors
-    /// The engine's own words.
-    pub async fn remove(&self, name: &str) -> Result<()> {
-        let options = ask::RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        absent_is_none(self.patiently(|| self.engine.remove_container(name, Some(options.clone()))).await)?;
-        Ok(())
-    }
-
     /// The last lines of a container's log, both streams as they came.
     ///
     /// # Errors
@@ -362,7 +278,7 @@ impl Docker {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(text.lines().map(str::to_owned).collect())
+        Ok(self.redactor.clean(&text).lines().map(str::to_owned).collect())
     }
 }
 
@@ -391,9 +307,21 @@ fn absent_is_none<T>(answer: Result<T>) -> Result<Option<T>> {
     }
 }
 
-fn from_inspect(answer: ContainerInspectResponse) -> Container {
+fn from_inspect(answer: ContainerInspectResponse, redactor: &Redactor) -> Container {
     let config = answer.config.unwrap_or_default();
-    let labels: BTreeMap<String, String> = config.labels.unwrap_or_default().into_iter().collect();
+    let labels = config.labels.unwrap_or_default().into_iter();
+    // Labels of compose and of ours are compared, never shown; those of a project may hold anything.
+    let is_compared = |key: &str| key.starts_with("com.docker.compose.") || key.starts_with("dev.cutover.");
+    let labels: BTreeMap<String, String> = labels
+        .map(|(key, value)| {
+            if is_compared(&key) {
+                (key, value)
+            } else {
+                let clean = redactor.clean(&value);
+                (key, clean)
+            }
+        })
+        .collect();
     let state = answer.state.unwrap_or_default();
     let label = |key: &str| labels.get(key).cloned().unwrap_or_default();
     let health = state.health.as_ref();
@@ -417,13 +345,13 @@ fn from_inspect(answer: ContainerInspectResponse) -> Container {
                 .and_then(|health| health.log.as_ref())
                 .and_then(|log| log.last())
                 .and_then(|last| last.output.as_ref())
-                .map(|output| output.trim().chars().take(300).collect::<String>())
+                .map(|output| redactor.clean(output.trim()).chars().take(300).collect::<String>())
                 .filter(|output| !output.is_empty()),
             exit_code: state.exit_code.unwrap_or(0),
             started_at: state.started_at.unwrap_or_default(),
             restarts: answer.restart_count.unwrap_or(0),
             was_oom_killed: state.oom_killed.unwrap_or(false),
-            error: state.error.unwrap_or_default(),
+            error: redactor.clean(&state.error.unwrap_or_default()),
         },
         labels,
     }

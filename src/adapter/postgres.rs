@@ -17,6 +17,10 @@ mod sight;
 
 pub use sight::Sight;
 
+/// A dump reads every table: behind somebody who has one locked for changing it, it fails in time instead of waiting
+/// for its whole deadline.
+const LOCK_WAIT: &str = "--lock-wait-timeout=60s";
+
 /// A database inside a container.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Database {
@@ -159,7 +163,7 @@ impl Postgres {
         say: &(dyn Fn(String) + Sync),
     ) -> Result<(usize, u64)> {
         let output = files::create_private(unfinished)?;
-        let words = ["pg_dump", "--format=custom", "--username", &database.user, "--dbname", &database.name];
+        let words = ["pg_dump", "--format=custom", LOCK_WAIT, "--username", &database.user, "--dbname", &database.name];
         let mut command = self.exec(container, tag, &words);
         command.output = Sink::File(output.try_clone().context("cannot share the dump's file")?);
         command.deadline = deadline;

@@ -169,7 +169,7 @@ pub async fn carry_as(
         keep_manifest(&setup.state, &run, &entries)?;
     }
     if global.is_json() {
-        out::result(&result::result_json(open.plan.kind, finish.outcome, &run, &open.plan).to_string());
+        out::json(result::result_json(open.plan.kind, finish.outcome, &run, &open.plan));
     } else {
         out::result(&result::result_text(open.plan.kind, finish.outcome, &run, &open.plan, &result_style(global)));
     }

@@ -3,17 +3,17 @@
 use anyhow::Result;
 use clap::CommandFactory;
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, Global};
 use super::{exit, out};
 
 /// Prints a completion script.
 ///
 /// # Errors
 /// None; the signature is that of every verb.
-pub fn completions(shell: clap_complete::Shell) -> Result<u8> {
+pub fn completions(global: &Global, shell: clap_complete::Shell) -> Result<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "cutover", &mut script);
-    out::result(&String::from_utf8_lossy(&script));
+    print(global, &script);
     Ok(exit::DONE)
 }
 
@@ -21,9 +21,18 @@ pub fn completions(shell: clap_complete::Shell) -> Result<u8> {
 ///
 /// # Errors
 /// When it cannot be rendered.
-pub fn man() -> Result<u8> {
+pub fn man(global: &Global) -> Result<u8> {
     let mut page = Vec::new();
     clap_mangen::Man::new(Arguments::command()).render(&mut page)?;
-    out::result(&String::from_utf8_lossy(&page));
+    print(global, &page);
     Ok(exit::DONE)
+}
+
+fn print(global: &Global, text: &[u8]) {
+    let text = String::from_utf8_lossy(text);
+    if global.is_json() {
+        out::json(serde_json::json!({ "schema": "cutover/v1", "text": text }));
+    } else {
+        out::result(&text);
+    }
 }

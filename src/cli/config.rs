@@ -15,17 +15,22 @@ pub fn run(global: &Global, verb: &Config) -> Result<u8> {
         ConfigVerb::Show { defaults: true } if !global.is_json() => out::result(&config::defaults()),
         ConfigVerb::Show { defaults } => {
             let config = setup::config(global)?;
-            let text = config::show_text(&config, defaults);
-            out::result(&if global.is_json() { config::show(&config, defaults).to_string() } else { text });
+            if global.is_json() {
+                out::json(config::show(&config, defaults));
+            } else {
+                out::result(&config::show_text(&config, defaults));
+            }
         }
         ConfigVerb::Check => {
             let config = setup::config(global)?;
             for note in &config.notes {
                 out::say(&format!("note: {note}"));
             }
-            let words = format!("{} is valid", global.config.display());
-            let document = serde_json::json!({ "schema": "cutover/v1", "valid": true, "notes": config.notes });
-            out::result(&if global.is_json() { document.to_string() } else { words });
+            if global.is_json() {
+                out::json(serde_json::json!({ "schema": "cutover/v1", "valid": true, "notes": config.notes }));
+            } else {
+                out::result(&format!("{} is valid", global.config.display()));
+            }
         }
     }
     Ok(exit::DONE)

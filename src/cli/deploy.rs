@@ -39,9 +39,10 @@ pub async fn make(config: &Config, setup: &Setup, verb: &Deploy) -> Result<Plann
     }
     let docker = setup.docker.clone().negotiate().await?;
     let wishes = Wishes { environment: crate::config::Environment::of_process(), without_build: verb.no_build };
-    let planned = plan(config, &docker, &setup.compose, &setup.http, &setup.store, wishes).await?;
-    let model = planned.files.iter().map(|(_, model)| model);
-    setup.redactor.learn(model.flat_map(crate::release::model::secret_values));
+    let mut planned = plan(config, &docker, &setup.compose, &setup.http, &setup.store, wishes).await?;
+    planned.files.iter().for_each(|(_, model)| setup.learn(model));
+    // The plan goes into the journal and into files as it is: what it says in words must be clean before it is hashed.
+    planned.plan.clean(&setup.redactor);
     Ok(planned)
 }
 
@@ -49,7 +50,7 @@ pub async fn make(config: &Config, setup: &Setup, verb: &Deploy) -> Result<Plann
 pub fn show(global: &Global, planned: &Planned, is_result: bool) {
     let environment = crate::config::Environment::of_process();
     match (is_result, global.is_json()) {
-        (true, true) => out::result(&plan_json(&planned.plan).to_string()),
+        (true, true) => out::json(plan_json(&planned.plan)),
         (true, false) => {
             out::result(&plan_text(&planned.plan, &setup::style(global, &environment, out::is_result_shown())));
         }

@@ -11,7 +11,7 @@ pub const DONE: u8 = 0;
 pub const FAILED: u8 = 1;
 /// Usage or configuration.
 pub const USAGE: u8 = 2;
-/// A gate refused: check failed, plan drifted, nothing to do.
+/// A gate refused: check failed, plan drifted, nothing to do; or a run failed and was held, as configured.
 pub const REFUSED: u8 = 4;
 /// Another run holds the lock.
 pub const LOCKED: u8 = 5;

@@ -18,12 +18,11 @@ pub fn run(global: &Global, verb: &History) -> Result<u8> {
     let all = runs::list(&state.join("runs")).context("cannot list the runs")?;
     let Some(number) = verb.run else {
         let states = all.iter().map(runs::RunFile::state).collect::<Result<Vec<_>, _>>()?;
-        let text = if global.is_json() {
-            history::history_json(&states).to_string()
+        if global.is_json() {
+            out::json(history::history_json(&states));
         } else {
-            history::history_text(&states, &style)
-        };
-        out::result(&text);
+            out::result(&history::history_text(&states, &style));
+        }
         return Ok(exit::DONE);
     };
     let Some(file) = all.iter().find(|file| file.number == number) else {
@@ -32,11 +31,11 @@ pub fn run(global: &Global, verb: &History) -> Result<u8> {
     let (entries, state) = (file.entries()?, file.state()?);
     let undone = state.header.as_ref().and_then(|header| header.undoes);
     let undone = all.iter().find(|file| Some(file.number) == undone).map(runs::RunFile::state).transpose()?;
-    out::result(&match (verb.manifest, global.is_json()) {
-        (true, true) => manifest::manifest(&state, &entries, undone.as_ref()).to_string(),
-        (true, false) => manifest::manifest_text(&state, &entries, undone.as_ref(), &style),
-        (false, true) => history::run_json(&state, &entries).to_string(),
-        (false, false) => history::run_text(&state, &entries, &style),
-    });
+    match (verb.manifest, global.is_json()) {
+        (true, true) => out::json(manifest::manifest(&state, &entries, undone.as_ref())),
+        (true, false) => out::result(&manifest::manifest_text(&state, &entries, undone.as_ref(), &style)),
+        (false, true) => out::json(history::run_json(&state, &entries)),
+        (false, false) => out::result(&history::run_text(&state, &entries, &style)),
+    }
     Ok(exit::DONE)
 }

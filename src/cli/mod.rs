@@ -15,6 +15,7 @@ mod preflight;
 mod releases;
 mod resume;
 mod rollback;
+mod secrets;
 mod setup;
 mod status;
 
@@ -26,7 +27,7 @@ use arguments::{Arguments, Verb};
 pub fn main() -> u8 {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, is_json_asked(std::env::args_os())),
     };
     log(arguments.global.verbose);
     let is_json = arguments.global.is_json();
@@ -40,24 +41,35 @@ pub fn main() -> u8 {
     }
 }
 
-fn usage(error: &clap::Error) -> u8 {
+fn usage(error: &clap::Error, is_json: bool) -> u8 {
     let text = error.render().to_string();
-    if error.use_stderr() {
-        out::say(&text);
-        exit::USAGE
-    } else {
+    if !error.use_stderr() {
         out::result(&text);
-        exit::DONE
+        return exit::DONE;
     }
+    if is_json {
+        out::json(problem(text.trim_end(), exit::USAGE, None));
+    } else {
+        out::say(&text);
+    }
+    exit::USAGE
+}
+
+/// What was typed cannot be parsed, so this looks at the words themselves.
+fn is_json_asked(words: impl Iterator<Item = std::ffi::OsString>) -> bool {
+    let words: Vec<_> = words.collect();
+    words.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json")
+        || words.iter().any(|word| word == "--output=json")
+}
+
+fn problem(words: &str, code: u8, problems: Option<serde_json::Value>) -> serde_json::Value {
+    serde_json::json!({ "schema": "cutover/v1", "error": words, "exit": code, "problems": problems })
 }
 
 fn complain(error: &anyhow::Error, code: u8, is_json: bool) {
     if is_json {
         let problems = error.downcast_ref::<crate::config::Problems>().map(serde_json::to_value).and_then(Result::ok);
-        let document = serde_json::json!({
-            "schema": "cutover/v1", "error": format!("{error:#}"), "exit": code, "problems": problems,
-        });
-        out::result(&document.to_string());
+        out::json(problem(&format!("{error:#}"), code, problems));
     } else {
         out::say(&format!("cutover: {error:#}"));
     }
@@ -70,7 +82,7 @@ fn log(verbose: u8) {
         _ => "debug",
     };
     let filter = tracing_subscriber::EnvFilter::new(level);
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| out::Log).with_ansi(false);
     if let Err(error) = subscriber.try_init() {
         out::say(&format!("cutover: no log: {error}"));
     }
@@ -89,8 +101,8 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::History(verb) => history::run(global, verb),
         Verb::Releases => wait(releases::run(global)),
         Verb::Config(verb) => config::run(global, verb),
-        Verb::Completions { shell } => completions::completions(*shell),
-        Verb::Man => completions::man(),
+        Verb::Completions { shell } => completions::completions(global, *shell),
+        Verb::Man => completions::man(global),
     }
 }
 

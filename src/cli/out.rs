@@ -1,15 +1,35 @@
 //! The two streams: stdout carries the result, stderr the rest. A stream that was closed stops nothing.
+//!
+//! Law: nothing that is known to be secret passes. Steps and journal blot it out as well; this is the last gate, which
+//! holds for errors and logs too.
 
 use std::io::{IsTerminal, Write};
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use crate::redact::Redactor;
+
+static REDACTOR: LazyLock<Redactor> = LazyLock::new(Redactor::default);
+
+/// The redactor of this process; what one place learns, every stream knows.
+pub fn redactor() -> Redactor {
+    REDACTOR.clone()
+}
 
 /// Writes the result.
 pub fn result(text: &str) {
-    write(&mut std::io::stdout().lock(), text);
+    write(&mut std::io::stdout().lock(), &REDACTOR.clean(text));
+}
+
+/// Writes the result for programs: one document on one line.
+pub fn json(document: Value) {
+    write(&mut std::io::stdout().lock(), &REDACTOR.clean_json(document).to_string());
 }
 
 /// Writes progress and remarks.
 pub fn say(text: &str) {
-    write(&mut std::io::stderr().lock(), text);
+    write(&mut std::io::stderr().lock(), &REDACTOR.clean(text));
 }
 
 fn write(stream: &mut impl Write, text: &str) {
@@ -17,6 +37,23 @@ fn write(stream: &mut impl Write, text: &str) {
     // Whoever reads may have gone; the run goes on and its journal holds every word.
     if let Err(error) = write!(stream, "{text}{newline}").and_then(|()| stream.flush()) {
         tracing::debug!(%error, "a stream is closed");
+    }
+}
+
+/// Where the log goes: stderr, one event per call, cleaned like everything else.
+#[derive(Debug)]
+pub struct Log;
+
+impl Write for Log {
+    fn write(&mut self, event: &[u8]) -> std::io::Result<usize> {
+        let clean = REDACTOR.clean(&String::from_utf8_lossy(event));
+        // A closed stderr must not make the logger complain about itself, again and again.
+        drop(std::io::stderr().lock().write_all(clean.as_bytes()));
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

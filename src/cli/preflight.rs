@@ -31,7 +31,11 @@ pub async fn run(global: &Global, verb: &Preflight) -> Result<u8> {
         return Ok(code);
     }
     let style = setup::style(global, &Environment::of_process(), out::is_result_shown());
-    out::result(&if global.is_json() { show::json(&report).to_string() } else { show::text(&report, style.colour) });
+    if global.is_json() {
+        out::json(show::json(&report));
+    } else {
+        out::result(&show::text(&report, style.colour));
+    }
     Ok(code_of(report.verdict()))
 }
 

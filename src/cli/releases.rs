@@ -35,6 +35,10 @@ pub async fn run(global: &Global) -> Result<u8> {
         rows.push((release, current == Some(number), is_whole));
     }
     let style = setup::style(global, &crate::config::Environment::of_process(), out::is_result_shown());
-    out::result(&if global.is_json() { releases_json(&rows).to_string() } else { releases_text(&rows, &style) });
+    if global.is_json() {
+        out::json(releases_json(&rows));
+    } else {
+        out::result(&releases_text(&rows, &style));
+    }
     Ok(exit::DONE)
 }

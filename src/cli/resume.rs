@@ -45,14 +45,13 @@ pub fn open(setup: &Setup, number: u32, why: &str) -> Result<begin::Open> {
     let file = all.iter().find(|file| file.number == number).context("the run's journal is gone")?;
     let open = begin::go_on(file, why)?;
     learn(setup, &open);
+    super::rollback::learn(setup, &open.plan);
     Ok(open)
 }
 
 /// The secrets of the run's own model, which may not be those of today's files.
 fn learn(setup: &Setup, open: &begin::Open) {
     for name in open.plan.files.keys() {
-        if let Ok(model) = crate::adapter::files::read_json::<serde_json::Value>(&open.tag.side.join(name)) {
-            setup.redactor.learn(crate::release::model::secret_values(&model));
-        }
+        setup.learn_file(&open.tag.side.join(name));
     }
 }

@@ -48,12 +48,24 @@ pub async fn make(setup: &Setup, verb: &Rollback) -> Result<Planned> {
             rollback::plan_undo(&docker, &setup.store, &state, remarks, without).await?
         }
     };
-    if let Some(number) = planned.plan.release_to
-        && let Ok(model) = setup.store.model(number)
-    {
-        setup.redactor.learn(crate::release::model::secret_values(&model));
-    }
+    let mut planned = planned;
+    learn(setup, &planned.plan);
+    planned.plan.clean(&setup.redactor);
     Ok(planned)
+}
+
+/// The secrets of everything that the run may meet: both releases, and the run that it undoes. Today's files, which may
+/// be broken or of another time, are not enough.
+pub fn learn(setup: &Setup, plan: &Plan) {
+    for number in [plan.release_from, plan.release_to].into_iter().flatten() {
+        for path in [setup.store.deployed_model_path(number), setup.store.model_path(number)] {
+            setup.learn_file(&path);
+        }
+    }
+    if let Some(undone) = plan.undoes {
+        let side = runs::side_directory(&setup.state.join("runs"), undone);
+        ["model.json", "before.json"].iter().for_each(|name| setup.learn_file(&side.join(name)));
+    }
 }
 
 /// The plan of the last deployment: it says what to do first on the way back.
@@ -80,7 +92,7 @@ fn basis(setup: &Setup) -> Result<(Plan, u32)> {
 /// # Errors
 /// As [`run`].
 pub async fn go(global: &Global, setup: Setup, verb: &Rollback, wanted: Option<&str>) -> Result<u8> {
-    let (lock, mut ended) = take_lock_from_the_dead(&setup.state, "rollback").await?;
+    let (lock, ended) = take_lock_from_the_dead(&setup.state, "rollback").await?;
     let unbegun = clear_unbegun(&setup.state)?;
     let last = last_open(&setup.state)?;
     if verb.to.is_none() {
@@ -114,10 +126,6 @@ pub async fn go(global: &Global, setup: Setup, verb: &Rollback, wanted: Option<&
         (None, None) => "go back".into(),
     };
     confirm(global, plan, &format!("In {}: {what}?", plan.environment))?;
-    if let Some(run) = plan.undoes {
-        let docker = setup.docker.clone().negotiate().await?;
-        ended.extend(orphans::stop_one_shots(&docker, &plan.project, run).await?);
-    }
     let open = begin::begin(&setup.state, &planned, &setup::by())?;
     carry(global, &setup, lock, open, &ended).await
 }

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use super::arguments::Global;
-use super::out;
+use super::{out, secrets};
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
@@ -116,15 +117,15 @@ impl Setup {
                 "`docker` is not installed, or not in PATH ({path}); it is needed with its compose plugin"
             ))
         })?;
-        let redactor = Redactor::default();
+        let redactor = out::redactor();
         if let Some(config) = config {
-            redactor.learn(known_secrets(config));
+            redactor.learn(secrets::of_config(config));
             let named = environment.chosen(&config.secrets.variables).into_iter();
-            redactor.learn(named.filter(|(name, _)| model::sounds_secret(name)).map(|(_, value)| value));
+            redactor.learn(named.filter(|(name, value)| model::is_secret(name, value)).map(|(_, value)| value));
         }
         let process = Process::new(passed, redactor.clone());
         Ok(Self {
-            docker: Docker::new(environment.get("DOCKER_HOST"), Duration::ZERO)?,
+            docker: Docker::new(environment.get("DOCKER_HOST"), Duration::ZERO)?.with_redactor(redactor.clone()),
             compose: Compose::new(program.clone(), process.clone()),
             postgres: Postgres::new(program.clone(), process.clone()),
             http: Http::new()?,
@@ -135,6 +136,18 @@ impl Setup {
             program,
             process,
         })
+    }
+
+    /// Learns the secrets of a model, so that no stream and no file shows them.
+    pub fn learn(&self, model: &Value) {
+        self.redactor.learn(secrets::of_model(model));
+    }
+
+    /// The same for a model on disk; one that is not there holds no secret.
+    pub fn learn_file(&self, path: &Path) {
+        if let Ok(model) = crate::adapter::files::read_json::<Value>(path) {
+            self.learn(&model);
+        }
     }
 
     /// The same for an open run, patient with the engine.
@@ -174,26 +187,6 @@ fn inputs<'a>(global: &Global, environment: &'a Environment, is_terminal: bool) 
         locale: ["LC_ALL", "LC_CTYPE", "LANG"].map(|name| environment.get(name)),
         size: size.filter(|_| is_terminal),
     }
-}
-
-/// Values that must not show: of variables that sound secret, and of the files in the secrets directory.
-fn known_secrets(config: &Config) -> Vec<String> {
-    let mut values = Vec::new();
-    for path in &config.compose.env_files {
-        // A file that cannot be read is preflight's to tell; it cannot leak either.
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        let pairs = text.lines().filter_map(|line| line.trim().trim_start_matches("export ").split_once('='));
-        let secret = pairs.filter(|(key, _)| model::sounds_secret(key));
-        values.extend(secret.map(|(_, value)| value.trim().trim_matches(['"', '\'']).to_owned()));
-    }
-    let directory = config.secrets.directory.clone().unwrap_or_else(|| config.directory.join("secrets"));
-    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-        let is_small = entry.metadata().is_ok_and(|meta| meta.is_file() && meta.len() < 64 * 1024);
-        if is_small && let Ok(text) = std::fs::read_to_string(entry.path()) {
-            values.push(text);
-        }
-    }
-    values
 }
 
 /// Who runs this, for the journal: the person behind `sudo` where there is one, host, process.

@@ -9,8 +9,9 @@ use super::arguments::Global;
 use super::setup::Setup;
 use super::{exit, out, setup};
 use crate::adapter::docker::Container;
-use crate::journal::{lock, runs};
+use crate::journal::{Outcome, lock, runs};
 use crate::report::status::{Current, HeldFact, ServiceFact, StatusFacts, status_json, status_text};
+use crate::run::rollback;
 
 /// How long the engine may take to answer; the verdict is given without it too, and says so.
 const DEADLINE: Duration = Duration::from_millis(500);
@@ -24,7 +25,11 @@ pub async fn run(global: &Global) -> Result<u8> {
     let setup = Setup::new(global, state, config.as_ref())?;
     let facts = gather(&setup).await?;
     let style = setup::style(global, &crate::config::Environment::of_process(), out::is_result_shown());
-    out::result(&if global.is_json() { status_json(&facts).to_string() } else { status_text(&facts, &style) });
+    if global.is_json() {
+        out::json(status_json(&facts));
+    } else {
+        out::result(&status_text(&facts, &style));
+    }
     Ok(exit::DONE)
 }
 
@@ -38,6 +43,7 @@ async fn gather(setup: &Setup) -> Result<StatusFacts> {
         engine: engine(setup, &project).await,
         current: current(setup)?,
         kept: setup.store.numbers()?,
+        is_undoable: rollback::target(&setup.state).is_ok(),
         held: held.map(|held| HeldFact { words: held.words(), is_owner_alive: held.is_owner_alive }),
         project,
         environment,
@@ -48,6 +54,15 @@ async fn gather(setup: &Setup) -> Result<StatusFacts> {
 fn current(setup: &Setup) -> Result<Option<Current>> {
     let Some(number) = setup.store.current()? else { return Ok(None) };
     let Some(release) = setup.store.read(number)? else { return Ok(None) };
+    // A release that was brought back serves since then, and not since it was recorded.
+    for file in runs::list(&setup.state.join("runs")).context("cannot list the runs")?.iter().rev() {
+        let run = file.state()?;
+        let is_done = matches!(run.outcome, Some((Outcome::Done, _)));
+        if is_done && run.plan["release_to"] == number {
+            let since = run.times.map_or(release.recorded_at, |(_, last)| last);
+            return Ok(Some(Current { number, since, run: file.number }));
+        }
+    }
     Ok(Some(Current { number, since: release.recorded_at, run: release.run }))
 }
 

@@ -68,8 +68,25 @@ pub(super) fn quote(text: &str) -> String {
     if text.contains("://") && text.contains('@') {
         return "an address with credentials in it (not shown)".to_owned();
     }
+    if looks_secret(text) {
+        return format!("a text of {} characters (not shown, it looks like a secret)", text.chars().count());
+    }
     let short: String = text.chars().take(QUOTED).collect();
     if short.len() < text.len() { format!("{short:?}… ({} bytes)", text.len()) } else { format!("{short:?}") }
+}
+
+/// Whether a text looks like a key or a token that stands in the wrong place. What a person writes by hand where a number,
+/// a duration, a name or a path belongs does not mix capitals, small letters and digits in one long word.
+pub(super) fn looks_secret(text: &str) -> bool {
+    const BEGINNINGS: [&str; 8] = ["-----BEGIN", "AKIA", "ghp_", "glpat-", "sk_live_", "sk-", "xox", "eyJ"];
+    let is_token = |word: &str| {
+        let has = |is: fn(char) -> bool| word.chars().any(is);
+        let digits = word.chars().filter(char::is_ascii_digit).count();
+        let is_mixed = has(|c| c.is_ascii_lowercase()) && has(|c| c.is_ascii_uppercase()) && digits > 0;
+        word.len() >= 12 && is_mixed || word.len() >= 24 && digits >= 4 && !word.contains('.')
+    };
+    BEGINNINGS.iter().any(|beginning| text.starts_with(beginning) && text.len() >= 12)
+        || text.split(|c: char| c.is_whitespace() || "/:@,;=\"'".contains(c)).any(is_token)
 }
 
 /// Joins words as they are written in the file: `"a", "b"`.
@@ -116,6 +133,23 @@ mod tests {
         assert!(!quote("postgres://user:hunter2@db/app").contains("hunter2"));
         assert_eq!(quote("a\u{1b}[31m\nb"), "\"a\\u{1b}[31m\\nb\"");
         assert!(quote(&"x".repeat(5000)).len() < 100);
+    }
+
+    #[test]
+    fn what_looks_like_a_token_is_not_repeated_and_slips_of_the_hand_are() {
+        for token in ["s3cr3tCanary-Rc96", "ghp_abcdefghijkl", "9f86d081884c7d659a2feaa0c55ad015", "key=AbCdEf123456"] {
+            assert!(!quote(token).contains(token), "{token}");
+        }
+        for slip in [
+            "ten minutes",
+            "1h30m",
+            "bluegreen",
+            "127.0.0.1:9090",
+            "./compose.production.yaml",
+            "registry.example:5000/shop/backend:v1.2.3",
+        ] {
+            assert!(quote(slip).contains(slip), "{slip}");
+        }
     }
 
     #[test]

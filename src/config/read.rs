@@ -292,7 +292,11 @@ pub(super) fn join(table: &str, name: &str) -> String {
 /// A key as it is written: bare, or quoted if it must be; a long one is cut.
 fn written(name: &str) -> String {
     let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    if bare && name.len() <= 60 { name.to_owned() } else { super::problem::quote(name) }
+    if bare && name.len() <= 60 && !super::problem::looks_secret(name) {
+        name.to_owned()
+    } else {
+        super::problem::quote(name)
+    }
 }
 
 #[cfg(test)]

@@ -177,7 +177,10 @@ fn ours_to_write(path: &Path, entries: &[Entry]) -> Result<(), JournalError> {
 
 fn reserve(file: &File, written: u64) -> io::Result<()> {
     use rustix::fs::{FallocateFlags, fallocate};
-    match fallocate(file, FallocateFlags::KEEP_SIZE, written, RESERVED) {
+    if written >= RESERVED {
+        return Ok(());
+    }
+    match fallocate(file, FallocateFlags::KEEP_SIZE, written, RESERVED - written) {
         // Some file systems cannot reserve; they are not worse off than before.
         Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
         Err(error) => Err(error.into()),

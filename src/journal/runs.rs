@@ -82,7 +82,7 @@ pub fn unbegun(runs: &Path) -> Result<Vec<RunFile>, JournalError> {
 pub fn clear(file: &RunFile) -> io::Result<()> {
     let directory = file.path.parent().unwrap_or_else(|| Path::new("."));
     match std::fs::remove_dir_all(side_directory(directory, file.number)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => std::fs::remove_file(&file.path),
     }
 }

@@ -124,6 +124,7 @@ fn sources(config: &Config, environment: &Environment) -> Sources {
         files: config.compose.files.clone(),
         env_files: config.compose.env_files.clone(),
         profiles: config.compose.profiles.clone(),
+        model: None,
         variables: environment.chosen(&config.secrets.variables),
     }
 }

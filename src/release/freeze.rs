@@ -139,7 +139,10 @@ impl Pinned {
     pub fn copy(&self, aside: &Path, fingerprints: &Fingerprints) -> Result<Vec<FrozenFile>> {
         let mut known = BTreeMap::new();
         for (path, copy) in &self.copies {
-            copy_tree(path, &aside.join(copy))?;
+            // Who may read a copy is decided by its own mode, which the container needs; who may reach it, by these.
+            let copy = aside.join(copy);
+            copy.parent().map_or(Ok(()), files::make_private_directory)?;
+            copy_tree(path, &copy)?;
             known.insert(path, fingerprints.of(path)?);
         }
         let frozen = self.sources.iter().map(|source| FrozenFile {

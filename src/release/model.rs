@@ -160,13 +160,40 @@ pub fn postgres_service(model: &Value, project: &str) -> Option<(String, String,
 pub fn secret_values(model: &Value) -> Vec<String> {
     let names = services(model);
     let pairs = names.iter().flat_map(|name| environment(model, name));
-    pairs.filter(|(key, _)| sounds_secret(key)).map(|(_, value)| value.replace("$$", "$")).collect()
+    pairs.filter(|(key, value)| is_secret(key, value)).map(|(_, value)| value.replace("$$", "$")).collect()
+}
+
+/// Files of the compose secrets, also of those that a model which was read back has as binds.
+pub fn secret_files(model: &Value) -> BTreeSet<PathBuf> {
+    let table = model.get("secrets").and_then(Value::as_object).into_iter().flatten();
+    let named = table.filter_map(|(_, one)| one.get("file").and_then(Value::as_str)).map(PathBuf::from);
+    let sources = config_sources(model, Path::new("/")).into_iter().filter(|source| source.is_secret);
+    named.chain(sources.map(|source| source.path)).collect()
+}
+
+/// Whether a variable holds a secret: its name says so, or its value is an address with a password.
+pub fn is_secret(key: &str, value: &str) -> bool {
+    sounds_secret(key) || crate::redact::holds_password(value)
 }
 
 /// Whether a variable's name says that its value is secret.
 pub fn sounds_secret(key: &str) -> bool {
     let upper = key.to_ascii_uppercase();
-    let words = ["PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "DSN", "DATABASE_URL", "_URI", "DB_URL", "WEBHOOK"];
+    let words = [
+        "PASS",
+        "SECRET",
+        "TOKEN",
+        "KEY",
+        "CREDENTIAL",
+        "PRIVATE",
+        "_PWD",
+        "SALT",
+        "DSN",
+        "DATABASE_URL",
+        "_URI",
+        "DB_URL",
+        "WEBHOOK",
+    ];
     words.iter().any(|word| upper.contains(word)) && !upper.ends_with("_FILE")
 }
 

@@ -6,7 +6,7 @@ use super::SCHEMA;
 use super::history::ended;
 use super::planned::{act, home_gates, is_gate, only_keeps, release_name, releases, text_of, title};
 use super::style::{Paint, Style};
-use super::text::{hang, harmless, moment};
+use super::text::{gist, hang, harmless, moment};
 use crate::journal::{Entry, Fact, ItemState, Outcome, RunState, Standing};
 
 /// The manifest of a run that went back: a rollback, or a deploy that undid itself. `undone_run` is the run that a
@@ -172,7 +172,7 @@ fn remaining(run: &RunState, undone_run: Option<&RunState>) -> Vec<Value> {
     let failed = failed.or_else(|| run.failure.as_ref().filter(|_| run.is_going_back).map(|failure| (run, failure)));
     if let Some((of, (item, why))) = failed {
         let name = of.items.get(*item).map_or("the proof of the old state", |item| item.name.as_str());
-        let first = why.lines().next().unwrap_or_default();
+        let first = gist(why);
         add("developer", format!("find out why {name} of run {} failed: {first}", of.number));
     }
     left

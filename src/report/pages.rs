@@ -24,6 +24,7 @@ pub fn facts(last_run: Option<RunState>) -> StatusFacts {
         last_run,
         held: None,
         kept: vec![1, 2, 3],
+        is_undoable: true,
         engine: Ok(vec![service("backend", "running, healthy"), service("db", "running")]),
     }
 }

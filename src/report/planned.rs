@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::text::gist;
 use crate::journal::{ItemState, Outcome, RunState, Standing};
 
 /// Title of an item for people; its name where the plan has none.
@@ -71,10 +72,10 @@ pub fn cause(run: &RunState, is_stuck: bool) -> Option<(String, String)> {
     if is_stuck { failed.or_else(unproven) } else { failed }
 }
 
-/// The same as one line: name, title, first line of the cause.
+/// The same as one line: name, title, and the gist of the cause.
 pub fn cause_line(run: &RunState, is_stuck: bool) -> Option<String> {
     let (name, why) = cause(run, is_stuck)?;
-    let first = why.lines().next().unwrap_or_default();
+    let first = gist(&why);
     let index = run.items.iter().position(|item| item.name == name);
     let home = || home_gates(run).iter().find(|(gate, _)| *gate == name).map(|(_, title)| (*title).to_owned());
     let title = index.map(|index| title(run, index)).or_else(home).filter(|title| *title != name);

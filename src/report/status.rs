@@ -56,6 +56,8 @@ pub struct StatusFacts {
     pub held: Option<HeldFact>,
     /// Kept releases, oldest first.
     pub kept: Vec<u32>,
+    /// Whether a rollback without a release has a run to undo.
+    pub is_undoable: bool,
     /// What the engine says, or why it was not asked or did not answer.
     pub engine: Result<Vec<ServiceFact>, String>,
 }
@@ -154,7 +156,11 @@ fn serving(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) {
     let since = moment(&current.since);
     let mut next = Vec::new();
     if facts.kept.iter().any(|number| *number != current.number) {
-        next.push(("cutover rollback".to_owned(), "go back to the release before".to_owned()));
+        next.push(if facts.is_undoable {
+            ("cutover rollback".to_owned(), "go back to the release before".to_owned())
+        } else {
+            ("cutover releases".to_owned(), "what `cutover rollback --to` can bring back".to_owned())
+        });
     }
     match &facts.engine {
         Err(why) => {
@@ -301,6 +307,14 @@ OK: r3 serves since 2026-11-05 03:00:17 UTC
 next: cutover rollback  go back to the release before
 ";
         assert_eq!(status_text(&facts(Some(run)), &Style::plain(80)), expected);
+    }
+
+    #[test]
+    fn a_rollback_is_offered_only_where_there_is_a_run_to_undo() {
+        let mut facts = facts(None);
+        facts.is_undoable = false;
+        let text = status_text(&facts, &Style::plain(80));
+        assert!(text.ends_with("next: cutover releases  what `cutover rollback --to` can bring back\n"), "{text}");
     }
 
     #[test]

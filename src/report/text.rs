@@ -163,6 +163,16 @@ pub fn counted(count: usize, one: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
+/// What many lines say in one: the first; where it only announces what follows, the last as well, for that is the cause.
+pub fn gist(text: &str) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    match (first.strip_suffix(':'), lines.next_back()) {
+        (Some(_), Some(last)) => format!("{first} {last}"),
+        _ => first.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +215,14 @@ mod tests {
     fn identifiers_are_shortened_as_the_engine_does() {
         let id = format!("sha256:{}", "0123456789abcdef".repeat(4));
         assert_eq!(short_ids(&format!("web:2 ({id}) and sha256:ab")), "web:2 (0123456789ab) and sha256:ab");
+    }
+
+    #[test]
+    fn the_gist_of_a_failed_command_is_what_it_said_last() {
+        assert_eq!(gist("one\ntwo\n"), "one");
+        assert_eq!(gist("`dump` exited 1:\nconnecting\nno space left\n"), "`dump` exited 1: no space left");
+        assert_eq!(gist("nothing follows:"), "nothing follows:");
+        assert_eq!(gist(""), "");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Orphans: what a killed run left at work is ended before the next run touches anything.
+//! Orphans: what a killed run left at work is ended before the next run touches anything: its processes on this host, and
+//! its one-shot containers in the engine.
 
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::adapter::clock::Stopwatch;
 use crate::adapter::docker::{Docker, label};
 use crate::journal::lock::{Held, Process};
-use crate::step::containers::is_running;
+use crate::step::end_one_shots::EndOneShots;
+use crate::step::{Act, Item};
 
 /// How long an orphan gets to end by itself after it was asked to.
 const GRACE: Duration = Duration::from_secs(10);
@@ -69,19 +71,19 @@ pub async fn settle(docker: &Docker, project: &str) -> Result<()> {
     Ok(())
 }
 
-/// Stops the one-shot containers of a run that is to be undone: they outlive it, and hold what a way back needs. They
-/// are not removed, because that they ran is what their step is judged by.
+/// The item that ends what an interrupted run has at work in containers of its own, where there is any.
 ///
 /// # Errors
-/// When the engine cannot be asked, or a container does not stop.
-pub async fn stop_one_shots(docker: &Docker, project: &str, run: u32) -> Result<Vec<String>> {
-    let marks = [format!("{}={project}", label::PROJECT), format!("{}={run}", label::RUN)];
-    let mut stopped = Vec::new();
-    for shot in docker.labelled(&marks).await?.into_iter().filter(is_running) {
-        docker.stop(&shot.id).await?;
-        stopped.push(format!("the container {}", shot.name));
+/// When the engine cannot be asked.
+pub async fn one_shots(docker: &Docker, project: &str) -> Result<Option<Item>> {
+    let shots = docker.one_shots_at_work(project).await?;
+    if shots.is_empty() {
+        return Ok(None);
     }
-    Ok(stopped)
+    let names: Vec<&str> = shots.iter().map(|shot| shot.name.as_str()).collect();
+    let title = format!("end what an interrupted run left at work: {}", names.join(", "));
+    let action = Act::EndOneShots(EndOneShots { project: project.to_owned() });
+    Ok(Some(Item { name: "end_one_shots".into(), title, back: false, action }))
 }
 
 fn send(pid: u32, signal: Signal) {

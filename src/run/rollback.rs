@@ -7,9 +7,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::Refusal;
 use super::begin::plan_of;
 use super::deploy::Planned;
+use super::{Refusal, orphans};
 use crate::adapter::docker::{Container, Docker};
 use crate::journal::runs::{self, RunFile};
 use crate::journal::{ItemState, Outcome, RunState, Standing};
@@ -146,7 +146,7 @@ async fn first_acts(
     was_replacing: &dyn Fn(&str) -> bool,
     remarks: &mut Vec<String>,
 ) -> Result<Vec<Item>> {
-    let mut items = Vec::new();
+    let mut items: Vec<Item> = orphans::one_shots(docker, &undone.project).await?.into_iter().collect();
     for item in &undone.way_back {
         if let Act::ExportDatabase(export) = &item.action {
             if without.export {

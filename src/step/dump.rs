@@ -10,7 +10,7 @@ use crate::adapter::docker::Docker;
 use crate::adapter::files::{self, spoken_size};
 use crate::adapter::postgres::{Database, Dump, Postgres};
 
-/// The running container of the database's service.
+/// Name of the running container of the database's service; a name, because it stands in what people read.
 ///
 /// # Errors
 /// When there is none.
@@ -20,7 +20,7 @@ pub async fn server(docker: &Docker, project: &str, database: &Database) -> Resu
         .into_iter()
         .find(|container| container.service == database.service && container.state.status == "running");
     match running {
-        Some(container) => Ok(container.id),
+        Some(container) => Ok(container.name),
         None => bail!(
             "the database service {} has no running container, so it cannot be dumped; \
              start it (docker compose up -d {0}) or switch the backup off ([backup] enabled = false)",

@@ -91,6 +91,10 @@ impl MigrateSchema {
         }
         let name = self.container_name(run, "migrate");
         Ok(match docker.container(&name).await? {
+            // It was begun, so something of it may be in the database although its container is gone.
+            None if self.side(run).join("schema-before.json").exists() => {
+                World::Between(format!("begun by this run, and {name} is gone"))
+            }
             None => World::Before("not migrated by this run".into()),
             Some(shot) => {
                 World::Between(format!("{name} is {}, exit code {}", shot.state.status, shot.state.exit_code))

@@ -6,6 +6,7 @@ pub mod back_up_database;
 pub mod build_images;
 pub mod containers;
 pub mod dump;
+pub mod end_one_shots;
 pub mod expect_health;
 pub mod expect_services;
 pub mod expect_steady;
@@ -135,6 +136,7 @@ pub enum Act {
     MigrateSchema(migrate_schema::MigrateSchema),
     StartServices(start_services::StartServices),
     RecordRelease(record_release::RecordRelease),
+    EndOneShots(end_one_shots::EndOneShots),
     SaveIncident(save_incident::SaveIncident),
     ExportDatabase(export_database::ExportDatabase),
     ExpectServices(expect_services::ExpectServices),
@@ -210,6 +212,7 @@ impl Actor for Hands {
             Act::MigrateSchema(step) => step.check(&self.docker, &self.run).await,
             Act::StartServices(step) => step.check(&self.docker).await,
             Act::RecordRelease(step) => step.check(&self.docker, &self.store, &self.run).await,
+            Act::EndOneShots(step) => step.check(&self.docker).await,
             Act::SaveIncident(step) => step.check(&self.run),
             Act::ExportDatabase(step) => step.check(&self.run),
             Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) => {
@@ -233,6 +236,7 @@ impl Actor for Hands {
             Act::RecordRelease(step) => {
                 step.run(&self.docker, &self.compose, &self.store, &self.state, &self.run, say).await
             }
+            Act::EndOneShots(step) => step.run(&self.docker, say).await,
             Act::SaveIncident(step) => step.run(&self.docker, &self.http, &self.run, say).await,
             Act::ExportDatabase(step) => step.run(&self.docker, &self.postgres, &self.run, say).await,
             Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) => Ok(Value::Null),
@@ -252,6 +256,7 @@ impl Actor for Hands {
             Act::RecordRelease(step) => step.undo(&self.docker, &self.store).await,
             Act::PinRelease(step) => step.undo(&self.docker, &self.store).await,
             Act::BackUpDatabase(step) => step.undo(&self.docker, &self.postgres, &self.run).await,
+            Act::EndOneShots(_) => Ok(Undone::Stays("what was ended stays ended".into())),
             Act::SaveIncident(_) => Ok(Undone::Stays("what was saved stays".into())),
             Act::ExportDatabase(_) => Ok(Undone::Stays("the export stays".into())),
             Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) => {

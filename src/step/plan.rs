@@ -138,4 +138,13 @@ impl<A: Serialize> Plan<A> {
     pub fn hash(&self) -> String {
         crate::adapter::files::sha256(self.to_json().to_string().as_bytes())
     }
+
+    /// Blots secrets out of what it says in words; what its steps need to act is left alone.
+    pub fn clean(&mut self, redactor: &crate::redact::Redactor) {
+        let reasons = self.services.iter_mut().flat_map(|change| &mut change.reasons);
+        let titles = self.items.iter_mut().chain(&mut self.home).chain(&mut self.way_back).map(|item| &mut item.title);
+        for words in self.remarks.iter_mut().chain(reasons).chain(titles) {
+            *words = redactor.clean(words);
+        }
+    }
 }

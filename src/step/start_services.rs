@@ -154,7 +154,10 @@ impl StartServices {
         }
         let named: Vec<&String> = plain.iter().chain(&forced).collect();
         let model = self.model(wanted, other, &named, &all, (compose, store, run)).await?;
-        let sources = Sources::rendered(&self.project, &self.directory, &model);
+        let sources = match model {
+            Some(model) => Sources::in_memory(&self.project, &self.directory, &model),
+            None => Sources::rendered(&self.project, &self.directory, &self.path(wanted, store, run)),
+        };
         for (services, is_forced) in [(plain, false), (forced, true)] {
             if !services.is_empty() {
                 let stop_timeout = self.stop_timeout_s.map(Duration::from_secs);
@@ -165,7 +168,7 @@ impl StartServices {
         Ok(())
     }
 
-    /// The model that is brought up. What is not to be touched must stand in it as it runs, or compose would replace
+    /// The model that is brought up, where it is not the wanted one as it stands in its file. What is not to be touched must stand in it as it runs, or compose would replace
     /// it along with those that depend on it.
     async fn model(
         &self,
@@ -174,7 +177,7 @@ impl StartServices {
         named: &[&String],
         all: &[Container],
         (compose, store, run): (&Compose, &Store, &RunTag),
-    ) -> Result<PathBuf> {
+    ) -> Result<Option<Value>> {
         let path = self.path(wanted, store, run);
         let mut places = vec![self.path(other, store, run)];
         let releases = [wanted.release, other.release].into_iter().flatten();
@@ -189,10 +192,7 @@ impl StartServices {
             let hashes = compose.hashes(&self.project, &self.directory, &candidate).await?;
             model.offer(&candidate, &hashes);
         }
-        let Some(model) = model.finish()? else { return Ok(path) };
-        let patched = run.side.join("brought-up.json");
-        files::write_json(&patched, &model, 0o600)?;
-        Ok(patched)
+        model.finish()
     }
 
     /// A recreation that was killed leaves a container under a passing name: `up` would keep that name. Gives the

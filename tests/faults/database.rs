@@ -38,7 +38,7 @@ fn a_database_restarted_during_the_migration_fails_the_deploy_and_loses_nothing(
     project.sql("INSERT INTO items(name) VALUES ('a row')");
     let first = project.images();
     project.set("TAG", "2");
-    project.set("DEMO_FAULT_MIGRATE", "sleep:600");
+    project.set("DEMO_FAULT_MIGRATE", "sleep:8");
     let run = project.start(&["deploy", "--yes"]);
     until("the migration to hold its lock", || {
         project.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").trim() == "1"

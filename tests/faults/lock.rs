@@ -23,5 +23,12 @@ fn a_second_run_is_refused_and_told_who_holds_the_lock_since_when_and_in_which_s
 
     first.press_ctrl_c_twice();
     first.expect(6);
-    project.expect(0, &["rollback", "--yes"]);
+
+    // The migration is still at work in its container, with its locks on the tables that the export reads.
+    let shot = format!("{}-migrate-run-2", project.name);
+    assert_eq!(project.docker(&["inspect", "--format", "{{.State.Status}}", &shot]).trim(), "running");
+    let text = project.expect(0, &["rollback", "--yes"]);
+    says(&text, &["end what an interrupted run left at work", &shot, "r1 serves"]);
+    assert_eq!(project.sql("SELECT max(version) FROM schema_migrations").trim(), "1");
+    assert!(!project.containers().contains_key(&shot), "its undoing removed it");
 }

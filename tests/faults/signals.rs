@@ -26,15 +26,15 @@ fn slow_to_stop(label: &str) -> Project {
 fn ctrl_c_once_lets_the_step_end_and_its_child_does_not_hear_it() {
     let project = slow_to_stop("once");
     let run = project.start(&["deploy", "--yes"]);
-    project.await_fact(2, "started", "start_dependencies");
+    project.await_fact(2, "started", "start_services");
     run.await_child("up --detach");
 
     run.press_ctrl_c();
 
     let text = run.expect(6);
     says(&text, &["stopping after the current step", "INTERRUPTED", "cutover resume", "cutover rollback"]);
-    assert!(project.has_fact(2, "done", "start_dependencies"), "the step ended as if nobody had pressed anything");
-    assert!(!project.has_fact(2, "failed", "start_dependencies"));
+    assert!(project.has_fact(2, "done", "start_services"), "the step ended as if nobody had pressed anything");
+    assert!(!project.has_fact(2, "failed", "start_services"));
     says(&project.expect(0, &["status"]), &["INTERRUPTED", "run 2"]);
     says(&project.expect(6, &["deploy", "--yes"]), &["run 2 (deploy) stopped", "cutover resume", "cutover rollback"]);
 
@@ -64,12 +64,12 @@ fn ctrl_c_twice_ends_the_run_and_its_children_at_once() {
     let project = slow_to_stop("twice");
     let first = project.images();
     let run = project.start(&["deploy", "--yes"]);
-    project.await_fact(2, "started", "start_dependencies");
+    project.await_fact(2, "started", "start_services");
     let compose = run.await_child("up --detach");
 
     run.press_ctrl_c_twice();
 
-    says(&run.expect(6), &["stopping at once", "INTERRUPTED", "start_dependencies"]);
+    says(&run.expect(6), &["stopping at once", "INTERRUPTED", "start_services"]);
     until("compose to be gone", || !is_alive(compose));
     let text = project.expect(0, &["rollback", "--yes"]);
     assert_eq!(project.images(), first, "{text}");

@@ -46,11 +46,11 @@ impl Engine {
         std::io::Read::read_exact(keeper.stdout.as_mut().unwrap(), &mut line).unwrap();
         let mut engine = Self { directory, keeper, daemon: None };
         engine.up();
-        let save = Command::new("docker").arg("save").args(images).stdout(Stdio::piped()).spawn();
-        let save = save.unwrap();
+        let mut save = Command::new("docker").arg("save").args(images).stdout(Stdio::piped()).spawn().unwrap();
         let mut load = engine.reach().command("docker");
-        let loaded = load.arg("load").stdin(save.stdout.unwrap()).output().unwrap();
+        let loaded = load.arg("load").stdin(save.stdout.take().unwrap()).output().unwrap();
         assert!(loaded.status.success(), "{}", String::from_utf8_lossy(&loaded.stderr));
+        assert!(save.wait().unwrap().success(), "the host's engine has all of these: {images:?}");
         engine
     }
 

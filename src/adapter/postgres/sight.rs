@@ -33,7 +33,10 @@ impl Postgres {
     pub async fn look(&self, container: &str, database: &Database, tag: &str, deadline: Duration) -> Result<Sight> {
         let mut command = self.exec(container, tag, &["sh", "-c", SCRIPT, "sh", &database.user, &database.name]);
         // Killing the client would leave psql waiting in the container: it has to give up by itself.
-        let limits = ["--env=PGCONNECT_TIMEOUT=5", "--env=PGOPTIONS=-c statement_timeout=5s"];
+        let limits = [
+            "--env=PGCONNECT_TIMEOUT=5",
+            "--env=PGOPTIONS=-c statement_timeout=5s -c default_transaction_read_only=on",
+        ];
         command.arguments.splice(1..1, limits.map(str::to_owned));
         command.deadline = deadline;
         let bytes = self.process.run(command, &|_| ()).await?;
