@@ -4,6 +4,7 @@
 //! `CUTOVER_KILL_SEED` repeats a choice, `CUTOVER_KILL_ONLY` takes only the places that contain a word.
 
 #![expect(clippy::disallowed_methods, reason = "tests start the program and ask the engine as a person would")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by it, and a long one says how far it is")]
 
 mod support;
 
@@ -52,6 +53,15 @@ impl Random {
     }
 }
 
+/// A site for an act that needs one of its own.
+fn fresh(act: Act) -> Site {
+    let mut site = Site::new("first");
+    if act == Act::Adopted {
+        site.adopt();
+    }
+    site
+}
+
 /// Does an act without disturbing it, and learns where its boundaries are.
 fn learn(site: &mut Site, act: Act) -> (Vec<Sync>, Vec<Entry>) {
     if act == Act::Deploy {
@@ -80,13 +90,17 @@ fn ready(label: &str) -> Site {
 }
 
 fn trials(random: &mut Random) -> Vec<Trial> {
-    let mut fresh = Site::new("learn");
-    let first = learn(&mut fresh, Act::First);
-    learn(&mut fresh, Act::Deploy);
-    learn(&mut fresh, Act::Rollback);
+    let mut site = Site::new("learn");
+    let first = learn(&mut site, Act::First);
+    learn(&mut site, Act::Deploy);
+    learn(&mut site, Act::Rollback);
     let mut all = Vec::new();
-    for act in [Act::First, Act::Deploy, Act::Rollback, Act::Failing] {
-        let (found, entries) = if act == Act::First { first.clone() } else { learn(&mut fresh, act) };
+    for act in [Act::First, Act::Adopted, Act::Deploy, Act::Rollback, Act::Failing] {
+        let (found, entries) = match act {
+            Act::First => first.clone(),
+            Act::Adopted => learn(&mut fresh(act), act),
+            _ => learn(&mut site, act),
+        };
         let mut points = boundaries(&found, &entries);
         let within = inside(&found, &entries, |limit| random.below(limit));
         println!("{act:?}: {} fsyncs, {} lines, {} places inside steps", found.len(), entries.len(), within.len());
@@ -101,7 +115,11 @@ fn trials(random: &mut Random) -> Vec<Trial> {
             points.push(Point { number: 1, when: When::Before, place });
         }
         random.shuffle(&mut points);
-        let most = if act == Act::First { 6 } else { usize::MAX };
+        if act == Act::Adopted {
+            // All that is new here is that what runs has to be kept first.
+            points.retain(|point| point.place.contains("pin_release"));
+        }
+        let most = if matches!(act, Act::First | Act::Adopted) { 6 } else { usize::MAX };
         for (index, point) in points.into_iter().take(most).enumerate() {
             let way = |random: &mut Random| if random.below(2) == 0 { Way::Resume } else { Way::Rollback };
             let again = (index % 4 == 3).then(|| {
@@ -137,8 +155,8 @@ fn attempt(site: &mut Site, trial: &Trial) -> Told<Hits> {
             Err(words.or(panic.downcast_ref::<&str>().map(|&text| text.to_owned())).unwrap_or_default())
         })
     };
-    if trial.act == Act::First {
-        return guarded(&mut Site::new("first"));
+    if matches!(trial.act, Act::First | Act::Adopted) {
+        return guarded(&mut fresh(trial.act));
     }
     if site.at != trial.act.from() {
         learn(site, if site.at == 1 { Act::Deploy } else { Act::Rollback });
@@ -174,7 +192,7 @@ fn work(label: &str, queue: &Mutex<Vec<Trial>>, results: &Mutex<Results>, watch:
                 println!("FAILED {}\n{told}\n", trial.words());
                 all.failures.push(format!("{}\n{told}\n", trial.words()));
                 drop(all);
-                if trial.act != Act::First {
+                if !matches!(trial.act, Act::First | Act::Adopted) {
                     site = ready(label);
                 }
             }

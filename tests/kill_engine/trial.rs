@@ -13,6 +13,8 @@ use crate::support::kill::{When, kill_at, was_killed};
 pub enum Act {
     /// The first deploy: release 1 where nothing was.
     First,
+    /// Release 1, which compose brought up by hand, to release 2.
+    Adopted,
     /// Release 1 to release 2.
     Deploy,
     /// Back from release 2 to release 1.
@@ -26,7 +28,7 @@ impl Act {
     pub fn from(self) -> u8 {
         match self {
             Self::First => 0,
-            Self::Deploy | Self::Failing => 1,
+            Self::Adopted | Self::Deploy | Self::Failing => 1,
             Self::Rollback => 2,
         }
     }
@@ -35,7 +37,7 @@ impl Act {
     pub fn end(self) -> (i32, u8) {
         match self {
             Self::First => (0, 1),
-            Self::Deploy => (0, 2),
+            Self::Adopted | Self::Deploy => (0, 2),
             Self::Rollback => (0, 1),
             Self::Failing => (7, 1),
         }
@@ -49,7 +51,7 @@ impl Act {
     pub fn tag(self) -> &'static str {
         match self {
             Self::First => "1",
-            Self::Deploy | Self::Rollback => "2",
+            Self::Adopted | Self::Deploy | Self::Rollback => "2",
             Self::Failing => "crash",
         }
     }
@@ -270,7 +272,7 @@ fn nothing_twice(site: &Site, trial: &Trial, at: u8, before: &Before, done: &[Se
     let ended_well = site.events.count(before.events, |event| {
         event.action == "die" && is_migration(&event.name) && event.code.as_deref() == Some("0")
     });
-    if matches!(trial.act, Act::Deploy | Act::First) {
+    if matches!(trial.act, Act::Deploy | Act::First | Act::Adopted) {
         let begun = |event: &crate::events::Event| event.action == "start" && is_migration(&event.name);
         let is_forward = at == trial.act.end().1;
         if is_forward && !site.events.wait(before.events, Duration::from_secs(5), begun) {
