@@ -196,11 +196,23 @@ fn who_only_reads_the_file_is_not_named() {
     #[expect(clippy::disallowed_methods, reason = "a person's `tail -f` beside the run")]
     let mut reader = Command::new("tail").arg("-f").arg(&path).stdout(Stdio::piped()).spawn().unwrap();
     // It has the file open once it shows the first byte.
-    reader.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+    let mut shown = reader.stdout.take().unwrap();
+    shown.read_exact(&mut [0]).unwrap();
     let pids: Vec<u32> = seen(directory.path()).processes.iter().map(|process| process.pid).collect();
     reader.kill().unwrap();
     reader.wait().unwrap();
     assert_eq!(pids, [owner.child.id()]);
+    owner.end();
+}
+
+#[test]
+fn what_stands_behind_the_first_line_is_the_rest_of_longer_words() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut owner = Owner::begin(directory.path());
+    owner.tell("take deploy");
+    let mut file = std::fs::File::options().append(true).open(directory.path().join("lock")).unwrap();
+    file.write_all(b"_with_a_long_name\"}\n").unwrap();
+    assert!(seen(directory.path()).is_owner_alive);
     owner.end();
 }
 

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::files;
 use super::process::{Command, Process, Sink};
 
 mod words;
@@ -106,12 +108,14 @@ pub struct OneShot<'a> {
 pub struct Compose {
     docker: PathBuf,
     process: Process,
+    /// Digests that were told already. They follow from the model alone, and a run asks for the same model again.
+    told: Arc<Mutex<BTreeMap<String, BTreeMap<String, String>>>>,
 }
 
 impl Compose {
     /// `docker` is the command-line client, found by the caller.
     pub fn new(docker: PathBuf, process: Process) -> Self {
-        Self { docker, process }
+        Self { docker, process, told: Arc::default() }
     }
 
     fn command(&self, arguments: Vec<String>, deadline: Duration) -> Command {
@@ -139,7 +143,7 @@ impl Compose {
     /// # Errors
     /// When the files are not valid; compose's words name file and key.
     pub async fn render(&self, sources: &Sources) -> Result<(Value, Vec<String>)> {
-        let warnings = std::sync::Mutex::new(Vec::new());
+        let warnings = Mutex::new(Vec::new());
         let mut command = self.command(config_arguments(sources, &["--format", "json"]), Duration::from_secs(60));
         if !sources.variables.is_empty() {
             let lines = sources.variables.iter().map(|(name, value)| format!("{name}={}\n", quoted(value)));
@@ -164,17 +168,25 @@ impl Compose {
     /// # Errors
     /// When the model is not valid.
     pub async fn hashes(&self, project: &str, directory: &Path, model: &Value) -> Result<BTreeMap<String, String>> {
+        let text = model.to_string();
+        let key = files::sha256(format!("{project}\n{}\n{text}", directory.display()).as_bytes());
+        let told = || self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hashes) = told().get(&key) {
+            return Ok(hashes.clone());
+        }
         let sources = Sources::in_memory(project, directory, model);
         let mut command = self.command(config_arguments(&sources, &["--hash", "*"]), Duration::from_secs(60));
         command.input = sources.input()?;
         let bytes = self.process.run(command, &|_| ()).await.context("the rendered model is not valid")?;
-        String::from_utf8_lossy(&bytes)
+        let hashes: BTreeMap<String, String> = String::from_utf8_lossy(&bytes)
             .lines()
             .map(|line| {
                 let (service, hash) = line.split_once(' ').with_context(|| format!("unexpected hash line {line:?}"))?;
                 Ok((service.to_owned(), hash.trim().to_owned()))
             })
-            .collect()
+            .collect::<Result<_>>()?;
+        told().insert(key, hashes.clone());
+        Ok(hashes)
     }
 
     /// Makes and starts containers from images that are already here.

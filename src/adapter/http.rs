@@ -1,5 +1,6 @@
 //! The only HTTP client: no redirects, no proxy, a deadline on every request, and a bounded body.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -16,27 +17,40 @@ pub struct Answer {
     pub body: String,
 }
 
-/// The client; cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Http(reqwest::Client);
+/// The client; cheap to clone. It is made when it is asked for the first time: reading the host's TLS roots takes longer
+/// than all of `status`.
+#[derive(Clone, Debug, Default)]
+pub struct Http(Arc<OnceLock<reqwest::Client>>);
 
 impl Http {
-    /// Makes the client.
+    /// Prepares the client; nothing is read yet.
     ///
     /// # Errors
-    /// When the TLS roots of the host cannot be read.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that builds the HTTP client")]
+    /// None any more; the signature stays for those who call it.
     pub fn new() -> Result<Self> {
+        Ok(Self::default())
+    }
+
+    fn client(&self) -> Result<&reqwest::Client> {
+        if let Some(client) = self.0.get() {
+            return Ok(client);
+        }
+        let made = Self::make()?;
+        Ok(self.0.get_or_init(|| made))
+    }
+
+    /// Makes the client.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that builds the HTTP client")]
+    fn make() -> Result<reqwest::Client> {
         // A second install is refused because the first one stands, which is what is wanted.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let client = reqwest::Client::builder()
+        reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .pool_max_idle_per_host(0)
             .user_agent(concat!("cutover/", env!("CARGO_PKG_VERSION")))
             .build()
-            .context("cannot make the HTTP client")?;
-        Ok(Self(client))
+            .context("cannot make the HTTP client")
     }
 
     /// Asks by GET and reads the whole answer within `deadline`.
@@ -45,7 +59,7 @@ impl Http {
     /// In words that tell refused, not found and too slow apart.
     pub async fn get(&self, url: &str, deadline: Duration) -> Result<Answer> {
         let exchange = async {
-            let mut response = self.0.get(url).send().await.map_err(|error| plainly(&error))?;
+            let mut response = self.client()?.get(url).send().await.map_err(|error| plainly(&error))?;
             let status = response.status().as_u16();
             let mut body = Vec::new();
             while let Some(piece) = response.chunk().await.map_err(|error| plainly(&error))? {

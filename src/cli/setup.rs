@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
 
 use super::arguments::Global;
@@ -91,7 +91,7 @@ pub fn state_directory(global: &Global) -> Result<(PathBuf, Option<Config>)> {
         Err(error) => {
             let flag = global.state_directory.as_deref().map(absolute);
             let found = flag.or_else(|| config::state_directory_of_broken(&global.config, &Environment::of_process()));
-            let directory = found.context(error)?;
+            let Some(directory) = found else { return Err(error) };
             out::say(&format!(
                 "cutover: {} is not valid and is left aside; working from the journal in {}",
                 global.config.display(),

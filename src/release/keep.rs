@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use futures_util::future;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -71,16 +72,19 @@ pub async fn keep(
     fingerprints: &Fingerprints,
     keep: &Keep<'_>,
 ) -> Result<Release> {
-    let mut records = BTreeMap::new();
-    for (service, kept) in keep.services {
-        let record = pin(docker, keep, service, kept).await?;
-        records.insert(service.clone(), record);
-    }
     let aside = store.begin(keep.number)?;
     let place = store.place(keep.number);
     let pinned = freeze::pin(keep.model, &keep.directory, keep.number, keep.project, &place);
     let files = pinned.copy(&aside, fingerprints)?;
-    let hashes = compose.hashes(keep.project, &keep.directory, &pinned.model).await?;
+    let pins = keep.services.iter().map(|(service, kept)| async move {
+        let record = pin(docker, keep, service, kept).await?;
+        Ok::<_, anyhow::Error>((service.clone(), record))
+    });
+    // Compose takes as long to tell the digests as the engine takes for tags and holders.
+    let hashes = compose.hashes(keep.project, &keep.directory, &pinned.model);
+    let (records, hashes) = tokio::join!(future::join_all(pins), hashes);
+    let mut records = records.into_iter().collect::<Result<BTreeMap<_, _>>>()?;
+    let hashes = hashes?;
     for (service, record) in &mut records {
         record.pinned_hash =
             hashes.get(service).cloned().with_context(|| format!("compose told no digest of {service}"))?;
@@ -129,9 +133,10 @@ async fn pin(docker: &Docker, keep: &Keep<'_>, service: &str, kept: &KeptService
 /// # Errors
 /// When the engine cannot be asked.
 pub async fn missing(docker: &Docker, release: &Release) -> Result<Vec<String>> {
+    let asked = release.services.values().map(|record| docker.image_id(&record.pinned));
     let mut missing = Vec::new();
-    for (service, record) in &release.services {
-        if docker.image_id(&record.pinned).await?.as_deref() != Some(record.image_id.as_str()) {
+    for ((service, record), found) in release.services.iter().zip(future::join_all(asked).await) {
+        if found?.as_deref() != Some(record.image_id.as_str()) {
             missing.push(format!("{service}: {} ({})", record.pinned, short(&record.image_id)));
         }
     }
@@ -185,10 +190,11 @@ fn names(project: &str, service: &str, number: u32) -> (String, String) {
 /// # Errors
 /// When a holder or tag cannot be removed; the record then stays.
 pub async fn let_go(docker: &Docker, store: &Store, release: &Release) -> Result<()> {
-    for (service, record) in &release.services {
+    let gone = release.services.iter().map(|(service, record)| async move {
         docker.remove(&holder_name(&release.project, service, release.number)).await?;
-        docker.untag(&record.pinned).await?;
-    }
+        docker.untag(&record.pinned).await
+    });
+    future::join_all(gone).await.into_iter().collect::<Result<Vec<()>>>()?;
     store.remove(release.number)
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::Result;
+use futures_util::future::join_all;
 use serde_json::Value;
 
 use super::Refusal;
@@ -84,14 +85,9 @@ pub async fn look(
             Refusal::Usage("the compose files name no service; look at [compose] files and profiles".into()).into()
         );
     }
-    let hashes = compose.hashes(project, &config.directory, &rendered).await?;
-    let mut images = BTreeMap::new();
-    for service in model::services(&rendered) {
-        let reference = model::image(&rendered, project, &service);
-        if let Some(id) = docker.image_id(&reference).await? {
-            images.insert(reference, id);
-        }
-    }
+    let (hashes, images) =
+        tokio::join!(compose.hashes(project, &config.directory, &rendered), images(docker, project, &rendered));
+    let (hashes, images) = (hashes?, images?);
     let found = Found { config, docker, compose, store, rendered: &rendered, hashes: &hashes, containers: &containers };
     let running = found.running().await?;
     let fingerprints = match Fingerprints::read(&config.state.directory)? {
@@ -99,6 +95,18 @@ pub async fn look(
         None => BTreeMap::new(),
     };
     Ok(Look { rendered, warnings, hashes, containers, running, images, fingerprints })
+}
+
+/// Identifier of the image that each reference of the model names here.
+async fn images(docker: &Docker, project: &str, rendered: &Value) -> Result<BTreeMap<String, String>> {
+    let references: BTreeSet<String> =
+        model::services(rendered).iter().map(|service| model::image(rendered, project, service)).collect();
+    let asked = join_all(references.iter().map(|reference| docker.image_id(reference))).await;
+    let mut images = BTreeMap::new();
+    for (reference, id) in references.into_iter().zip(asked) {
+        images.extend(id?.map(|id| (reference, id)));
+    }
+    Ok(images)
 }
 
 struct Found<'a> {

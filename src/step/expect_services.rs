@@ -15,7 +15,7 @@ use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::docker::{Container, Docker};
 
 /// How often the engine is asked.
-const PACE: Duration = Duration::from_millis(200);
+const PACE: Duration = Duration::from_millis(100);
 /// How many lines of its log are shown for a container that is not well.
 const SHOWN_LINES: usize = 12;
 /// A container that the engine restarted this often since the gate began to look will not come up.
