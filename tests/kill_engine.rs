@@ -134,7 +134,7 @@ fn trials(random: &mut Random) -> Vec<Trial> {
     all
 }
 
-/// Seconds after which no trial is begun any more; an idle machine with 4 cores does all of them before.
+/// Seconds after which no trial is begun any more, once there were enough; an idle machine with 4 cores does all of them before.
 fn budget() -> u64 {
     std::env::var("CUTOVER_KILL_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(200)
 }
@@ -174,8 +174,12 @@ struct Results {
 
 fn work(label: &str, queue: &Mutex<Vec<Trial>>, results: &Mutex<Results>, watch: Instant) {
     let mut site = ready(label);
-    while watch.elapsed().as_secs() < budget()
-        && results.lock().unwrap().failures.len() < MOST_FAILURES
+    let is_enough = || {
+        let results = results.lock().unwrap();
+        let is_late = watch.elapsed().as_secs() >= budget() && results.kills >= FEWEST;
+        is_late || results.failures.len() >= MOST_FAILURES
+    };
+    while !is_enough()
         && let Some(trial) = next(queue, site.at)
     {
         let begun = Instant::now();

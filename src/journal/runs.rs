@@ -60,17 +60,19 @@ pub fn list(runs: &Path) -> io::Result<Vec<RunFile>> {
     Ok(found)
 }
 
-/// Runs that were killed before their first line was durable: they began nothing.
+/// The runs since the last one that began which were killed before their first line was durable, newest first. Only the
+/// newest journals are read: a damaged old one must not stand in the way home.
 ///
 /// # Errors
 /// When the directory or a journal cannot be read.
 pub fn unbegun(runs: &Path) -> Result<Vec<RunFile>, JournalError> {
     let io = |source| JournalError::Io { act: "list", path: runs.to_owned(), source };
     let mut found = Vec::new();
-    for file in list(runs).map_err(io)? {
-        if file.entries()?.is_empty() {
-            found.push(file);
+    for file in list(runs).map_err(io)?.into_iter().rev() {
+        if !file.entries()?.is_empty() {
+            break;
         }
+        found.push(file);
     }
     Ok(found)
 }
