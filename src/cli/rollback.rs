@@ -9,11 +9,11 @@ use super::deploy::show;
 use super::setup::{self, Setup};
 use super::{exit, out, resume};
 use crate::journal::{Lock, Outcome, RunState, runs};
-use crate::run::Refusal;
 use crate::run::begin::{self, plan_of};
 use crate::run::deploy::Planned;
 use crate::run::orphans;
 use crate::run::rollback::{self, Without};
+use crate::run::{Refusal, bring_back};
 use crate::step::{Plan, RunKind};
 
 /// The verb.
@@ -41,7 +41,7 @@ pub async fn make(setup: &Setup, verb: &Rollback) -> Result<Planned> {
     let planned = match verb.to {
         Some(number) => {
             let (basis, keep) = basis(setup)?;
-            rollback::plan_to(&docker, &setup.store, number, &basis, keep, without).await?
+            bring_back::plan_to(&docker, &setup.store, number, &basis, keep, without).await?
         }
         None => {
             let (_, state, remarks) = rollback::target(&setup.state)?;
@@ -153,7 +153,10 @@ fn never_began(global: &Global, number: u32) -> u8 {
         "run {number} was killed before it began, so there is nothing to undo; to undo the run before it, call \
          `cutover rollback` again"
     );
-    let json = serde_json::json!({ "schema": crate::report::SCHEMA, "outcome": "unchanged", "words": words });
-    out::result(&if global.is_json() { json.to_string() } else { words });
+    if global.is_json() {
+        out::json(serde_json::json!({ "schema": crate::report::SCHEMA, "outcome": "unchanged", "words": words }));
+    } else {
+        out::result(&words);
+    }
     exit::DONE
 }

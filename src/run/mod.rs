@@ -1,6 +1,7 @@
 //! Runs: the lists of deploy and rollback, and the engine that carries a list out. No parsing, no printing.
 
 pub mod begin;
+pub mod bring_back;
 pub mod changes;
 pub mod deploy;
 pub mod engine;

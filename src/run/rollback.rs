@@ -1,8 +1,8 @@
-//! The list of a rollback: the undoing of a run, read from its journal; or an older release, read from its record.
+//! The list of a rollback that undoes a run, read from the run's journal.
 //!
 //! It needs no configuration: what it does first was written into the journal by the run that it undoes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -10,16 +10,13 @@ use anyhow::{Context, Result};
 use super::begin::plan_of;
 use super::deploy::Planned;
 use super::{Refusal, orphans};
-use crate::adapter::docker::{Container, Docker};
+use crate::adapter::docker::Docker;
 use crate::journal::runs::{self, RunFile};
 use crate::journal::{ItemState, Outcome, RunState, Standing};
-use crate::release::keep::{self, short};
+use crate::release::keep;
 use crate::release::{Release, Store};
-use crate::step::containers::{ModelAt, ServiceSide, Side, Touched};
-use crate::step::expect_services::ExpectServices;
+use crate::step::containers::ModelAt;
 use crate::step::plan::{Change, Item, Plan, RunKind, ServiceChange};
-use crate::step::record_release::RecordRelease;
-use crate::step::start_services::StartServices;
 use crate::step::{Act, World};
 
 /// What is left out at a person's wish.
@@ -139,7 +136,7 @@ fn was_replacing(undone: &Plan, state: &RunState, service: &str) -> bool {
 }
 
 /// What comes before anything is undone.
-async fn first_acts(
+pub(super) async fn first_acts(
     docker: &Docker,
     undone: &Plan,
     without: Without,
@@ -239,7 +236,7 @@ async fn whole_enough(docker: &Docker, store: &Store, item: &Item) -> Result<()>
     Ok(())
 }
 
-async fn all_here(docker: &Docker, release: &Release) -> Result<()> {
+pub(super) async fn all_here(docker: &Docker, release: &Release) -> Result<()> {
     let missing = keep::missing(docker, release).await?;
     if missing.is_empty() {
         return Ok(());
@@ -266,169 +263,5 @@ fn inverse(change: &ServiceChange, made: Option<&Release>) -> ServiceChange {
         reasons: vec!["as it was before".into()],
         image_from: record.map(|record| record.image_id.clone()),
         image_to: change.image_from.clone(),
-    }
-}
-
-/// Makes the list that brings an older release back.
-///
-/// # Errors
-/// [`Refusal`], when the release is not there, serves already, or is not whole.
-pub async fn plan_to(
-    docker: &Docker,
-    store: &Store,
-    to: u32,
-    basis: &Plan,
-    keep_releases: u32,
-    without: Without,
-) -> Result<Planned> {
-    let Some(release) = store.read(to)? else {
-        let known: Vec<String> = store.numbers()?.iter().map(|number| format!("r{number}")).collect();
-        return Err(Refusal::Gate(format!("there is no release r{to}; there are {}", known.join(", "))).into());
-    };
-    all_here(docker, &release).await?;
-    let project = release.project.clone();
-    let containers = docker.containers(&project).await?;
-    let step = switch_to(store, &release, &containers)?;
-    let model = store.model(to)?;
-    let services: Vec<ServiceChange> =
-        step.services.iter().map(|touched| change(touched, &step, &containers)).collect();
-    if services.iter().all(|change| change.change == Change::Keep) && store.current()? == Some(to) {
-        return Err(Refusal::Gate(format!("r{to} serves already")).into());
-    }
-    let mut remarks = vec!["the schema and the rows stay as they are".to_owned()];
-    let mut items = first_acts(docker, basis, without, &|_| false, &mut remarks).await?;
-    let item = |name: &str, title: String, action: Act| Item { name: name.into(), title, back: false, action };
-    let current = store.current()?;
-    let counts: BTreeMap<String, usize> =
-        release.services.iter().map(|(name, one)| (name.clone(), one.replicas)).collect();
-    items.push(item("start_services", format!("bring {} back", release.name()), Act::StartServices(step)));
-    let gate = ExpectServices { project: project.clone(), services: counts, stable_ms: 2_000, deadline_s: 180 };
-    items.push(item("expect_services", "all services healthy".into(), Act::ExpectServices(gate)));
-    items.extend(basis.items.iter().filter(|item| matches!(item.action, Act::ExpectHealth(_))).cloned());
-    let record = RecordRelease {
-        release: to,
-        before: current,
-        project: project.clone(),
-        environment: release.environment.clone(),
-        directory: directory_of(basis),
-        services: BTreeMap::new(),
-        is_known: true,
-        keep_releases,
-    };
-    items.push(item("record_release", format!("name r{to} the current release"), Act::RecordRelease(record)));
-    let plan = Plan {
-        kind: RunKind::Rollback,
-        project,
-        environment: release.environment.clone(),
-        release_from: current,
-        release_to: Some(to),
-        undoes: None,
-        services,
-        remarks,
-        rolls_back: false,
-        items,
-        home: basis.home.clone(),
-        way_back: basis.way_back.clone(),
-        files: BTreeMap::from([("model.json".to_owned(), crate::adapter::files::sha256(model.to_string().as_bytes()))]),
-    };
-    Ok(Planned { plan, files: vec![("model.json".into(), model)] })
-}
-
-fn directory_of(basis: &Plan) -> std::path::PathBuf {
-    let found = basis.items.iter().find_map(|item| match &item.action {
-        Act::StartServices(step) => Some(step.directory.clone()),
-        _ => None,
-    });
-    found.unwrap_or_else(|| "/".into())
-}
-
-fn switch_to(store: &Store, release: &Release, containers: &[Container]) -> Result<StartServices> {
-    let current = match store.current()? {
-        Some(number) => store.read(number)?,
-        None => None,
-    };
-    let at = current.as_ref().map_or(ModelAt::Nothing, |one| ModelAt::Release(one.number));
-    let mut from = BTreeMap::new();
-    let mut to = BTreeMap::new();
-    let names: BTreeSet<String> =
-        release.services.keys().cloned().chain(containers.iter().map(|one| one.service.clone())).collect();
-    let mut services = Vec::new();
-    for name in names {
-        let own: Vec<&Container> = containers.iter().filter(|container| container.service == name).collect();
-        let files_changed = files_of(current.as_ref(), &name) != files_of(Some(release), &name);
-        if let Some(first) = own.first() {
-            from.insert(
-                name.clone(),
-                ServiceSide {
-                    hashes: own.iter().map(|container| container.hash.clone()).collect(),
-                    image: first.image_id.clone(),
-                    replicas: own.len(),
-                    ids: own.iter().map(|container| container.id.clone()).collect(),
-                    running: BTreeSet::new(),
-                },
-            );
-        }
-        if let Some(record) = release.services.get(&name) {
-            let mut hashes = BTreeSet::from([record.pinned_hash.clone()]);
-            if !files_changed {
-                hashes.insert(record.hash.clone());
-            }
-            to.insert(
-                name.clone(),
-                ServiceSide {
-                    hashes,
-                    image: record.image_id.clone(),
-                    replicas: record.replicas,
-                    ..ServiceSide::default()
-                },
-            );
-        }
-        services.push(Touched { service: name, is_forced: false });
-    }
-    let directory = working_directory(containers);
-    Ok(StartServices {
-        project: release.project.clone(),
-        directory,
-        services,
-        from: Side { release: current.as_ref().map(|one| one.number), model: at, services: from },
-        to: Side { release: Some(release.number), model: ModelAt::Release(release.number), services: to },
-        deadline_s: 180,
-        stop_timeout_s: None,
-    })
-}
-
-fn files_of(release: Option<&Release>, service: &str) -> BTreeSet<(String, String)> {
-    let files = release.into_iter().flat_map(|release| &release.files);
-    files.filter(|file| file.service == service).map(|file| (file.path.clone(), file.fingerprint.clone())).collect()
-}
-
-/// The project's directory, as compose wrote it on the containers.
-fn working_directory(containers: &[Container]) -> std::path::PathBuf {
-    let label = containers.iter().find_map(|container| container.labels.get("com.docker.compose.project.working_dir"));
-    label.map_or_else(|| "/".into(), Into::into)
-}
-
-fn change(touched: &Touched, step: &StartServices, containers: &[Container]) -> ServiceChange {
-    let name = &touched.service;
-    let own = containers.iter().find(|container| &container.service == name);
-    let wanted = step.to.services.get(name);
-    let change = match (own, wanted) {
-        (None, _) => Change::Create,
-        (Some(_), None) => Change::Remove,
-        (Some(own), Some(side)) if side.hashes.contains(&own.hash) && side.image == own.image_id => Change::Keep,
-        (Some(_), Some(_)) => Change::Recreate,
-    };
-    let reasons = match change {
-        Change::Create => vec!["the release has it".into()],
-        Change::Remove => vec!["the release does not have it".into()],
-        Change::Recreate => vec!["the release has another image or configuration".into()],
-        _ => Vec::new(),
-    };
-    ServiceChange {
-        service: name.clone(),
-        change,
-        reasons,
-        image_from: own.map(|container| container.image_id.clone()),
-        image_to: wanted.map(|side| short(&side.image).to_owned()),
     }
 }
