@@ -15,9 +15,11 @@ use bollard::query_parameters as ask;
 use futures_util::{StreamExt, future};
 use serde::{Deserialize, Serialize};
 
+use self::answer::{absent_is_none, is_away};
 use super::clock::Stopwatch;
 use crate::redact::Redactor;
 
+mod answer;
 mod holds;
 mod inspected;
 mod listed;
@@ -280,30 +282,5 @@ impl Docker {
             }
         }
         Ok(self.redactor.clean(&text).lines().map(str::to_owned).collect())
-    }
-}
-
-fn is_away(error: &bollard::errors::Error) -> bool {
-    use bollard::errors::Error;
-    match error {
-        Error::DockerResponseServerError { .. } | Error::JsonDataError { .. } => false,
-        Error::HyperResponseError { .. }
-        | Error::IOError { .. }
-        | Error::RequestTimeoutError
-        | Error::SocketNotFoundError(_) => true,
-        other => {
-            let text = other.to_string();
-            ["connect", "Connection", "closed", "timeout", "Timeout"].iter().any(|word| text.contains(word))
-        }
-    }
-}
-
-fn absent_is_none<T>(answer: Result<T>) -> Result<Option<T>> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(error) => match error.downcast_ref::<bollard::errors::Error>() {
-            Some(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
-            _ => Err(error),
-        },
     }
 }

@@ -1,6 +1,6 @@
 //! `apply`: a saved plan is made anew and must come out the same; what drifted is refused, never carried out.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
 
 use super::arguments::{Apply, Deploy, Global, Rollback};
@@ -15,7 +15,8 @@ use crate::step::{Plan, RunKind};
 /// When the file is not a plan, or the plan drifted.
 pub async fn run(global: &Global, verb: &Apply) -> Result<u8> {
     let path = &verb.file;
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Refusal::Usage(format!("cannot read the plan {}: {error}", path.display())))?;
     let saved =
         |why: String| Refusal::Usage(format!("{} is not a plan that `cutover plan -o` saved: {why}", path.display()));
     let document: Value = serde_json::from_str(&text).map_err(|error| saved(error.to_string()))?;

@@ -105,10 +105,14 @@ fn switch_to(store: &Store, release: &Release, containers: &[Container]) -> Resu
         let own: Vec<&Container> = containers.iter().filter(|container| container.service == name).collect();
         let files_changed = files_of(current.as_ref(), &name) != files_of(Some(release), &name);
         if let Some(first) = own.first() {
+            let mut hashes: BTreeSet<String> = own.iter().map(|container| container.hash.clone()).collect();
+            // Undone, it runs from the pinned model.
+            let record = current.as_ref().and_then(|one| one.services.get(&name));
+            hashes.extend(record.map(|record| record.pinned_hash.clone()));
             from.insert(
                 name.clone(),
                 ServiceSide {
-                    hashes: own.iter().map(|container| container.hash.clone()).collect(),
+                    hashes,
                     image: first.image_id.clone(),
                     replicas: own.len(),
                     ids: own.iter().map(|container| container.id.clone()).collect(),

@@ -106,7 +106,8 @@ fn changed_files(look: &Look, service: &str) -> Vec<String> {
     now.filter_map(|((_, path), fingerprint)| {
         let path = path.display().to_string();
         let changed = before.get(path.as_str()).is_some_and(|before| before != fingerprint);
-        changed.then_some(path)
+        let inside = std::path::Path::new(&path).strip_prefix(&look.directory);
+        changed.then(|| inside.map_or_else(|_| path.clone(), |inside| inside.display().to_string()))
     })
     .collect()
 }

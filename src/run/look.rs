@@ -18,6 +18,8 @@ use crate::release::{Origin, Release, Store, model, reconstruct};
 
 /// What was seen.
 pub struct Look {
+    /// Directory of the project.
+    pub directory: PathBuf,
     /// Model that today's files give.
     pub rendered: Value,
     /// What compose warned of.
@@ -94,7 +96,16 @@ pub async fn look(
         Some(key) => key.of_sources(&model::config_sources(&rendered, &config.directory))?,
         None => BTreeMap::new(),
     };
-    Ok(Look { rendered, warnings, hashes, containers, running, images, fingerprints })
+    Ok(Look {
+        directory: config.directory.clone(),
+        rendered,
+        warnings,
+        hashes,
+        containers,
+        running,
+        images,
+        fingerprints,
+    })
 }
 
 /// Identifier of the image that each reference of the model names here.

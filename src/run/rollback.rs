@@ -227,9 +227,10 @@ async fn whole_enough(docker: &Docker, store: &Store, item: &Item) -> Result<()>
         all_here(docker, &release).await?;
     }
     if let World::Foreign(seen) = step.check(docker).await? {
+        let to = step.from.release.map_or_else(|| "r…".to_owned(), |number| format!("r{number}"));
         return Err(Refusal::Gate(format!(
             "somebody changed the containers since, so undoing would undo their work too: {seen}; \
-             to bring a release back all the same, name it: `cutover rollback --to r…`"
+             to bring a release back all the same, name it: `cutover rollback --to {to}`"
         ))
         .into());
     }

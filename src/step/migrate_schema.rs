@@ -246,7 +246,8 @@ impl MigrateSchema {
         match &self.on_rollback {
             OnRollback::Keep => Ok(Undone::Stays("the schema stays as it was migrated, no row is lost".into())),
             OnRollback::Command(command) => {
-                let mark = run.side.join("migration-undone.json");
+                // The mark outlives a crash that the container does not need to outlive: it is undone once.
+                let mark = self.side(run).join("migration-undone.json");
                 if !mark.exists() {
                     self.one_shot(docker, compose, run, "undo-migrate", command, say).await?;
                     files::write_json(&mark, &json!({ "command": command }), 0o600)?;

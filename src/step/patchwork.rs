@@ -52,6 +52,18 @@ impl<'a> Patchwork<'a> {
             if mine != theirs {
                 mine.clone_from(theirs);
                 self.is_patched = true;
+                self.bring_along(candidate);
+            }
+        }
+    }
+
+    /// What a service names has to be defined: releases read back from containers know no secret by its name.
+    fn bring_along(&mut self, candidate: &Value) {
+        for kind in ["secrets", "configs", "networks", "volumes"] {
+            for (name, theirs) in candidate[kind].as_object().into_iter().flatten() {
+                if self.model[kind].get(name).is_none() {
+                    self.model[kind][name] = theirs.clone();
+                }
             }
         }
     }
@@ -100,6 +112,20 @@ mod tests {
         assert!(!work.is_settled());
         work.offer(&model("raw"), &hashes("raw"));
         assert_eq!(work.finish().unwrap(), Some(model("raw")));
+    }
+
+    #[test]
+    fn what_a_service_from_another_model_names_is_brought_along() {
+        let all = [runs("db", "raw")];
+        let name = "api".to_owned();
+        let mut theirs = model("raw");
+        theirs["services"]["db"]["secrets"] = json!([{"source": "password"}]);
+        theirs["secrets"] = json!({"password": {"file": "/raw"}});
+        let mut work = Patchwork::new(model("pinned"), &[&name], &all);
+        work.offer(&theirs, &hashes("raw"));
+        let made = work.finish().unwrap().unwrap();
+        assert_eq!(made["secrets"], theirs["secrets"]);
+        assert!(made["volumes"].is_null(), "{made}");
     }
 
     #[test]

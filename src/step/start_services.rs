@@ -43,11 +43,13 @@ impl StartServices {
         let all = docker.containers(&self.project).await?;
         let images = self.resolve(docker).await?;
         let places = self.places(&all, &images);
-        let said: Vec<String> =
-            self.services.iter().map(|touched| containers::describe(&touched.service, &all)).collect();
+        let foreign = places.contains(&Place::Foreign);
+        // Where somebody else was at work, only what he did is named.
+        let said = self.services.iter().zip(&places).filter(|(_, place)| !foreign || **place == Place::Foreign);
+        let said: Vec<String> = said.map(|(touched, _)| containers::describe(&touched.service, &all)).collect();
         let words = said.join("; ");
         let every = |wanted: Place| places.iter().all(|place| *place == wanted || *place == Place::Both);
-        Ok(if places.contains(&Place::Foreign) {
+        Ok(if foreign {
             World::Foreign(words)
         } else if every(Place::After) {
             World::After(words)
