@@ -24,7 +24,10 @@ fn sample_of(run: u32) -> (tempfile::TempDir, PathBuf, Vec<u8>) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("0001-deploy.jsonl");
     let facts = [
-        planned(run, &build::plan(false)),
+        match planned(run, &build::plan(false)) {
+            Fact::Planned { header, .. } => Fact::Planned { header, plan: json!({ "items": [] }) },
+            other => other,
+        },
         started(0, "pull_images"),
         done(0, "pull_images", "the image is here"),
         note("naïve: \"quoted\"\n"),

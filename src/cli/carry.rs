@@ -30,7 +30,7 @@ use crate::step::RunKind;
 pub fn take_lock(state: &Path, verb: &str) -> Result<Lock> {
     files::make_private_directory(state)?;
     let lock = Lock::take(state, verb, clock::now())?;
-    tidy(state)?;
+    tidy_up(state);
     Ok(lock)
 }
 
@@ -42,7 +42,7 @@ pub async fn take_lock_from_the_dead(state: &Path, verb: &str) -> Result<(Lock, 
     files::make_private_directory(state)?;
     let held = match Lock::take(state, verb, clock::now()) {
         Ok(lock) => {
-            tidy(state)?;
+            tidy_up(state);
             return Ok((lock, Vec::new()));
         }
         Err(LockError::Held(held)) if !held.is_owner_alive => held,
@@ -52,8 +52,15 @@ pub async fn take_lock_from_the_dead(state: &Path, verb: &str) -> Result<(Lock, 
     let holders = || lock::held(state).ok().flatten().map(|held| held.processes).unwrap_or_default();
     let ended = orphans::end(&held, holders).await?;
     let lock = Lock::take(state, verb, clock::now())?;
-    tidy(state)?;
+    tidy_up(state);
     Ok((lock, ended))
+}
+
+/// Tidies up as far as it can be done: a full disk, say, must not stand in the way home.
+fn tidy_up(state: &Path) {
+    if let Err(error) = tidy(state) {
+        tracing::warn!("what an earlier process left unfinished could not be tidied up: {error:#}");
+    }
 }
 
 /// Clears away files that a killed process had not made whole, and writes the manifest that it did not come to write.
@@ -83,7 +90,7 @@ pub fn clear_unbegun(state: &Path) -> Result<Option<RunFile>> {
     for file in &unbegun {
         runs::clear(file).with_context(|| format!("cannot clear run {} away, which began nothing", file.number))?;
     }
-    Ok(unbegun.into_iter().next_back())
+    Ok(unbegun.into_iter().next())
 }
 
 /// Refuses to begin while an earlier run is open.

@@ -154,7 +154,10 @@ fn never_began(global: &Global, number: u32) -> u8 {
         "run {number} was killed before it began, so there is nothing to undo; to undo the run before it, call \
          `cutover rollback` again"
     );
-    let json = serde_json::json!({ "schema": crate::report::SCHEMA, "outcome": "unchanged", "words": words });
-    out::result(&if global.is_json() { json.to_string() } else { words });
+    if global.is_json() {
+        out::json(serde_json::json!({ "schema": crate::report::SCHEMA, "outcome": "unchanged", "words": words }));
+    } else {
+        out::result(&words);
+    }
     exit::DONE
 }

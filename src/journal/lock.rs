@@ -220,9 +220,13 @@ fn holders(inode: (u64, u64)) -> Vec<Process> {
         .collect()
 }
 
+/// What a process was called with, for people: identifiers of containers as the engine prints them, in 120 characters.
 fn command_of(pid: u32) -> String {
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&line).replace('\0', " ").trim().chars().take(120).collect()
+    let line = String::from_utf8_lossy(&line).replace('\0', " ");
+    let is_long_id = |word: &str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let words = line.split_whitespace().map(|word| if is_long_id(word) { &word[..12] } else { word });
+    words.collect::<Vec<_>>().join(" ").chars().take(120).collect()
 }
 
 /// Start time of a process in ticks since boot: field 22 of its `stat`, counted after the closing bracket.

@@ -60,17 +60,19 @@ pub fn list(runs: &Path) -> io::Result<Vec<RunFile>> {
     Ok(found)
 }
 
-/// Runs that were killed before their first line was durable: they began nothing.
+/// The runs since the last one that began which were killed before their first line was durable, newest first. Only the
+/// newest journals are read: a damaged old one must not stand in the way home.
 ///
 /// # Errors
 /// When the directory or a journal cannot be read.
 pub fn unbegun(runs: &Path) -> Result<Vec<RunFile>, JournalError> {
     let io = |source| JournalError::Io { act: "list", path: runs.to_owned(), source };
     let mut found = Vec::new();
-    for file in list(runs).map_err(io)? {
-        if file.entries()?.is_empty() {
-            found.push(file);
+    for file in list(runs).map_err(io)?.into_iter().rev() {
+        if !file.entries()?.is_empty() {
+            break;
         }
+        found.push(file);
     }
     Ok(found)
 }
@@ -117,4 +119,64 @@ pub fn journal_path(runs: &Path, number: u32, kind: &str) -> PathBuf {
 /// Where a run keeps what it needs beside its journal: the rendered model, logs, the state of an incident.
 pub fn side_directory(runs: &Path, number: u32) -> PathBuf {
     runs.join(format!("{number:04}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::{FORMAT, Fact, Header};
+    use super::super::file::Journal;
+    use super::*;
+
+    /// Writes the journal of a run; without an outcome it was interrupted.
+    fn write(runs: &Path, number: u32, kind: &str, outcome: Option<Outcome>) {
+        let clock = || "2026-01-23T10:02:05Z".to_owned();
+        let mut journal = Journal::create(&journal_path(runs, number, kind), "boot".into(), clock).unwrap();
+        let header = Header {
+            format: FORMAT,
+            number,
+            run: kind.into(),
+            project: "shop".into(),
+            environment: "test".into(),
+            by: "me".into(),
+            version: "0".into(),
+            plan_hash: String::new(),
+            undoes: None,
+        };
+        journal.append(Fact::Planned { header, plan: serde_json::Value::Null }).unwrap();
+        if let Some(outcome) = outcome {
+            journal.append(Fact::Finished { outcome, exit: 0, said: String::new() }).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_rollback_that_changed_nothing_leaves_the_run_before_it_open() {
+        let runs = tempfile::tempdir().unwrap();
+        write(runs.path(), 1, "deploy", None);
+        write(runs.path(), 2, "rollback", Some(Outcome::Unchanged));
+        let run = last(runs.path()).unwrap().unwrap();
+        assert_eq!((run.number, run.is_open()), (1, true));
+    }
+
+    #[test]
+    fn where_nothing_is_open_the_last_run_is_the_last() {
+        let runs = tempfile::tempdir().unwrap();
+        write(runs.path(), 1, "deploy", Some(Outcome::Done));
+        write(runs.path(), 2, "rollback", Some(Outcome::Unchanged));
+        assert_eq!(last(runs.path()).unwrap().unwrap().number, 2);
+        write(runs.path(), 3, "rollback", Some(Outcome::Done));
+        assert_eq!(last(runs.path()).unwrap().unwrap().number, 3, "it undid what stood open, if anything did");
+    }
+
+    #[test]
+    fn a_run_without_a_whole_line_began_nothing_and_is_cleared_away() {
+        let runs = tempfile::tempdir().unwrap();
+        write(runs.path(), 1, "deploy", None);
+        std::fs::write(journal_path(runs.path(), 2, "deploy"), "{\"seq\":0,\"at").unwrap();
+        std::fs::create_dir(side_directory(runs.path(), 2)).unwrap();
+        assert_eq!(last(runs.path()).unwrap().unwrap().number, 1);
+        let found = unbegun(runs.path()).unwrap();
+        assert_eq!(found.iter().map(|file| file.number).collect::<Vec<_>>(), [2]);
+        clear(&found[0]).unwrap();
+        assert_eq!(std::fs::read_dir(runs.path()).unwrap().count(), 1);
+    }
 }

@@ -224,7 +224,7 @@ impl StartServices {
             if side.is_some_and(|side| side.ids.contains(&replaced.id) || side.hashes.contains(&replaced.hash)) {
                 // The engine may still be stopping it, as it was asked to: what comes back must not go down after.
                 say(format!("stopping {}, which an interrupted run was about to replace", replaced.name));
-                docker.stop(&replaced.id).await?;
+                docker.stop_service(&replaced.id).await?;
             }
             say(format!("removing {}, which an interrupted run left half-made", half.name));
             docker.remove(&half.id).await?;

@@ -27,8 +27,6 @@ pub struct Point {
     pub when: When,
     /// In words.
     pub place: String,
-    /// Whether it is inside a step, where the other ones are at a boundary.
-    pub is_inside: bool,
 }
 
 /// Reads a trace.
@@ -48,7 +46,7 @@ pub fn boundaries(syncs: &[Sync], entries: &[Entry]) -> Vec<Point> {
     for (sync, entry) in lines(syncs).zip(entries) {
         for (when, word) in [(When::Before, "before"), (When::After, "after")] {
             let place = format!("{word} `{}`", title(&entry.fact));
-            points.push(Point { number: sync.number, when, place, is_inside: false });
+            points.push(Point { number: sync.number, when, place });
         }
     }
     points
@@ -62,16 +60,16 @@ pub fn inside(syncs: &[Sync], entries: &[Entry], mut random: impl FnMut(u64) -> 
         let [(from, entry), (to, _)] = pair else { continue };
         let (Fact::Started { name, .. } | Fact::Undoing { name, .. }) = &entry.fact else { continue };
         let took = (to.at - from.at).max(3);
-        for third in 0..3 {
-            let delay = (took * third / 3 + random(took / 3 + 1)).max(1);
+        for half in 0..2 {
+            let delay = (took * half / 2 + random(took / 2 + 1)).max(1);
             let place = format!("{delay} of {took} ms into `{}`", title(&entry.fact));
             let when = When::Later(Duration::from_millis(delay));
-            points.push(Point { number: from.number, when, place, is_inside: true });
+            points.push(Point { number: from.number, when, place });
         }
         for number in from.number + 1..to.number {
             let when = if random(2) == 0 { When::Before } else { When::After };
             let place = format!("{when:?} fsync {number} in {name}");
-            points.push(Point { number, when, place, is_inside: true });
+            points.push(Point { number, when, place });
         }
     }
     points

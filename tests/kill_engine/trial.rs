@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cutover::journal::{Outcome, RunState, Standing};
+use cutover::journal::{ItemState, Outcome, RunState, Standing};
 
 use crate::points::Point;
 use crate::site::{Last, Seen, Site, Told, want};
@@ -13,6 +13,8 @@ use crate::support::kill::{When, kill_at, was_killed};
 pub enum Act {
     /// The first deploy: release 1 where nothing was.
     First,
+    /// Release 1, which compose brought up by hand, to release 2.
+    Adopted,
     /// Release 1 to release 2.
     Deploy,
     /// Back from release 2 to release 1.
@@ -26,7 +28,7 @@ impl Act {
     pub fn from(self) -> u8 {
         match self {
             Self::First => 0,
-            Self::Deploy | Self::Failing => 1,
+            Self::Adopted | Self::Deploy | Self::Failing => 1,
             Self::Rollback => 2,
         }
     }
@@ -35,7 +37,7 @@ impl Act {
     pub fn end(self) -> (i32, u8) {
         match self {
             Self::First => (0, 1),
-            Self::Deploy => (0, 2),
+            Self::Adopted | Self::Deploy => (0, 2),
             Self::Rollback => (0, 1),
             Self::Failing => (7, 1),
         }
@@ -49,7 +51,7 @@ impl Act {
     pub fn tag(self) -> &'static str {
         match self {
             Self::First => "1",
-            Self::Deploy | Self::Rollback => "2",
+            Self::Adopted | Self::Deploy | Self::Rollback => "2",
             Self::Failing => "crash",
         }
     }
@@ -72,6 +74,17 @@ pub struct Trial {
     pub again: Option<(u32, When, Way)>,
     /// Whether a plain `deploy` is tried first, which must refuse.
     pub is_deploy_tried: bool,
+}
+
+impl Trial {
+    /// In one line.
+    pub fn words(&self) -> String {
+        let Point { number, when, place } = &self.point;
+        let again = self.again.map_or_else(String::new, |(number, when, way)| {
+            format!(", killed there {when:?} its fsync {number}, then {way:?}")
+        });
+        format!("{:?} killed {place} ({when:?} fsync {number}), then {:?}{again}", self.act, self.way)
+    }
 }
 
 /// What a trial hit.
@@ -144,7 +157,6 @@ fn finish(site: &mut Site, at: u8, hits: Hits) -> Told<Hits> {
 }
 
 /// How the act stands after a kill.
-#[derive(Debug)]
 enum Stopped {
     /// No line of it was durable: it never began.
     Unbegun {
@@ -155,12 +167,24 @@ enum Stopped {
     Ended(Outcome),
 }
 
-fn stopped(site: &Site, before: &Before) -> Told<Stopped> {
-    let runs = site.runs()?;
-    if runs.len() == before.runs {
-        return Ok(Stopped::Unbegun { has_file: false });
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unbegun { .. } => write!(out, "its birth"),
+            Self::Ended(outcome) => write!(out, "its end: {outcome:?}"),
+            Self::Open(run) => {
+                let standing = |item: &ItemState| format!("{} {:?}", item.name, item.standing);
+                write!(out, "{}", run.items.iter().map(standing).collect::<Vec<_>>().join(", "))
+            }
+        }
     }
-    let own = runs[runs.len() - 1].state().map_err(|error| error.to_string())?;
+}
+
+fn stopped(site: &Site, before: &Before) -> Told<Stopped> {
+    let Some(file) = site.runs()?.into_iter().nth(before.runs) else {
+        return Ok(Stopped::Unbegun { has_file: false });
+    };
+    let own = file.state().map_err(|error| error.to_string())?;
     Ok(match (&own.header, &own.outcome) {
         (None, _) => Stopped::Unbegun { has_file: true },
         (Some(_), Some((outcome, _))) if !own.is_open() => Stopped::Ended(*outcome),
@@ -194,16 +218,17 @@ fn done_before(stopped: &Stopped, all: &[Seen]) -> Vec<Seen> {
 /// Goes on until the act has an end, and gives the release that must serve.
 fn go_on(site: &mut Site, trial: &Trial, way: Way, before: &Before) -> Told<u8> {
     let from = trial.act.from();
-    let now = stopped(site, before)?;
-    // A rollback that was begun beside the interrupted deploy is the last run; without one the act itself is.
+    let own = stopped(site, before)?;
+    // A rollback that was begun beside the act is the last run; without one the act itself is.
     let last = site.last()?;
+    let is_undone = site.runs()?.len() > before.runs + 1 && matches!(last, Last::Ended(Some((_, Outcome::Done))));
     if from > 0 {
         site.write_row();
     }
     let output = site.project.cutover(arguments(way));
     let code = output.status.code().unwrap_or(-1);
     let said = format!(
-        "`cutover {}` after a stop at {now:?}\nstderr: {}\nstdout: {}",
+        "`cutover {}` after a stop at {own}\nstderr: {}\nstdout: {}",
         arguments(way).join(" "),
         String::from_utf8_lossy(&output.stderr),
         String::from_utf8_lossy(&output.stdout)
@@ -214,44 +239,32 @@ fn go_on(site: &mut Site, trial: &Trial, way: Way, before: &Before) -> Told<u8> 
         (Last::Open(_), Way::Rollback) => (&[0], back),
         (Last::Open(run), Way::Resume) if run.is_going_back => (&[1, 7], back),
         (Last::Open(_), Way::Resume) => (&[trial.act.end().0][..], trial.act.end().1),
-        (Last::Ended(_), _) => return ended(site, trial, way, &now, code).map_err(|told| format!("{told}\n{said}")),
+        (Last::Ended(_), _) => {
+            return ended(site, trial.act, way, &own, is_undone, code).map_err(|told| format!("{told}\n{said}"));
+        }
     };
     if codes.contains(&code) { Ok(at) } else { Err(format!("exited {code}, wanted one of {codes:?}: {said}")) }
 }
 
-/// The act never began, or has its end already: there is nothing to go on with.
-fn ended(site: &mut Site, trial: &Trial, way: Way, now: &Stopped, code: i32) -> Told<u8> {
-    let Trial { act, .. } = trial;
-    let again = |site: &Site| -> Told<u8> {
-        let output = site.project.cutover(act.arguments());
-        want("exit code of a run that is begun anew", &output.status.code(), &Some(act.end().0))?;
-        Ok(act.end().1)
+/// Nothing is open: the act never began, or it has its end, or what undid it has.
+fn ended(site: &mut Site, act: Act, way: Way, own: &Stopped, is_undone: bool, code: i32) -> Told<u8> {
+    let (wanted, at) = match (own, way) {
+        _ if is_undone => (4, Some(act.from())),
+        (Stopped::Unbegun { .. }, Way::Rollback) if act == Act::Rollback => (0, Some(1)),
+        (Stopped::Unbegun { has_file: true }, Way::Rollback) => (0, None),
+        (Stopped::Unbegun { .. }, _) => (4, None),
+        (Stopped::Ended(Outcome::Done), Way::Rollback) if act != Act::Rollback => (0, Some(act.from())),
+        (Stopped::Ended(Outcome::Done), _) => (4, Some(act.end().1)),
+        (Stopped::Ended(_), _) => (4, Some(act.from())),
+        (Stopped::Open(_), _) => return Err("the act is open, and yet no run is".into()),
     };
-    match (now, way) {
-        (Stopped::Ended(Outcome::Done), Way::Rollback) if *act != Act::Rollback => {
-            want("exit code", &code, &0)?;
-            Ok(act.from())
-        }
-        (Stopped::Ended(_), _) => {
-            // What undid the act may have been killed after its own end.
-            let is_back = matches!(site.last()?, Last::Ended(Some((_, Outcome::Done)))) && *act != Act::Rollback;
-            want("exit code where nothing is left to do", &code, &4)?;
-            Ok(if is_back && matches!(now, Stopped::Ended(Outcome::Unchanged)) { act.from() } else { act.end().1 })
-        }
-        (Stopped::Unbegun { .. }, Way::Rollback) if *act == Act::Rollback => {
-            want("exit code of a rollback that is begun anew", &code, &0)?;
-            Ok(1)
-        }
-        (Stopped::Unbegun { has_file: true }, Way::Rollback) => {
-            want("exit code of a rollback of what never began", &code, &0)?;
-            again(site)
-        }
-        (Stopped::Unbegun { .. }, _) => {
-            want("exit code where nothing is left to do", &code, &4)?;
-            again(site)
-        }
-        (Stopped::Open(_), _) => Err("the act is open, but it is not the last run".into()),
+    want("exit code where nothing is open", &code, &wanted)?;
+    if let Some(at) = at {
+        return Ok(at);
     }
+    let output = site.project.cutover(act.arguments());
+    want("exit code of an act that is begun anew", &output.status.code(), &Some(act.end().0))?;
+    Ok(act.end().1)
 }
 
 fn nothing_twice(site: &Site, trial: &Trial, at: u8, before: &Before, done: &[Seen]) -> Told<()> {
@@ -259,7 +272,7 @@ fn nothing_twice(site: &Site, trial: &Trial, at: u8, before: &Before, done: &[Se
     let ended_well = site.events.count(before.events, |event| {
         event.action == "die" && is_migration(&event.name) && event.code.as_deref() == Some("0")
     });
-    if matches!(trial.act, Act::Deploy | Act::First) {
+    if matches!(trial.act, Act::Deploy | Act::First | Act::Adopted) {
         let begun = |event: &crate::events::Event| event.action == "start" && is_migration(&event.name);
         let is_forward = at == trial.act.end().1;
         if is_forward && !site.events.wait(before.events, Duration::from_secs(5), begun) {

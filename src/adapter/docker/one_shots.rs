@@ -1,5 +1,5 @@
-//! One-shot containers of ours: found by their mark while they are at work, and stopped; never removed here, because how
-//! one ended is what tells how far its work came.
+//! Stopping containers, and finding the one-shots of ours that are at work, by their mark. None is removed here, because
+//! how one ended is what tells how far its work came.
 
 use anyhow::Result;
 use bollard::query_parameters as ask;
@@ -21,13 +21,24 @@ impl Docker {
         Ok(shots)
     }
 
-    /// Stops a container; one that is not there or has ended is no error.
+    /// Stops a one-shot; one that is not there or has ended is no error.
     ///
     /// # Errors
     /// The engine's own words.
     pub async fn stop(&self, name: &str) -> Result<()> {
-        let options = ask::StopContainerOptionsBuilder::new().t(GRACE).build();
-        match self.patiently(|| self.engine.stop_container(name, Some(options.clone()))).await {
+        self.stop_as(name, Some(ask::StopContainerOptionsBuilder::new().t(GRACE).build())).await
+    }
+
+    /// Stops a service's container, which has the time that its model gives it; returns once it is down.
+    ///
+    /// # Errors
+    /// The engine's own words.
+    pub async fn stop_service(&self, name: &str) -> Result<()> {
+        self.stop_as(name, None).await
+    }
+
+    async fn stop_as(&self, name: &str, options: Option<ask::StopContainerOptions>) -> Result<()> {
+        match self.patiently(|| self.engine.stop_container(name, options.clone())).await {
             // 304: it has ended already.
             Err(error) if status_of(&error) == Some(304) => Ok(()),
             answer => absent_is_none(answer).map(|_| ()),
