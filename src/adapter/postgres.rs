@@ -221,20 +221,14 @@ impl Postgres {
         command.input = Some(File::open(archive).with_context(|| format!("cannot read {}", archive.display()))?);
         command.deadline = deadline;
         self.process.run(command, &|_| ()).await.context("the restore failed; nothing was changed")?;
-        // Only a database that nobody is in can change its name, and clients come back as soon as they are sent away.
-        let doors = |open: bool| format!("ALTER DATABASE {quoted} WITH ALLOW_CONNECTIONS {open}");
-        self.ask(container, &maintenance, tag, &doors(false)).await?;
+        // Who is sent away comes back at once, but waits at the lock that the first change of a name takes.
         let swap = format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}; \
              BEGIN; ALTER DATABASE {quoted} RENAME TO {quoted_aside}; \
-             ALTER DATABASE {quoted_fresh} RENAME TO {quoted}; \
-             ALTER DATABASE {quoted_aside} WITH ALLOW_CONNECTIONS true; COMMIT",
+             ALTER DATABASE {quoted_fresh} RENAME TO {quoted}; COMMIT",
             literal(&database.name)
         );
-        if let Err(error) = self.ask(container, &maintenance, tag, &swap).await {
-            self.ask(container, &maintenance, tag, &doors(true)).await.context("the database lets nobody in now")?;
-            return Err(error.context("the databases could not change names"));
-        }
+        self.ask(container, &maintenance, tag, &swap).await.context("the databases could not change names")?;
         Ok(())
     }
 

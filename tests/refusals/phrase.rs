@@ -130,7 +130,8 @@ fn clients_that_come_back_as_soon_as_they_are_sent_away_do_not_spoil_a_restore()
     project.deploy("1");
     project.set("TAG", "2");
     project.expect(0, &["deploy", "--confirm", "deploy test"]);
-    let crowd = "for one in 1 2 3 4; do while :; do psql -qtX -U demo -d demo -c 'SELECT 1'; done & done; wait";
+    let crowd =
+        "for one in 1 2 3 4; do while :; do psql -qtX -U demo -d demo -c 'SELECT pg_sleep(9)'; done & done; wait";
     project.docker(&["exec", "--detach", &project.container("db"), "sh", "-c", crowd]);
 
     says(&project.expect(0, &["rollback", "--confirm", "rollback test"]), &["COMPLETE", "the backup serves again"]);
