@@ -72,6 +72,16 @@ fn visit(model: &Value, name: &str, seen: &mut BTreeSet<String>, order: &mut Vec
     }
 }
 
+/// Services that others wait for to end: `depends_on` with `service_completed_successfully`.
+pub fn ending(model: &Value) -> BTreeSet<String> {
+    let tables = model.get("services").and_then(Value::as_object).into_iter().flatten();
+    let needed = tables.filter_map(|(_, service)| service.get("depends_on")?.as_object()).flatten();
+    let ends = |condition: &Value| {
+        condition.get("condition").and_then(Value::as_str) == Some("service_completed_successfully")
+    };
+    needed.filter(|(_, condition)| ends(condition)).map(|(name, _)| name.clone()).collect()
+}
+
 fn needs(model: &Value, name: &str) -> Vec<String> {
     let list = service(model, name).and_then(|service| service.get("depends_on"));
     match list {
@@ -253,6 +263,13 @@ mod tests {
     #[test]
     fn a_postgres_server_is_recognised_by_image_and_environment() {
         assert_eq!(postgres_service(&model(), "shop"), Some(("db".into(), "shop".into(), "shop".into())));
+    }
+
+    #[test]
+    fn a_service_that_others_wait_for_to_end_is_known() {
+        let model = json!({"services": {"api": {"depends_on": {
+            "init": {"condition": "service_completed_successfully"}, "db": {"condition": "service_healthy"}}}}});
+        assert_eq!(ending(&model).into_iter().collect::<Vec<_>>(), ["init"]);
     }
 
     #[test]

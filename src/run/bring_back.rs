@@ -50,7 +50,13 @@ pub async fn plan_to(
     let counts: BTreeMap<String, usize> =
         release.services.iter().map(|(name, one)| (name.clone(), one.replicas)).collect();
     items.push(item("start_services", format!("bring {} back", release.name()), Act::StartServices(step)));
-    let gate = ExpectServices { project: project.clone(), services: counts, stable_ms: 2_000, deadline_s: 180 };
+    let gate = ExpectServices {
+        project: project.clone(),
+        services: counts,
+        stable_ms: 2_000,
+        deadline_s: 180,
+        ending: BTreeSet::new(),
+    };
     items.push(item("expect_services", "all services healthy".into(), Act::ExpectServices(gate)));
     items.extend(basis.items.iter().filter(|item| matches!(item.action, Act::ExpectHealth(_))).cloned());
     let record = RecordRelease {
@@ -146,6 +152,7 @@ fn switch_to(store: &Store, release: &Release, containers: &[Container]) -> Resu
         to: Side { release: Some(release.number), model: ModelAt::Release(release.number), services: to },
         deadline_s: 180,
         stop_timeout_s: None,
+        is_ground: false,
     })
 }
 

@@ -24,6 +24,7 @@ impl List<'_> {
                 services: up,
                 stable_ms: ms(self.config.deploy.stable_for).min(2_000),
                 deadline_s: self.config.deploy.start_deadline.as_secs(),
+                ending: BTreeSet::new(),
             };
             home.push(item(
                 "expect_services",

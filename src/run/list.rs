@@ -246,6 +246,7 @@ impl List<'_> {
             to: changes::to_side(self.look, project, release, judged),
             deadline_s: self.config.deploy.start_deadline.as_secs(),
             stop_timeout_s: self.config.deploy.stop_timeout.map(|timeout| timeout.as_secs()),
+            is_ground: name == "start_dependencies",
         };
         item(name, format!("{title}: {which}"), Act::StartServices(step))
     }
@@ -284,6 +285,7 @@ impl List<'_> {
             services: services.iter().map(count).collect(),
             stable_ms,
             deadline_s: self.config.deploy.start_deadline.as_secs(),
+            ending: model::ending(&self.look.rendered),
         })
     }
 

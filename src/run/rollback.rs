@@ -111,13 +111,16 @@ pub async fn plan_undo(
     Ok(Planned { plan, files: Vec::new() })
 }
 
-/// The undoing of everything that a run began and has not undone itself, last first.
+/// The undoing of everything that a run began and has not undone itself: last first, but the ground before all.
 fn to_undo(undone: &Plan, state: &RunState) -> Vec<Item> {
     let begun = undone.items.iter().zip(&state.items).rev().filter(|(item, state)| {
         let is_back = matches!(state.standing, Standing::Undone | Standing::Stays);
         state.was_begun && !is_back && !item.back && !item.action.is_gate()
     });
-    begun.filter_map(|(item, _)| backwards(item, state.number)).collect()
+    let mut items: Vec<Item> = begun.filter_map(|(item, _)| backwards(item, state.number)).collect();
+    // What others stand on comes back before them, as in the run's own way home.
+    items.sort_by_key(|item| !item.action.is_ground());
+    items
 }
 
 /// Whether a run that stopped has left nothing that a rollback would undo; then it is closed instead.

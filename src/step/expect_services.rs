@@ -3,7 +3,7 @@
 //! Decided from inspect, per service: running and healthy, running without a health check, or ended with 0 where
 //! nothing restarts it (an init container). Health of an earlier start is not seen: the engine begins anew with each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -32,6 +32,9 @@ pub struct ExpectServices {
     pub stable_ms: u64,
     /// The longest it may take until they are, seconds.
     pub deadline_s: u64,
+    /// Services that have to end with 0: while they run they are not done, whatever else they are.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ending: BTreeSet<String>,
 }
 
 /// What a look at a service gives.
@@ -62,7 +65,7 @@ impl ExpectServices {
                     let looks: Vec<(&String, Look)> = self
                         .services
                         .iter()
-                        .map(|(service, count)| (service, look(service, *count, &all, before)))
+                        .map(|(service, count)| (service, self.look(service, *count, &all, before)))
                         .collect();
                     let ids: Vec<String> = all
                         .iter()
@@ -97,6 +100,16 @@ impl ExpectServices {
                 return Ok(refused(why + &self.last_lines(&docker).await));
             }
             tokio::time::sleep(PACE).await;
+        }
+    }
+
+    fn look(&self, service: &str, count: usize, all: &[Container], before: &BTreeMap<String, i64>) -> Look {
+        let is_at_work = || all.iter().any(|one| one.service == service && one.state.status == "running");
+        match look(service, count, all, before) {
+            Look::Well if self.ending.contains(service) && is_at_work() => {
+                Look::NotYet("is at work, and has to end with 0".into())
+            }
+            look => look,
         }
     }
 
@@ -230,6 +243,20 @@ mod tests {
     fn an_init_container_that_ended_with_0_is_well_and_one_that_failed_is_lost() {
         assert_eq!(look_of(container("exited", None, 0)), Look::Well);
         assert!(matches!(look_of(container("exited", None, 1)), Look::Lost(_)));
+    }
+
+    #[test]
+    fn an_init_container_that_others_wait_for_is_not_done_while_it_runs() {
+        let gate = ExpectServices {
+            project: "shop".into(),
+            services: BTreeMap::from([("web".to_owned(), 1)]),
+            stable_ms: 0,
+            deadline_s: 1,
+            ending: BTreeSet::from(["web".to_owned()]),
+        };
+        let look = |one: Container| gate.look("web", 1, &[one], &BTreeMap::new());
+        assert!(matches!(look(container("running", None, 0)), Look::NotYet(_)));
+        assert_eq!(look(container("exited", None, 0)), Look::Well);
     }
 
     #[test]

@@ -150,6 +150,11 @@ impl Act {
         matches!(self, Self::ExpectServices(_) | Self::ExpectHealth(_) | Self::ExpectSteady(_))
     }
 
+    /// Whether others stand on what it brings about.
+    pub fn is_ground(&self) -> bool {
+        matches!(self, Self::StartServices(step) if step.is_ground)
+    }
+
     /// What undoing gives back; gates change nothing.
     pub fn reversal(&self) -> Reversal {
         match self {
@@ -178,6 +183,10 @@ pub trait Actor {
     fn undo(&self, act: &Self::Act, say: Say<'_>) -> impl Future<Output = Result<Undone>>;
     /// Asks a gate.
     fn ask(&self, act: &Self::Act, say: Say<'_>) -> impl Future<Output = Result<Seen>>;
+    /// Whether others stand on what the act brings about, so that it is undone before them.
+    fn is_ground(&self, _act: &Self::Act) -> bool {
+        false
+    }
     /// Whether the world was merely out of reach, so that another look is worth while.
     fn is_away(&self, error: &anyhow::Error) -> bool;
 }
@@ -187,6 +196,10 @@ impl Actor for Hands {
 
     fn is_gate(&self, act: &Act) -> bool {
         act.is_gate()
+    }
+
+    fn is_ground(&self, act: &Act) -> bool {
+        act.is_ground()
     }
 
     fn is_away(&self, error: &anyhow::Error) -> bool {

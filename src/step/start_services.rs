@@ -32,6 +32,10 @@ pub struct StartServices {
     pub deadline_s: u64,
     /// Seconds a container gets to stop; the model's own where absent.
     pub stop_timeout_s: Option<u64>,
+    /// Whether others stand on these services: then they come back first on the way home, for nothing that depends on
+    /// them can come up before them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_ground: bool,
 }
 
 impl StartServices {
