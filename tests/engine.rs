@@ -151,6 +151,16 @@ fn the_way_home_undoes_in_reverse_passes_gates_by_and_skips_what_was_never_begun
 }
 
 #[test]
+fn what_others_stand_on_comes_back_before_them() {
+    let stage = Stage::new().when("ask g", Script::DoesNothing);
+    let plan = plan(&["a", "ground", "b", "g?"], &[]);
+    forward(&stage, &plan);
+    stage.acts();
+    assert_eq!(back(&stage, &plan), End::Done);
+    assert_eq!(stage.acts(), ["undo ground", "undo b", "undo a"]);
+}
+
+#[test]
 fn an_undoing_that_changed_nothing_has_failed() {
     let stage = Stage::new().when("undo a", Script::DoesNothing);
     let plan = plan(&["a"], &[]);

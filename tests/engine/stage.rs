@@ -267,6 +267,10 @@ impl Actor for Stage {
         Ok(Seen { is_passed, words: format!("seen by {}", deed.name), data: Value::Null })
     }
 
+    fn is_ground(&self, deed: &Deed) -> bool {
+        deed.name.starts_with("ground")
+    }
+
     fn is_away(&self, error: &anyhow::Error) -> bool {
         error.to_string() == "away"
     }
