@@ -9,11 +9,12 @@ use super::deploy::show;
 use super::setup::{self, Setup};
 use super::{exit, out, resume};
 use crate::journal::{Lock, Outcome, RunState, runs};
+use crate::run::Refusal;
 use crate::run::begin::{self, plan_of};
+use crate::run::bring_back;
 use crate::run::deploy::Planned;
 use crate::run::orphans;
 use crate::run::rollback::{self, Without};
-use crate::run::{Refusal, bring_back};
 use crate::step::{Plan, RunKind};
 
 /// The verb.

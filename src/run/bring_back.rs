@@ -1,4 +1,4 @@
-//! The list of a rollback that brings an older release back, read from the release's record.
+//! The list of a rollback to a release that is named: read from its record, undone by what was read from the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The list of a rollback that undoes a run, read from the run's journal.
+//! The list of a rollback without arguments: the undoing of a run, read from its journal.
 //!
 //! It needs no configuration: what it does first was written into the journal by the run that it undoes.
 

@@ -1,6 +1,6 @@
 //! Two of us at the same time.
 
-use crate::support::live::says;
+use crate::support::live::{says, until};
 use crate::support::project::Project;
 
 #[test]
@@ -10,7 +10,9 @@ fn a_second_run_is_refused_and_told_who_holds_the_lock_since_when_and_in_which_s
     project.set("TAG", "2");
     project.set("DEMO_FAULT_MIGRATE", "sleep:600");
     let first = project.start(&["deploy", "--yes"]);
-    project.await_fact(2, "started", "migrate_schema");
+    until("the migration to hold its lock", || {
+        project.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").trim() == "1"
+    });
     let owner = format!("process {}, run 2", first.id());
 
     for verb in ["deploy", "rollback", "resume"] {

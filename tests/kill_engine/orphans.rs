@@ -4,7 +4,10 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::events::Event;
+use crate::points::title;
 use crate::site::Site;
+use crate::support::kill::{When, kill_at, was_killed};
 use crate::trial::Act;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -111,7 +114,7 @@ fn killed_in_a_migration(site: &Site, sleep: &str) -> usize {
     site.project.set("DEMO_FAULT_MIGRATE", sleep);
     let mark = site.events.mark();
     let run = start(site, &["deploy", "--yes"]);
-    let is_started = |event: &crate::events::Event| event.action == "start" && event.name.contains("-migrate-run-");
+    let is_started = |event: &Event| event.action == "start" && event.name.contains("-migrate-run-");
     assert!(site.events.wait(mark, PATIENCE, is_started), "the migration never began");
     kill(run);
     mark
@@ -150,7 +153,7 @@ fn killed_while_the_old_one_is_stopping(label: &str) -> Site {
     let mark = site.events.mark();
     let run = start(&site, &["deploy", "--yes"]);
     let backend = format!("{}-backend-1", site.project.name);
-    let is_asked = |event: &crate::events::Event| event.action == "kill" && event.name == backend;
+    let is_asked = |event: &Event| event.action == "kill" && event.name == backend;
     assert!(site.events.wait(mark, PATIENCE, is_asked), "the old backend was never asked to stop");
     kill(run);
     site
@@ -169,4 +172,36 @@ fn what_is_rolled_back_does_not_go_down_after_it_was_brought_up_again() {
     // The grace of the stop that the killed run had asked for is two seconds.
     std::thread::sleep(Duration::from_secs(3));
     site.judge(1).unwrap();
+}
+
+/// The fsyncs of the migration's step are those of `schema-before.json`, of its log and of `migrated.json`, each of the
+/// file and of its directory: here the container has ended with 0 and `migrated.json` is about to be written.
+const BEFORE_ITS_END_IS_WRITTEN: u32 = 5;
+
+#[test]
+fn a_migration_whose_end_was_not_written_down_is_not_done_twice_and_is_undone_by_a_rollback() {
+    let mut site = at_first("orphan-undo");
+    let text = std::fs::read_to_string(site.project.path("cutover.toml")).unwrap();
+    let migrate = r#"command = ["demo-backend", "migrate"]"#;
+    let undo = r#", on_rollback = "command", undo = ["demo-backend", "migrate"]"#;
+    site.project.write("cutover.toml", &text.replace(migrate, &format!("{migrate}{undo}")));
+    let (syncs, entries) = crate::learn(&mut site, Act::Deploy);
+    let lines = syncs.iter().filter(|sync| sync.is_line).zip(&entries);
+    let mut begun = lines.filter(|(_, entry)| title(&entry.fact) == "started migrate_schema");
+    let (began, _) = begun.next().expect("a deploy migrates");
+    crate::learn(&mut site, Act::Rollback);
+    site.unmigrate();
+    site.project.set("TAG", "2");
+
+    let mark = site.events.mark();
+    let mut deploy = site.project.command(&["deploy", "--yes"]);
+    let output = kill_at(&mut deploy, began.number + BEFORE_ITS_END_IS_WRITTEN, When::Before).output().unwrap();
+    assert!(was_killed(output.status));
+    let named = |word: &str, event: &Event| event.action == "start" && event.name.contains(word);
+    let has_ended = |event: &Event| event.action == "die" && event.name.contains("-migrate-run-");
+    assert_eq!(site.events.count(mark, has_ended), 1, "the migration has ended");
+    end(&site, 0, &["resume", "--yes"], 2);
+    assert_eq!(site.events.count(mark, |event| named("-migrate-run-", event)), 1, "it is not done twice");
+    end(&site, 0, &["rollback", "--yes"], 1);
+    assert!(site.events.wait(mark, PATIENCE, |event| named("-undo-migrate-run-", event)), "it is undone");
 }
