@@ -230,7 +230,7 @@ fn every_error_for_programs_is_one_document_on_stdout() {
         (2, &["history", "7"]),
         (2, &["deploy"]),
         (2, &["apply", "compose.yaml"]),
-        (1, &["apply", "nowhere.json"]),
+        (2, &["apply", "nowhere.json"]),
         (2, &["nonsense"]),
         (2, &["deploy", "--nonsense"]),
         (2, &["preflight", "--only", "nonsense"]),

@@ -181,6 +181,7 @@ deploy_result() {
 deploy_text() {
   jq -r '
     "machine: \(.machine.cpu), \(.machine.cores) cores, \(.machine.memory), Linux \(.machine.kernel), engine \(.machine.engine), compose \(.machine.compose), cutover \(.machine.cutover); load \(.machine.load)",
+    (if (.machine.load | split(" ")[0] | tonumber) > .machine.cores then "The machine was busy with other work: measure again when its load is below its number of cores." else empty end),
     "",
     "                      median      least to most, of \(.pairs)",
     (["docker compose", .peer_ms], ["cutover deploy", .cutover_ms], ["excluded: backup", .excluded_backup_ms],
