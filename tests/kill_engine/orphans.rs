@@ -11,6 +11,8 @@ use crate::support::kill::{When, kill_at, was_killed};
 use crate::trial::Act;
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The time that an old container which is deaf to SIGTERM gets.
+const GRACE: Duration = Duration::from_secs(12);
 
 /// A site at release 1.
 fn at_first(label: &str) -> Site {
@@ -143,12 +145,22 @@ fn a_rollback_ends_a_migration_that_would_sleep_for_ever() {
     assert_eq!(ledger.trim(), "0", "its transaction was rolled back");
 }
 
-/// A deploy is killed while compose waits for the old backend, which is deaf to SIGTERM, to go down.
-fn killed_while_the_old_one_is_stopping(label: &str) -> Site {
+/// A deploy is killed while compose waits for the old backend, which is deaf to SIGTERM, to go down. Where a rollback has
+/// brought the old one back before, it runs from the very model that it is brought back to again, so compose keeps it.
+fn killed_while_the_old_one_is_stopping(label: &str, was_brought_back: bool) -> Site {
     let mut site = Site::new(label);
+    let text = std::fs::read_to_string(site.project.path("compose.yaml")).unwrap();
+    let longer = format!("stop_grace_period: {}s", GRACE.as_secs());
+    site.project.write("compose.yaml", &text.replace("stop_grace_period: 2s", &longer));
+    // Only release 1 is deaf: what the environment says now is frozen with it.
     site.project.set("DEMO_FAULT_IGNORE_SIGTERM", "1");
     crate::learn(&mut site, Act::First);
+    site.project.unset("DEMO_FAULT_IGNORE_SIGTERM");
     site.write_row();
+    if was_brought_back {
+        crate::learn(&mut site, Act::Deploy);
+        crate::learn(&mut site, Act::Rollback);
+    }
     site.project.set("TAG", "2");
     let mark = site.events.mark();
     let run = start(&site, &["deploy", "--yes"]);
@@ -161,16 +173,17 @@ fn killed_while_the_old_one_is_stopping(label: &str) -> Site {
 
 #[test]
 fn a_replacement_that_outlives_its_deploy_is_named_and_finished() {
-    let site = killed_while_the_old_one_is_stopping("orphan-up");
+    let site = killed_while_the_old_one_is_stopping("orphan-up", false);
     end(&site, 0, &["resume", "--yes"], 2);
 }
 
 #[test]
 fn what_is_rolled_back_does_not_go_down_after_it_was_brought_up_again() {
-    let site = killed_while_the_old_one_is_stopping("orphan-back");
+    let site = killed_while_the_old_one_is_stopping("orphan-back", true);
+    let begun = Instant::now();
     end(&site, 0, &["rollback", "--yes"], 1);
-    // The grace of the stop that the killed run had asked for is two seconds.
-    std::thread::sleep(Duration::from_secs(3));
+    // Until then the stop that the killed run had asked for can still take effect.
+    std::thread::sleep((GRACE + Duration::from_secs(1)).saturating_sub(begun.elapsed()));
     site.judge(1).unwrap();
 }
 
@@ -200,8 +213,11 @@ fn a_migration_whose_end_was_not_written_down_is_not_done_twice_and_is_undone_by
     let named = |word: &str, event: &Event| event.action == "start" && event.name.contains(word);
     let has_ended = |event: &Event| event.action == "die" && event.name.contains("-migrate-run-");
     assert_eq!(site.events.count(mark, has_ended), 1, "the migration has ended");
+    let run = site.runs().unwrap().pop().expect("the deploy was begun").number;
+    let beside = site.project.state().join(format!("runs/{run:04}"));
+    assert!(beside.join("migrate.log").exists() && !beside.join("migrated.json").exists(), "it dies in between");
     end(&site, 0, &["resume", "--yes"], 2);
     assert_eq!(site.events.count(mark, |event| named("-migrate-run-", event)), 1, "it is not done twice");
     end(&site, 0, &["rollback", "--yes"], 1);
-    assert!(site.events.wait(mark, PATIENCE, |event| named("-undo-migrate-run-", event)), "it is undone");
+    assert!(site.events.wait(mark, PATIENCE, |event| named(&format!("-undo-migrate-run-{run}"), event)), "undone");
 }
