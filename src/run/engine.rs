@@ -96,7 +96,11 @@ impl<A: Actor> Engine<'_, A> {
     pub async fn rewind(&mut self, state: &RunState, must_prove: bool) -> Result<End, JournalError> {
         self.listener.hear(Event::TurnsBack);
         let plan = self.plan;
-        for (index, item) in plan.items.iter().enumerate().rev() {
+        // What others stand on comes back before them; all else strictly last first.
+        let is_ground = |index: &usize| self.actor.is_ground(&plan.items[*index].action);
+        let (ground, rest): (Vec<usize>, Vec<usize>) = (0..plan.items.len()).rev().partition(is_ground);
+        for index in ground.into_iter().chain(rest) {
+            let item = &plan.items[index];
             // What was found done, or was refused before it was begun, is not this run's to undo.
             let is_ours = |item: &ItemState| item.was_begun && !is_back(item.standing);
             if !state.items.get(index).is_some_and(is_ours) || self.actor.is_gate(&item.action) {

@@ -246,7 +246,8 @@ impl List<'_> {
             to: changes::to_side(self.look, project, release, judged),
             deadline_s: self.config.deploy.start_deadline.as_secs(),
             stop_timeout_s: self.config.deploy.stop_timeout.map(|timeout| timeout.as_secs()),
-            is_ground: name == "start_dependencies",
+            // What was not there before goes last instead: others need it until they are gone.
+            is_ground: name == "start_dependencies" && !changes::from_side(self.look, judged).services.is_empty(),
         };
         item(name, format!("{title}: {which}"), Act::StartServices(step))
     }
