@@ -3,11 +3,13 @@
 pub mod adapter;
 pub mod cli;
 pub mod config;
+pub mod data;
 pub mod journal;
 pub mod preflight;
 pub mod redact;
 pub mod release;
 pub mod report;
+pub mod rows;
 pub mod run;
 pub mod secret;
 pub mod step;

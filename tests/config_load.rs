@@ -26,7 +26,7 @@ fn the_example_says_what_it_seems_to_say() {
     assert_eq!(health.expect.json["/status"], "healthy");
     assert_eq!((health.expect.status, health.successes), (200, 3));
     assert_eq!((health.interval, health.deadline), (Duration::from_secs(1), Duration::from_secs(90)));
-    assert_eq!(config.data.unwrap().user_columns["event_logs"], ["actor_id"]);
+    assert_eq!(config.data.user_columns["event_logs"], ["actor_id"]);
     assert_eq!(config.dns.unwrap().records[0].a.len(), 1);
     assert_eq!(config.stabilize.unwrap().breach.ratio(), 0.05);
     assert!(config.caddy.is_none() && config.notify.is_none() && config.serve.is_none());

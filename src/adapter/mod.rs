@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod clock;
 pub mod compose;
+pub mod database;
 pub mod docker;
 pub mod files;
 pub mod http;

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::Config;
-use super::build_later::{data, database, dns, notify, record, serve, stabilize, users};
+use super::build_later::{assertion, data, database, dns, notify, record, serve, stabilize, users};
 use super::choices::{OnFailure, OnRollback, PullPolicy, Strategy, When};
-use super::later::Record;
+use super::later::{Assertion, Record};
 use super::read::{Found, Origin, Reader, join};
 use super::table::Table;
 use super::types::{
@@ -34,6 +34,10 @@ pub(super) fn build(reader: &Reader<'_>, path: &Path, directory: &Path) -> Optio
     let mut paths: Vec<String> = each("dns.record[]").collect();
     paths.sort_by_key(|path| index(path));
     let records: Option<Vec<Record>> = paths.iter().map(|path| record(&Table::at(values, path, directory))).collect();
+    let mut paths: Vec<String> = each("data.assert[]").collect();
+    paths.sort_by_key(|path| index(path));
+    let assertions: Option<Vec<Assertion>> =
+        paths.iter().map(|path| assertion(&Table::at(values, path, directory))).collect();
     Some(Config {
         path: path.to_path_buf(),
         directory: directory.to_path_buf(),
@@ -49,7 +53,7 @@ pub(super) fn build(reader: &Reader<'_>, path: &Path, directory: &Path) -> Optio
         prometheus: required(optional("prometheus"), prometheus)?,
         source: required(optional("source"), database)?,
         target: required(optional("target"), database)?,
-        data: required(optional("data"), data)?,
+        data: data(&table("data"), assertions?)?,
         users: required(optional("users"), users)?,
         dns: required(optional("dns"), |table| dns(table, records?))?,
         stabilize: required(optional("stabilize"), stabilize)?,
@@ -200,6 +204,9 @@ fn backup(table: &Table<'_>) -> Option<Backup> {
         directory: table.path("directory"),
         deadline: table.duration("deadline")?,
         keep: table.number("keep")?,
+        command: table.list("command"),
+        restore: table.list("restore"),
+        volumes: table.list("volumes").unwrap_or_default(),
     })
 }
 

@@ -1,7 +1,9 @@
 //! Puts the tables that a migration needs into their types. Judges nothing: what is missing was reported before.
 
+use std::collections::BTreeMap;
+
 use super::choices::{DnsProvider, TsigAlgorithm, UserProvider};
-use super::later::{Data, Database, Dns, Listen, Notify, Record, Serve, Stabilize, Tsig, Users, server};
+use super::later::{Assertion, Data, Database, Dns, Listen, Notify, Record, Serve, Stabilize, Tsig, Users, server};
 use super::table::{Table, texts};
 use super::value::Value;
 
@@ -9,12 +11,32 @@ pub(super) fn database(table: &Table<'_>) -> Option<Database> {
     Some(Database { url: table.secret("url")?, ca_certificate: table.path("ca_certificate") })
 }
 
-pub(super) fn data(table: &Table<'_>) -> Option<Data> {
-    let user_columns = match table.get("user_columns")? {
-        Value::Lists(lists) => lists.iter().map(|(name, items)| (name.clone(), texts(items))).collect(),
-        _ => return None,
-    };
-    Some(Data { directory: table.path("directory")?, user_columns })
+pub(super) fn data(table: &Table<'_>, assertions: Vec<Assertion>) -> Option<Data> {
+    Some(Data {
+        directory: table.path("directory")?,
+        user_columns: name_lists(table, "user_columns")?,
+        include: table.list("include")?,
+        exclude: table.list("exclude")?,
+        users_table: table.text("users_table")?,
+        unmapped: name_lists(table, "unmapped")?,
+        workers: table.number("workers")?,
+        is_compressed: table.flag("compress")?,
+        large: table.size("large")?,
+        keep_mapping: table.duration("keep_mapping")?,
+        log_file: table.path("log_file"),
+        assertions,
+    })
+}
+
+pub(super) fn assertion(table: &Table<'_>) -> Option<Assertion> {
+    Some(Assertion { name: table.text("name")?, sql: table.text("sql")? })
+}
+
+fn name_lists(table: &Table<'_>, name: &str) -> Option<BTreeMap<String, Vec<String>>> {
+    match table.get(name)? {
+        Value::Lists(lists) => Some(lists.iter().map(|(name, items)| (name.clone(), texts(items))).collect()),
+        _ => None,
+    }
 }
 
 pub(super) fn users(table: &Table<'_>) -> Option<Users> {
@@ -23,6 +45,12 @@ pub(super) fn users(table: &Table<'_>) -> Option<Users> {
         base_url: table.url("base_url")?,
         project_id: table.secret("project_id")?,
         secret_key: table.secret("secret_key")?,
+        concurrency: table.number("concurrency")?,
+        rate: table.number("rate")?,
+        attempts: table.number("attempts")?,
+        timeout: table.duration("timeout")?,
+        has_passwords: table.flag("passwords")?,
+        oauth: table.list("oauth").unwrap_or_default(),
     })
 }
 

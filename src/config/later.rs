@@ -11,7 +11,7 @@ use crate::secret::{Secret, SecretError};
 
 use super::choices::{DnsProvider, TsigAlgorithm, UserProvider};
 use super::environment::Environment;
-use super::units::Percent;
+use super::units::{Percent, Size};
 
 /// Where a secret is; never what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,35 @@ pub struct Data {
     pub directory: PathBuf,
     /// For each table, the columns that hold user ids.
     pub user_columns: BTreeMap<String, Vec<String>>,
+    /// Patterns of the tables that move.
+    pub include: Vec<String>,
+    /// Patterns of tables that stay behind.
+    pub exclude: Vec<String>,
+    /// The source's table of users, as SCHEMA.TABLE.
+    pub users_table: String,
+    /// For each table, the user columns in which an id without an account may stay.
+    pub unmapped: BTreeMap<String, Vec<String>>,
+    /// Connections to each side, 1 to 64.
+    pub workers: u32,
+    /// Whether exported tables are compressed.
+    pub is_compressed: bool,
+    /// From this size on, `--skip-large` leaves a table out.
+    pub large: Size,
+    /// How long the mapping is kept.
+    pub keep_mapping: Duration,
+    /// A file that the lines of every data command are appended to, absolute.
+    pub log_file: Option<PathBuf>,
+    /// What must be true after the import.
+    pub assertions: Vec<Assertion>,
+}
+
+/// `[[data.assert]]`: what must be true after the import.
+#[derive(Debug, Clone)]
+pub struct Assertion {
+    /// What it says.
+    pub name: String,
+    /// A query that gives rows only where something is wrong.
+    pub sql: String,
 }
 
 /// `[users]`: where accounts move to.
@@ -75,6 +104,18 @@ pub struct Users {
     pub project_id: SecretAt,
     /// Where the secret server key is.
     pub secret_key: SecretAt,
+    /// How many accounts are made side by side, 1 to 64.
+    pub concurrency: u32,
+    /// The most requests per second.
+    pub rate: u32,
+    /// How often one request is tried.
+    pub attempts: u32,
+    /// The longest wait for one answer.
+    pub timeout: Duration,
+    /// Whether password hashes are carried over.
+    pub has_passwords: bool,
+    /// OAuth providers that are set up in the service.
+    pub oauth: Vec<String>,
 }
 
 /// `[dns]`: the records that move the public.

@@ -81,7 +81,7 @@ pub struct Config {
     /// `[target]`
     pub target: Option<Database>,
     /// `[data]`
-    pub data: Option<Data>,
+    pub data: Data,
     /// `[users]`
     pub users: Option<Users>,
     /// `[dns]`

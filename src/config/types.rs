@@ -183,6 +183,12 @@ pub struct Backup {
     pub deadline: Duration,
     /// How many are kept, 1 to 1000.
     pub keep: u32,
+    /// What backs a target up that is not PostgreSQL; `{file}` stands for the file to write.
+    pub command: Option<Vec<String>>,
+    /// What brings such a backup back; `{file}` stands for it.
+    pub restore: Option<Vec<String>>,
+    /// Named volumes that are backed up too.
+    pub volumes: Vec<String>,
 }
 
 /// `[prometheus]`: where measured error rates come from.

@@ -18,6 +18,7 @@ pub(super) fn validate(reader: &mut Reader<'_>, directory: &Path) {
     }
     names_differ(reader, "health[]");
     names_differ(reader, "dns.record[]");
+    names_differ(reader, "data.assert[]");
     state(reader, directory);
     required_secrets(reader);
     databases(reader);

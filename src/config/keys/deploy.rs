@@ -90,6 +90,9 @@ pub(super) const KEYS: &[Key] = &[
     key("backup.directory", Text(Shape::Path), Unset("backups/ in the state directory"), "Where backups are kept."),
     key("backup.deadline", Duration("1s", "7d"), Is("\"1h\""), "The longest time that taking and proving a backup may take."),
     key("backup.keep", Integer(1, 1000), Is("5"), "How many backups are kept."),
+    key("backup.command", Command, Unset("pg_dump"), "For a target that is not PostgreSQL: the program and its arguments that back it up; {file} stands for the file to write."),
+    key("backup.restore", Command, Unset("pg_restore"), "The program and its arguments that bring a backup of backup.command back; {file} stands for it."),
+    key("backup.volumes", List(Shape::Service), Is("[]"), "Named volumes that are backed up too."),
     // ---- prometheus
     table("prometheus", OptionalTable, "Where measured error rates come from."),
     key("prometheus.url", Url, Required, "The address of Prometheus, such as http://127.0.0.1:9090."),

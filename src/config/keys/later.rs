@@ -1,7 +1,9 @@
 //! The keys of a migration: source, target, rows, users, DNS, stabilization, notices, dashboard. Declarations only.
 
 use super::Fallback::{Is, Required, Unset};
-use super::Kind::{Bool, Choice, Duration, Integer, List, NameLists, OptionalTable, Percent, Tables, Text, Url};
+use super::Kind::{
+    Bool, Choice, Duration, Integer, List, NameLists, OptionalTable, Percent, Size, Table, Tables, Text, Url,
+};
 use super::{Key, Shape, key, table};
 use crate::config::choices::{DnsProvider, TsigAlgorithm, UserProvider};
 
@@ -20,9 +22,21 @@ pub(super) const KEYS: &[Key] = &[
     key("target.url_file", Text(Shape::Path), NOT_SET, "The file that holds the connection string; mode 0600."),
     key("target.ca_certificate", Text(Shape::Path), Unset("the system's certificates"), "A file of certificates that the server's certificate is checked against."),
     // ---- data
-    table("data", OptionalTable, "The rows that move."),
+    table("data", Table, "The rows that move."),
     key("data.directory", Text(Shape::Path), Is("\"migration-data\""), "Where exported tables and reports are written; created with mode 0700."),
     key("data.user_columns", NameLists, Is("{}"), "For each table, the columns that hold user ids and are mapped on the way: { profiles = [\"user_id\"] }. Foreign keys to the users' table are found without it."),
+    key("data.include", List(Shape::Line), Is("[\"public.*\"]"), "Patterns of the tables that move, as SCHEMA.TABLE; `*` stands for any text, a name without a point means the schema public."),
+    key("data.exclude", List(Shape::Line), Is("[]"), "Patterns of tables that stay behind although data.include names them."),
+    key("data.users_table", Text(Shape::Line), Is("\"auth.users\""), "The source's table of users: foreign keys to it are user columns, and its rows become accounts."),
+    key("data.unmapped", NameLists, Is("{}"), "For each table, the user columns in which an id without an account may stay as it is; elsewhere it is an error."),
+    key("data.workers", Integer(1, 64), Is("4"), "How many connections to each side work side by side."),
+    key("data.compress", Bool, Is("false"), "Whether exported tables are compressed (TABLE.json.zst)."),
+    key("data.large", Size("1MiB", "1024TiB"), Is("\"1GiB\""), "The size from which a table is left out by `data export --skip-large`."),
+    key("data.keep_mapping", Duration("1d", "3650d"), Is("\"90d\""), "How long the mapping of user ids is kept (retainUntil)."),
+    key("data.log_file", Text(Shape::Path), Unset("nothing but stderr"), "A file that the lines of every data command are appended to; the variable LOG_FILE_PATH names it too."),
+    table("data.assert[]", Tables, "A statement about the target that must be true after the import."),
+    key("data.assert[].name", Text(Shape::Line), Required, "What it says, in words; none twice."),
+    key("data.assert[].sql", Text(Shape::Free), Required, "A query that gives rows only where something is wrong; the first ones are shown."),
     // ---- users
     table("users", OptionalTable, "Where the users' accounts move to."),
     key("users.provider", Choice(UserProvider::WORDS), Required, "The service that holds the accounts."),
@@ -31,6 +45,12 @@ pub(super) const KEYS: &[Key] = &[
     key("users.project_id_file", Text(Shape::Path), NOT_SET, "The file that holds the project's id; mode 0600."),
     key("users.secret_key_env", Text(Shape::Variable), NOT_SET, "The environment variable that holds the secret server key; this or users.secret_key_file."),
     key("users.secret_key_file", Text(Shape::Path), NOT_SET, "The file that holds the secret server key; mode 0600."),
+    key("users.concurrency", Integer(1, 64), Is("4"), "How many accounts are made side by side."),
+    key("users.rate", Integer(1, 1000), Is("20"), "The most requests per second."),
+    key("users.attempts", Integer(1, 50), Is("8"), "How often one request is tried before it counts as failed."),
+    key("users.timeout", Duration("100ms", "10m"), Is("\"30s\""), "The longest wait for one answer."),
+    key("users.passwords", Bool, Is("true"), "Whether password hashes that the service takes are carried over, so that nobody need reset."),
+    key("users.oauth", List(Shape::Word), Is("[]"), "The OAuth providers that are set up in the service; links to others are not carried over."),
     // ---- dns
     table("dns", OptionalTable, "The records that move the public to the new system."),
     key("dns.provider", Choice(DnsProvider::WORDS), Is("\"manual\""), "Who changes the records: `manual` tells a person what to change and watches; the others change them by API."),

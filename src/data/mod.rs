@@ -1,0 +1,6 @@
+//! Rows as bytes: codecs, catalog, order, mapping, digests, differences. Pure: no server, no clock, no file it was not handed.
+
+pub mod catalog;
+pub mod copy_text;
+pub mod digest;
+pub mod mapping;
