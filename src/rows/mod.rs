@@ -1,1 +1,6 @@
 //! Moving rows: what goes between a server and the pure codecs of `data`. Knows no step, no run and no journal.
+
+pub mod freeze;
+
+/// Says one short line at a time to whoever watches.
+pub type Say<'a> = &'a (dyn Fn(String) + Sync);
