@@ -37,6 +37,11 @@ fn verdict(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan)
             let words = format!("{deed} failed{at} and was undone; {before} is back, and that was observed");
             ("FAILED AND ROLLED BACK", words, Paint::Careful)
         }
+        Some(Outcome::Held) if run.is_failure_unknown => {
+            let words =
+                format!("{deed} could not be judged{at}; nothing was undone, {place} stands as it is until you decide");
+            ("HELD, NOT KNOWN", words, Paint::Bad)
+        }
         Some(Outcome::Held) => {
             let words = format!("{deed} failed{at}; nothing was undone, {place} stands half-way until you decide");
             ("FAILED AND HELD", words, Paint::Bad)
@@ -77,7 +82,11 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
             vec![history, ("cutover deploy".to_owned(), "try again, once the cause is put right".to_owned())]
         }
         Some(Outcome::Held) => vec![
-            ("cutover resume".to_owned(), "try the failed step again and go on".to_owned()),
+            (
+                "cutover resume".to_owned(),
+                if run.is_failure_unknown { "ask again and go on" } else { "try the failed step again and go on" }
+                    .to_owned(),
+            ),
             ("cutover rollback".to_owned(), format!("undo run {}", run.number)),
         ],
         Some(Outcome::Stuck) => {

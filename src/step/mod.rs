@@ -71,11 +71,22 @@ pub enum Undone {
     Stays(String),
 }
 
+/// What a gate answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// All is as it should be.
+    Passed,
+    /// Something is wrong.
+    Refused,
+    /// It could not be asked to the end: neither good nor bad. The run is held, and a person decides.
+    Unknown,
+}
+
 /// What a gate saw.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seen {
     /// Whether it lets the run pass.
-    pub is_passed: bool,
+    pub answer: Answer,
     /// In words.
     pub words: String,
     /// For programs.
@@ -287,7 +298,7 @@ impl Actor for Hands {
             Act::ExpectServices(gate) => gate.ask(&self.docker, say).await,
             Act::ExpectHealth(gate) => gate.ask(&self.http, say).await,
             Act::ExpectSteady(gate) => gate.ask(&self.docker, &self.http, say).await,
-            _ => Ok(Seen { is_passed: true, words: "not a gate".into(), data: Value::Null }),
+            _ => Ok(Seen { answer: Answer::Passed, words: "not a gate".into(), data: Value::Null }),
         }
     }
 }

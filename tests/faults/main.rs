@@ -11,3 +11,4 @@ mod database;
 mod disk;
 mod lock;
 mod signals;
+mod watchers;
