@@ -4,3 +4,6 @@ pub mod catalog;
 pub mod copy_text;
 pub mod digest;
 pub mod mapping;
+pub mod sidecar;
+pub mod sidecar_shape;
+pub mod sorted;
