@@ -4,3 +4,5 @@ pub mod catalog;
 pub mod copy_text;
 pub mod digest;
 pub mod mapping;
+pub mod order;
+pub mod patterns;
