@@ -6,3 +6,6 @@ pub mod digest;
 pub mod mapping;
 pub mod order;
 pub mod patterns;
+pub mod sidecar;
+pub mod sidecar_shape;
+pub mod sorted;

@@ -245,8 +245,9 @@ mod tests {
         fn a_star_stands_for_any_text(front in "[a-z*]{0,4}", middle in "[a-z_. ]{0,6}", back in "[a-z]{0,4}") {
             let quoted = format!("\"{front}\"*\"{back}\"x");
             prop_assume!(!front.is_empty() && !back.is_empty());
-            prop_assert!(is_chosen(&[&quoted], &[], "public", &format!("{front}{middle}{back}x")));
-            prop_assert!(!is_chosen(&[&quoted], &[], "public", &format!("{front}{middle}{back}xy")));
+            let name = [&front, &middle, &back, "x"].concat();
+            prop_assert!(is_chosen(&[&quoted], &[], "public", &name), "{} meets {}", quoted, name);
+            prop_assert!(!is_chosen(&[&quoted], &[], "public", &(name + "y")), "{} has no end", quoted);
         }
     }
 }
