@@ -1,6 +1,10 @@
 //! Moving rows: what goes between a server and the pure codecs of `data`. Knows no step, no run and no journal.
 
+<<<<<<< HEAD
 pub mod freeze;
+=======
+pub mod catalog;
+>>>>>>> wire
 pub mod sessions;
 
 /// Says one short line at a time to whoever watches.
