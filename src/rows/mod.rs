@@ -1,10 +1,7 @@
 //! Moving rows: what goes between a server and the pure codecs of `data`. Knows no step, no run and no journal.
 
-<<<<<<< HEAD
-pub mod freeze;
-=======
 pub mod catalog;
->>>>>>> wire
+pub mod freeze;
 pub mod sessions;
 
 /// Says one short line at a time to whoever watches.
