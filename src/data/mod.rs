@@ -3,4 +3,6 @@
 pub mod catalog;
 pub mod copy_text;
 pub mod digest;
+pub mod json_rows;
 pub mod mapping;
+pub mod metadata;
