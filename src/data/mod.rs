@@ -6,3 +6,8 @@ pub mod digest;
 pub mod json_rows;
 pub mod mapping;
 pub mod metadata;
+pub mod order;
+pub mod patterns;
+pub mod sidecar;
+pub mod sidecar_shape;
+pub mod sorted;
