@@ -4,3 +4,4 @@ pub mod catalog;
 pub mod copy_text;
 pub mod digest;
 pub mod mapping;
+pub mod users;
