@@ -8,3 +8,4 @@ pub mod engine;
 pub mod kill;
 pub mod live;
 pub mod project;
+pub mod stack_auth;
