@@ -5,3 +5,8 @@ pub mod copy_text;
 pub mod digest;
 pub mod mapping;
 pub mod users;
+pub mod order;
+pub mod patterns;
+pub mod sidecar;
+pub mod sidecar_shape;
+pub mod sorted;

@@ -2,3 +2,9 @@
 
 pub mod ledger;
 pub mod users;
+pub mod catalog;
+pub mod freeze;
+pub mod sessions;
+
+/// Says one short line at a time to whoever watches.
+pub type Say<'a> = &'a (dyn Fn(String) + Sync);
