@@ -209,7 +209,11 @@ fn tokens(text: &str) -> Vec<(usize, &str)> {
 fn blanked(text: &str) -> String {
     let text = without_literals(text);
     let Some(at) = text.find("#[cfg(test)]\nmod ") else { return text };
-    let begin = at + text[at..].find('{').unwrap_or(0);
+    // `mod tests;` is a file of its own, which is read for itself.
+    let begin = text[at..].find(['{', ';']).map_or(text.len(), |length| at + length);
+    if !text[begin..].starts_with('{') {
+        return text[..at].to_owned() + &blank(&text[at..begin]) + &blanked(&text[begin..]);
+    }
     let mut depth = 0;
     let end = text[begin..].char_indices().find(|(_, sign)| {
         depth += i32::from(*sign == '{') - i32::from(*sign == '}');
@@ -301,6 +305,8 @@ fn what_is_no_path_of_the_program_is_passed_by() {
     assert_eq!(violations("src/step/x.rs", text), Vec::<String>::new());
     let after = format!("{text}use crate::run::End;\n");
     assert_eq!(violations("src/step/x.rs", &after), ["src/step/x.rs:14: step may not use run::End"]);
+    let beside = "#[cfg(test)]\nmod tests;\nuse crate::run::End;\n";
+    assert_eq!(violations("src/step/x.rs", beside), ["src/step/x.rs:3: step may not use run::End"]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
+use super::Say;
 use super::ledger::{Ledger, Standings};
 use crate::adapter::clock::{self, Stopwatch};
 use crate::adapter::stack_auth::StackAuth;
@@ -32,9 +33,6 @@ pub use undo::{State, Undone, state, undo};
 use accounts::Accounts;
 use make::{Maker, Outcome};
 use service::Service;
-
-/// What a long function says while it works: one short line at a time.
-pub type Say<'a> = &'a (dyn Fn(String) + Sync);
 
 /// What is done with users who share an address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,11 +6,12 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 
+use super::Options;
 use super::accounts::{Accounts, Known};
 use super::service::Service;
-use super::{Options, Say};
 use crate::adapter::stack_auth::{Account, StackAuthError};
 use crate::data::users::{Body, Person, Plan, legacy_id};
+use crate::rows::Say;
 use crate::rows::ledger::{How, Ledger, Line, Standing, Standings};
 
 /// So many users in a row without an answer, and the service counts as away.

@@ -6,15 +6,16 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::Options;
 use super::accounts::{Accounts, Known};
 use super::result::{self, Failed};
 use super::service::Service;
-use super::{Options, Say};
 use crate::adapter::clock::{self, Stopwatch};
 use crate::adapter::files;
 use crate::adapter::stack_auth::StackAuth;
 use crate::data::mapping::{MappedUser, MappingFile};
 use crate::data::users::{Person, Plan};
+use crate::rows::Say;
 use crate::rows::ledger::{Standing, Standings};
 
 /// The mapping's name in the data directory.

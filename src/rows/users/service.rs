@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::Options;
 use super::accounts::Accounts;
 use super::pace::{self, Pace};
-use super::{Options, Say};
 use crate::adapter::clock::spoken;
 use crate::adapter::stack_auth::{Account, StackAuth, StackAuthError};
+use crate::rows::Say;
 
 /// The service.
 pub(super) struct Service<'a> {

@@ -7,16 +7,17 @@ use anyhow::{Context, Result};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
+use super::Options;
 use super::accounts::Accounts;
 use super::map::{self, MAPPING_FILE};
 use super::result::{self, Failed};
 use super::service::Service;
-use super::{Options, Say};
 use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::files;
 use crate::adapter::stack_auth::StackAuth;
 use crate::data::mapping::MappingFile;
 use crate::data::users::legacy_id;
+use crate::rows::Say;
 use crate::rows::ledger::{FILE, How, Ledger, Line, Standing, Standings};
 
 /// What the mapping is called once its accounts are gone.
