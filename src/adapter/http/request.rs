@@ -131,6 +131,6 @@ mod tests {
             deadline: Duration::from_secs(1),
         };
         let text = format!("{request:?}");
-        assert!(!text.contains("hunter2") && text.contains("31 bytes"), "{text}");
+        assert!(!text.contains("hunter2") && text.contains("32 bytes"), "{text}");
     }
 }
