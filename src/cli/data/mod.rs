@@ -3,6 +3,7 @@
 pub mod arguments;
 mod freeze;
 mod go;
+mod users;
 
 use anyhow::Result;
 
@@ -15,6 +16,8 @@ use arguments::{Data, DataVerb};
 /// Refusals and faults before a run began; a run's own failure is an exit code.
 pub async fn run(global: &Global, verb: &Data) -> Result<u8> {
     match &verb.what {
+        DataVerb::Users(verb) => users::users(global, verb).await,
+        DataVerb::MapUsers(verb) => users::map_users(global, verb).await,
         DataVerb::Freeze(verb) => freeze::freeze(global, verb).await,
         DataVerb::Unfreeze(verb) => freeze::unfreeze(global, verb).await,
     }
