@@ -2,8 +2,10 @@
 
 pub mod catalog;
 pub mod copy_text;
+pub mod difference;
 pub mod digest;
 pub mod mapping;
 pub mod sidecar;
 pub mod sidecar_shape;
 pub mod sorted;
+pub mod verification;
