@@ -12,8 +12,10 @@ use super::http::Http;
 pub enum Number {
     /// One finite number.
     Value(f64),
-    /// Nothing that can be judged, and why: an empty result, several series, NaN, a warning.
+    /// No data, and why: no series, or a share of nothing.
     Nothing(String),
+    /// An answer that does not tell, and why: a warning, several series, another kind of value.
+    Unclear(String),
 }
 
 #[derive(Deserialize)]
@@ -46,7 +48,7 @@ pub async fn number(http: &Http, base: &str, query: &str, deadline: Duration) ->
         bail!("Prometheus refused the query {query:?}: {}", reply.error);
     }
     if let Some(warning) = reply.warnings.first() {
-        return Ok(Number::Nothing(format!("Prometheus warns: {warning}")));
+        return Ok(Number::Unclear(format!("Prometheus warns: {warning}")));
     }
     Ok(reply.data.map_or_else(|| Number::Nothing("no data".into()), |data| one_number(&data)))
 }
@@ -57,14 +59,15 @@ fn one_number(data: &Data) -> Number {
         ("vector", Some(series)) if series.len() == 1 => series[0].get("value").and_then(|pair| pair.get(1)),
         ("vector", Some(series)) if series.is_empty() => return Number::Nothing("the query gives no series".into()),
         ("vector", Some(series)) => {
-            return Number::Nothing(format!("the query gives {} series, not one", series.len()));
+            return Number::Unclear(format!("the query gives {} series, not one", series.len()));
         }
-        (kind, _) => return Number::Nothing(format!("the query gives a {kind}")),
+        (kind, _) => return Number::Unclear(format!("the query gives a {kind}")),
     };
     match sample.and_then(serde_json::Value::as_str).map(str::parse::<f64>) {
         Some(Ok(value)) if value.is_finite() => Number::Value(value),
-        Some(Ok(value)) => Number::Nothing(format!("the value is {value}")),
-        _ => Number::Nothing("the answer holds no number".into()),
+        Some(Ok(value)) if value.is_nan() => Number::Nothing("nothing was counted".into()),
+        Some(Ok(value)) => Number::Unclear(format!("the value is {value}")),
+        _ => Number::Unclear("the answer holds no number".into()),
     }
 }
 
@@ -91,8 +94,8 @@ mod tests {
         assert_eq!(read("vector", serde_json::json!([sample("0.25")])), Number::Value(0.25));
         assert!(matches!(read("vector", serde_json::json!([sample("NaN")])), Number::Nothing(_)));
         assert!(matches!(read("vector", serde_json::json!([])), Number::Nothing(_)));
-        assert!(matches!(read("vector", serde_json::json!([sample("0"), sample("1")])), Number::Nothing(_)));
-        assert!(matches!(read("matrix", serde_json::json!([])), Number::Nothing(_)));
+        assert!(matches!(read("vector", serde_json::json!([sample("0"), sample("1")])), Number::Unclear(_)));
+        assert!(matches!(read("matrix", serde_json::json!([])), Number::Unclear(_)));
     }
 
     #[test]

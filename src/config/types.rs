@@ -201,3 +201,15 @@ pub struct Prometheus {
     /// The longest wait for one answer.
     pub timeout: Duration,
 }
+
+/// Asked where `prometheus.error_ratio` is not set: the share of Caddy's requests of the last minute that failed. Without a
+/// failed one there is no series of them, which is 0; without any request there is no number.
+const CADDY_ERROR_RATIO: &str = "(sum(increase(caddy_http_request_duration_seconds_count{code=~\"5..\"}[1m])) or vector(0)) \
+    / sum(increase(caddy_http_request_duration_seconds_count[1m]))";
+
+impl Prometheus {
+    /// The expression that gives the share of failed requests.
+    pub fn error_query(&self) -> &str {
+        self.error_ratio.as_deref().unwrap_or(CADDY_ERROR_RATIO)
+    }
+}

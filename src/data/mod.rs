@@ -5,6 +5,8 @@ pub mod copy_text;
 pub mod difference;
 pub mod digest;
 pub mod mapping;
+pub mod order;
+pub mod patterns;
 pub mod sidecar;
 pub mod sidecar_shape;
 pub mod sorted;

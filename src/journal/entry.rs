@@ -102,6 +102,9 @@ pub enum Fact {
         /// Whether it failed on the way back.
         #[serde(default)]
         back: bool,
+        /// Whether it is not known: the gate could not be asked to the end. Nothing is put back because of it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unknown: bool,
     },
     /// The undoing of a step begins; written before the world is touched.
     Undoing {

@@ -67,6 +67,8 @@ pub struct RunState {
     pub outcome: Option<(Outcome, String)>,
     /// Last failure, when there was one: item's index and why.
     pub failure: Option<(usize, String)>,
+    /// Whether that failure is a gate's that could not be asked to the end.
+    pub is_failure_unknown: bool,
     /// Wall time of the first and the last line.
     pub times: Option<(String, String)>,
     /// Epoch of the last line.
@@ -110,6 +112,7 @@ pub fn fold(number: u32, kind: &str, entries: &[Entry]) -> RunState {
         is_going_back: false,
         outcome: None,
         failure: None,
+        is_failure_unknown: false,
         times: None,
         epoch: 0,
         notes: Vec::new(),
@@ -135,6 +138,8 @@ fn take(run: &mut RunState, entry: &Entry) {
             run.items = items(plan);
         }
         Fact::Started { item, .. } => {
+            // Tried again, it has not failed any more.
+            run.failure.take_if(|(failed, _)| failed == item);
             set(run, *item, &entry.at, Standing::Started, "");
             begin(run, *item);
         }
@@ -151,10 +156,11 @@ fn take(run: &mut RunState, entry: &Entry) {
                 (state.took_ms, state.data) = (*took_ms, data.clone());
             }
         }
-        Fact::Failed { item, why, back, .. } => {
+        Fact::Failed { item, why, back, unknown, .. } => {
             // A step that fails on its way back is still to be undone.
             set(run, *item, &entry.at, if *back { Standing::Undoing } else { Standing::Failed }, why);
             run.failure = Some((*item, why.clone()));
+            run.is_failure_unknown = *unknown;
             turn_back(run, *item, *back);
         }
         Fact::Undoing { item, .. } => {

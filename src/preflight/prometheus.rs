@@ -59,7 +59,7 @@ async fn ratio(queries: &Queries<'_, '_>, prometheus: &Prometheus, is_absent: bo
     let now = queries.number(query).await;
     let nothing = match &now {
         Ok(Number::Value(value)) => return judge_value(query, *value, prometheus.error_ratio.is_some()),
-        Ok(Number::Nothing(why)) => why.clone(),
+        Ok(Number::Nothing(why) | Number::Unclear(why)) => why.clone(),
         Err(why) => return Found::fail(why.clone(), "correct prometheus.error_ratio"),
     };
     // A quiet project has no sample now; what counts is that the gate has ever been able to speak.
@@ -96,7 +96,7 @@ fn judge_targets(targets: Result<Number, String>, up: Result<Number, String>) ->
     let (all, up) = match (targets, up) {
         (Ok(Number::Value(all)), Ok(Number::Value(up))) => (all, up),
         (Ok(Number::Nothing(_)), _) => return Found::fail("Prometheus has no targets", "give it scrape_configs"),
-        (Err(why), _) | (_, Err(why) | Ok(Number::Nothing(why))) => {
+        (Err(why) | Ok(Number::Unclear(why)), _) | (_, Err(why) | Ok(Number::Nothing(why) | Number::Unclear(why))) => {
             return Found::unknown(format!("which targets are up is not known: {why}"), "ask Prometheus for `up`");
         }
     };

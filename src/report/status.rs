@@ -132,7 +132,9 @@ fn open(run: &RunState) -> (Verdict, String, Vec<(String, String)>) {
             (Verdict::Stuck, words, vec![look, resume])
         }
         Some((Outcome::Held, _)) => {
-            let words = format!("run {number} failed{failed} and was left as it stands; go on or go back");
+            let failed =
+                if run.is_failure_unknown { format!("could not be judged{failed}") } else { format!("failed{failed}") };
+            let words = format!("run {number} {failed} and was left as it stands; go on or go back");
             (Verdict::Held, words, vec![resume, back])
         }
         _ if run.is_going_back => {

@@ -133,17 +133,20 @@ async fn carry(engine: &mut Engine<'_, Hands>, before: &RunState, rolls_back: bo
         let why = before.failure.as_ref().map(|(_, why)| why.clone());
         return home(engine, before, why).await;
     }
+    if let Some((_, why)) = before.failure.as_ref().filter(|_| turns_back(engine, before, rolls_back)) {
+        // It was killed between its failure and the first step back: that decision stands.
+        return home(engine, before, Some(why.clone())).await;
+    }
     let failure = match engine.forward(before).await? {
         End::Done => return Ok(Some((Outcome::Done, None))),
         End::Interrupted => return Ok(None),
-        End::Failed { why, .. } => why,
+        End::Unknown { why } if was_touched(engine, &reread(engine, before)?) => {
+            return Ok(Some((Outcome::Held, Some(why))));
+        }
+        End::Unknown { why } | End::Failed { why, .. } => why,
     };
     let now = reread(engine, before)?;
-    let was_touched = now
-        .items
-        .iter()
-        .zip(&engine.plan.items)
-        .any(|(state, item)| state.was_begun && (item.back || item.action.changes_the_world()));
+    let was_touched = was_touched(engine, &now);
     if engine.plan.kind == RunKind::Rollback {
         // The way home is never turned around: what is done stays done, and a person sees where things stand.
         let outcome = if was_touched { Outcome::Stuck } else { Outcome::Unchanged };
@@ -153,6 +156,17 @@ async fn carry(engine: &mut Engine<'_, Hands>, before: &RunState, rolls_back: bo
         return Ok(Some((Outcome::Held, Some(failure))));
     }
     home(engine, &now, Some(failure)).await
+}
+
+/// Whether the failure that the journal holds leads home. A person who resumes a held run wants it tried again.
+fn turns_back(engine: &Engine<'_, Hands>, state: &RunState, rolls_back: bool) -> bool {
+    let is_for_good = state.failure.is_some() && !state.is_failure_unknown;
+    is_for_good && engine.plan.kind != RunKind::Rollback && (rolls_back || !was_touched(engine, state))
+}
+
+fn was_touched(engine: &Engine<'_, Hands>, state: &RunState) -> bool {
+    let mut pairs = state.items.iter().zip(&engine.plan.items);
+    pairs.any(|(state, item)| state.was_begun && (item.back || item.action.changes_the_world()))
 }
 
 async fn home(engine: &mut Engine<'_, Hands>, state: &RunState, why: Option<String>) -> Result<Ended, JournalError> {
@@ -165,7 +179,7 @@ async fn home(engine: &mut Engine<'_, Hands>, state: &RunState, why: Option<Stri
         End::Done if was_touched => Some((Outcome::RolledBack, why)),
         End::Done => Some((Outcome::Unchanged, why)),
         End::Interrupted => None,
-        End::Failed { why: stuck, .. } => {
+        End::Failed { why: stuck, .. } | End::Unknown { why: stuck } => {
             let first = why.map_or_else(String::new, |why| format!("{why}; and on the way back: "));
             Some((Outcome::Stuck, Some(format!("{first}{stuck}"))))
         }

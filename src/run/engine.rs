@@ -14,7 +14,7 @@ use crate::journal::{Fact, ItemState, Journal, JournalError, Lock, Outcome, RunS
 use crate::redact::Redactor;
 use crate::report::{Event, Listener};
 use crate::step::plan::{Item, Plan};
-use crate::step::{Actor, Undone, World};
+use crate::step::{Actor, Answer, Undone, World};
 
 /// How often a person asked to stop: once ends the run after the current step, twice ends it now.
 pub type Stop = watch::Receiver<u8>;
@@ -29,6 +29,11 @@ pub enum End {
         /// Its index.
         item: usize,
         /// Why.
+        why: String,
+    },
+    /// A gate could not be asked to the end: neither good nor bad.
+    Unknown {
+        /// What could not be asked, and why.
         why: String,
     },
     /// A person asked to stop.
@@ -129,7 +134,7 @@ impl<A: Actor> Engine<'_, A> {
                 () = asked_to_stop(self.stop.clone(), 1) => return Ok(End::Interrupted),
             };
             let (is_passed, words) = match answer {
-                Ok(seen) => (seen.is_passed, self.redactor.clean(&seen.words)),
+                Ok(seen) => (seen.answer == Answer::Passed, self.redactor.clean(&seen.words)),
                 Err(error) => (false, self.redactor.clean(&format!("{error:#}"))),
             };
             self.journal.append(Fact::Note { text: format!("{}: {words}", item.name) })?;
@@ -151,9 +156,12 @@ impl<A: Actor> Engine<'_, A> {
             () = asked_to_stop(self.stop.clone(), 1) => return Ok(End::Interrupted),
         };
         match answer {
-            Ok(seen) if seen.is_passed => self.done(index, item, seen.words, false, watch.elapsed(), seen.data),
-            Ok(seen) => self.failed(index, item, seen.words, false),
-            Err(error) => self.failed(index, item, format!("{error:#}"), false),
+            Ok(seen) => match seen.answer {
+                Answer::Passed => self.done(index, item, seen.words, false, watch.elapsed(), seen.data),
+                Answer::Refused => self.failed(index, item, seen.words, false),
+                Answer::Unknown => self.unknown(index, item, &seen.words),
+            },
+            Err(error) => self.unknown(index, item, &format!("{error:#}")),
         }
     }
 
@@ -290,10 +298,27 @@ impl<A: Actor> Engine<'_, A> {
     }
 
     fn failed(&mut self, index: usize, item: &Item<A::Act>, why: String, back: bool) -> Result<End, JournalError> {
-        let why = self.redactor.clean(&why);
-        self.journal.append(Fact::Failed { item: index, name: item.name.clone(), why: why.clone(), back })?;
-        self.listener.hear(Event::Failed { item: index, why: why.clone() });
+        let why = self.write_failure(index, item, &why, back, false)?;
         Ok(End::Failed { item: index, why })
+    }
+
+    fn unknown(&mut self, index: usize, item: &Item<A::Act>, why: &str) -> Result<End, JournalError> {
+        let why = self.write_failure(index, item, &format!("not known: {why}"), false, true)?;
+        Ok(End::Unknown { why })
+    }
+
+    fn write_failure(
+        &mut self,
+        index: usize,
+        item: &Item<A::Act>,
+        why: &str,
+        back: bool,
+        unknown: bool,
+    ) -> Result<String, JournalError> {
+        let why = self.redactor.clean(why);
+        self.journal.append(Fact::Failed { item: index, name: item.name.clone(), why: why.clone(), back, unknown })?;
+        self.listener.hear(Event::Failed { item: index, why: why.clone() });
+        Ok(why)
     }
 
     /// Writes the end of the run.

@@ -43,8 +43,7 @@ impl List<'_> {
     pub(super) fn way_back(&self) -> Vec<Item> {
         let project = self.config.compose_project().to_owned();
         let prometheus = self.config.prometheus.as_ref();
-        let samples =
-            prometheus.map(|one| (one.url.to_string(), one.error_ratio.iter().cloned().chain(["up".into()]).collect()));
+        let samples = prometheus.map(|one| (one.url.to_string(), vec![one.error_query().to_owned(), "up".into()]));
         let save = SaveIncident { project: project.clone(), prometheus: samples };
         let mut items =
             vec![item("save_incident", "save logs and states of all containers".into(), Act::SaveIncident(save))];

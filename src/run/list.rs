@@ -62,6 +62,7 @@ impl List<'_> {
             environment: self.config.project.environment.clone(),
             release_from: before,
             release_to: Some(release),
+            deed: None,
             undoes: None,
             services: needed.iter().chain(&others).map(|judged| judged.change.clone()).collect(),
             remarks: self.remarks(),
@@ -296,14 +297,15 @@ impl List<'_> {
             return None;
         }
         let prometheus = self.config.prometheus.as_ref();
-        let errors = prometheus.and_then(|prometheus| {
-            let query = prometheus.error_ratio.clone()?;
-            Some((prometheus.url.to_string(), query, deploy.max_error_ratio.ratio()))
+        let errors = prometheus.map(|prometheus| {
+            let query = prometheus.error_query().to_owned();
+            (prometheus.url.to_string(), query, deploy.max_error_ratio.ratio())
         });
         let step = ExpectSteady {
             project: self.config.compose_project().to_owned(),
             services: services.to_vec(),
             for_ms: ms(deploy.observe),
+            patience_ms: ms(deploy.start_deadline),
             health: self.config.health.iter().map(health_gate).collect(),
             errors,
         };

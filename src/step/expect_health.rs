@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Say, Seen};
+use super::{Answer, Say, Seen};
 use crate::adapter::answer::Wanted;
 use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::http::Http;
@@ -58,12 +58,12 @@ impl ExpectHealth {
             if in_a_row >= self.successes {
                 let words = format!("{} answers as expected, {in_a_row} times in a row", self.url);
                 let waited = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
-                return Ok(Seen { is_passed: true, words, data: json!({ "waited_ms": waited }) });
+                return Ok(Seen { answer: Answer::Passed, words, data: json!({ "waited_ms": waited }) });
             }
             // The last answer counts before the deadline does: a success at the last moment is a success.
             if watch.left(deadline).is_none() {
                 let words = format!("{} is not as expected after {}: {last}", self.url, spoken(watch.elapsed()));
-                return Ok(Seen { is_passed: false, words, data: Value::Null });
+                return Ok(Seen { answer: Answer::Refused, words, data: Value::Null });
             }
             say(format!("{}: {last}", self.url));
             tokio::time::sleep(Duration::from_millis(self.interval_ms)).await;

@@ -10,7 +10,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Say, Seen};
+use super::{Answer, Say, Seen};
 use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::docker::{Container, Docker};
 
@@ -59,7 +59,13 @@ impl ExpectServices {
         let mut restarts_before: Option<BTreeMap<String, i64>> = None;
         loop {
             let (waits, lost) = match docker.containers(&self.project).await {
-                Err(error) => (vec![format!("{error:#}")], None),
+                Err(error) => {
+                    if watch.left(deadline + stretch).is_none() {
+                        let words = format!("the engine could not be asked for {}: {error:#}", spoken(watch.elapsed()));
+                        return Ok(Seen { answer: Answer::Unknown, words, data: Value::Null });
+                    }
+                    (vec![format!("{error:#}")], None)
+                }
                 Ok(all) => {
                     let before = restarts_before.get_or_insert_with(|| restarts(&all));
                     let looks: Vec<(&String, Look)> = self
@@ -135,7 +141,7 @@ impl ExpectServices {
         let names: Vec<&str> = self.services.keys().map(String::as_str).collect();
         let for_a_stretch = if stretch.is_zero() { String::new() } else { format!(" for {}", spoken(stretch)) };
         Seen {
-            is_passed: true,
+            answer: Answer::Passed,
             words: format!("healthy{for_a_stretch}: {}", names.join(", ")),
             data: json!({ "waited_ms": u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX), "stable_ms": self.stable_ms }),
         }
@@ -143,7 +149,7 @@ impl ExpectServices {
 }
 
 fn refused(words: String) -> Seen {
-    Seen { is_passed: false, words, data: Value::Null }
+    Seen { answer: Answer::Refused, words, data: Value::Null }
 }
 
 /// What is waited for, and what is lost. Once all were well, a service that is not any more is lost: it flaps.

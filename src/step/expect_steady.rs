@@ -1,6 +1,7 @@
 //! Expect steady: for a while after a change nothing restarts, health stays good, and errors stay below the limit.
 //!
-//! What cannot be asked is unknown: it is said, it does not pass for good, and it causes no rollback.
+//! Law: time in which something could not be asked does not count. What stays unasked to the end is unknown: it does
+//! not pass, and it causes no rollback. A ratio of no requests at all is no number: it is said, and judged by nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::expect_health::ExpectHealth;
-use super::{Say, Seen};
+use super::{Answer, Say, Seen};
 use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
@@ -30,6 +31,9 @@ pub struct ExpectSteady {
     pub services: Vec<String>,
     /// How long, milliseconds.
     pub for_ms: u64,
+    /// How long it goes on asking what could not be asked, beyond its window, milliseconds.
+    #[serde(default)]
+    pub patience_ms: u64,
     /// Health endpoints.
     pub health: Vec<ExpectHealth>,
     /// Prometheus, the query for the error ratio, and the highest ratio that is borne.
@@ -44,6 +48,9 @@ struct Sight<'a> {
     ratio: Option<f64>,
     ratio_at_first: Option<f64>,
     ratio_bad: u32,
+    /// Why there is no ratio although Prometheus answered.
+    no_ratio: Option<String>,
+    /// What could not be asked in this round.
     unknown: Vec<String>,
 }
 
@@ -57,31 +64,49 @@ impl ExpectSteady {
     /// None for what it sees.
     pub async fn ask(&self, docker: &Docker, http: &Http, say: Say<'_>) -> Result<Seen> {
         let watch = Stopwatch::start();
-        let window = Duration::from_millis(self.for_ms);
+        let (window, patience) = (Duration::from_millis(self.for_ms), Duration::from_millis(self.patience_ms));
         let docker = docker.with_patience(Duration::ZERO);
         let mut sight = Sight::default();
+        let mut unasked = Duration::ZERO;
         loop {
             sight.unknown.clear();
-            let trouble = match self.look_at_containers(&docker, &mut sight).await {
-                None => match self.look_at_health(http, &mut sight).await {
-                    None => self.look_at_errors(http, &mut sight).await,
-                    some => some,
-                },
-                some => some,
-            };
-            if let Some(words) = trouble {
-                return Ok(Seen { is_passed: false, words, data: json!({ "after_ms": ms(watch.elapsed()) }) });
+            let round = watch.elapsed();
+            if let Some(words) = self.look(&docker, http, &mut sight).await {
+                let data = json!({ "after_ms": ms(watch.elapsed()) });
+                return Ok(Seen { answer: Answer::Refused, words, data });
             }
             let words = sight.words();
-            let Some(left) = watch.left(window) else {
+            let steady = watch.elapsed().saturating_sub(unasked);
+            let is_known = sight.unknown.is_empty();
+            if is_known && steady >= window {
+                let data = json!({ "error_ratio": sight.ratio, "not_judged": sight.no_ratio });
                 return Ok(Seen {
-                    is_passed: true,
+                    answer: Answer::Passed,
                     words: format!("steady for {}{words}", spoken(window)),
-                    data: json!({ "error_ratio": sight.ratio, "unknown": sight.unknown }),
+                    data,
                 });
-            };
-            say(format!("steady for {} of {}{words}", spoken(watch.elapsed()), spoken(window)));
-            tokio::time::sleep(PACE.min(left)).await;
+            }
+            if !is_known && watch.elapsed() >= window + patience {
+                let words = format!("steady for {} of {}{words}", spoken(steady), spoken(window));
+                return Ok(Seen { answer: Answer::Unknown, words, data: json!({ "unknown": sight.unknown }) });
+            }
+            say(format!("steady for {} of {}{words}", spoken(steady), spoken(window)));
+            let left = window.saturating_sub(steady).max(Duration::from_millis(1));
+            tokio::time::sleep(if is_known { PACE.min(left) } else { PACE }).await;
+            if !is_known {
+                unasked += watch.elapsed().saturating_sub(round);
+            }
+        }
+    }
+
+    /// Asks everything once; says what is wrong.
+    async fn look<'a>(&'a self, docker: &Docker, http: &Http, sight: &mut Sight<'a>) -> Option<String> {
+        if let Some(trouble) = self.look_at_containers(docker, sight).await {
+            return Some(trouble);
+        }
+        match self.look_at_health(http, sight).await {
+            None => self.look_at_errors(http, sight).await,
+            some => some,
         }
     }
 
@@ -125,6 +150,7 @@ impl ExpectSteady {
         let (base, query, limit) = self.errors.as_ref()?;
         match prometheus::number(http, base, query, Duration::from_secs(3)).await {
             Ok(Number::Value(value)) => {
+                sight.no_ratio = None;
                 sight.ratio = Some(value);
                 let began = *sight.ratio_at_first.get_or_insert(value);
                 sight.ratio_bad = if value > *limit && value > began { sight.ratio_bad + 1 } else { 0 };
@@ -135,7 +161,11 @@ impl ExpectSteady {
                     ));
                 }
             }
-            Ok(Number::Nothing(why)) => sight.unknown.push(format!("error ratio: {why}")),
+            Ok(Number::Nothing(why)) => {
+                sight.ratio_bad = 0;
+                sight.no_ratio = Some(why);
+            }
+            Ok(Number::Unclear(why)) => sight.unknown.push(format!("error ratio: {why}")),
             Err(error) => sight.unknown.push(format!("error ratio: {error:#}")),
         }
         None
@@ -144,7 +174,11 @@ impl ExpectSteady {
 
 impl Sight<'_> {
     fn words(&self) -> String {
-        let ratio = self.ratio.map_or_else(String::new, |ratio| format!(", error ratio {:.1} %", ratio * 100.0));
+        let ratio = match (&self.no_ratio, self.ratio) {
+            (Some(why), _) => format!(", error ratio not judged: {why}"),
+            (None, Some(ratio)) => format!(", error ratio {:.1} %", ratio * 100.0),
+            (None, None) => String::new(),
+        };
         let unknown =
             if self.unknown.is_empty() { String::new() } else { format!("; unknown: {}", self.unknown.join("; ")) };
         format!("{ratio}{unknown}")
@@ -184,5 +218,25 @@ mod tests {
         assert!(difference(&before, &one("running since 2", 1)).unwrap().contains("restarted"));
         assert!(difference(&before, &one("exited since 1", 0)).unwrap().contains("exited"));
         assert!(difference(&before, &BTreeMap::new()).unwrap().contains("gone"));
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_cannot_be_asked_makes_it_unknown_neither_good_nor_bad() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("nobody.sock");
+        drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+        let nobody = format!("unix://{}", socket.display());
+        let docker = Docker::new(Some(&nobody), Duration::ZERO).unwrap();
+        let gate = ExpectSteady {
+            project: "p".into(),
+            services: vec!["web".into()],
+            for_ms: 1,
+            patience_ms: 1,
+            health: Vec::new(),
+            errors: None,
+        };
+        let seen = gate.ask(&docker, &Http::new().unwrap(), &|_| ()).await.unwrap();
+        assert_eq!(seen.answer, Answer::Unknown, "{}", seen.words);
+        assert!(seen.words.contains("unknown: containers: "), "{}", seen.words);
     }
 }

@@ -64,7 +64,7 @@ impl SaveIncident {
             let answer = prometheus::number(http, base, query, Duration::from_secs(3)).await;
             samples.push(match answer {
                 Ok(Number::Value(value)) => json!({ "query": query, "value": value }),
-                Ok(Number::Nothing(why)) => json!({ "query": query, "nothing": why }),
+                Ok(Number::Nothing(why) | Number::Unclear(why)) => json!({ "query": query, "nothing": why }),
                 Err(error) => json!({ "query": query, "error": format!("{error:#}") }),
             });
         }

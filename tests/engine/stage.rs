@@ -10,7 +10,7 @@ use cutover::redact::Redactor;
 use cutover::report::event::Deaf;
 use cutover::run::{End, Engine};
 use cutover::step::plan::{Item, Plan, RunKind};
-use cutover::step::{Actor, Say, Seen, Undone, World};
+use cutover::step::{Actor, Answer, Say, Seen, Undone, World};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -263,8 +263,8 @@ impl Actor for Stage {
 
     async fn ask(&self, deed: &Deed, _: Say<'_>) -> Result<Seen> {
         let script = self.play("ask", deed, Side::After).await?;
-        let is_passed = script != Some(Script::DoesNothing);
-        Ok(Seen { is_passed, words: format!("seen by {}", deed.name), data: Value::Null })
+        let answer = if script == Some(Script::DoesNothing) { Answer::Refused } else { Answer::Passed };
+        Ok(Seen { answer, words: format!("seen by {}", deed.name), data: Value::Null })
     }
 
     fn is_ground(&self, deed: &Deed) -> bool {
@@ -289,6 +289,7 @@ pub fn plan(items: &[&str], home: &[&str]) -> Plan<Deed> {
         environment: "test".into(),
         release_from: None,
         release_to: None,
+        deed: None,
         undoes: None,
         services: Vec::new(),
         remarks: Vec::new(),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use cutover::step::plan::{Item, Plan, RunKind};
-use cutover::step::{Actor, Say, Seen, Undone, World};
+use cutover::step::{Actor, Answer, Say, Seen, Undone, World};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -176,7 +176,8 @@ impl Actor for Files {
             }
         }
         let words = format!("wrong: {wrong:?}");
-        Ok(Seen { is_passed: wrong.is_empty() && !refuses, words, data: Value::Null })
+        let answer = if wrong.is_empty() && !refuses { Answer::Passed } else { Answer::Refused };
+        Ok(Seen { answer, words, data: Value::Null })
     }
 
     fn is_away(&self, _: &anyhow::Error) -> bool {
@@ -206,6 +207,7 @@ fn plan(kind: RunKind, items: Vec<Item<Deed>>, home: Vec<Item<Deed>>) -> Plan<De
         environment: "test".into(),
         release_from: None,
         release_to: None,
+        deed: None,
         undoes: None,
         services: Vec::new(),
         remarks: Vec::new(),

@@ -96,6 +96,6 @@ pub(super) const KEYS: &[Key] = &[
     // ---- prometheus
     table("prometheus", OptionalTable, "Where measured error rates come from."),
     key("prometheus.url", Url, Required, "The address of Prometheus, such as http://127.0.0.1:9090."),
-    key("prometheus.error_ratio", Text(Shape::Line), Unset("requests to Caddy are counted"), "A PromQL expression that gives one number, the share of failed requests from 0 to 1."),
+    key("prometheus.error_ratio", Text(Shape::Line), Unset("the share of Caddy's requests of the last minute that got a 5xx"), "A PromQL expression that gives one number, the share of failed requests from 0 to 1."),
     key("prometheus.timeout", Duration("10ms", "10m"), Is("\"5s\""), "The longest wait for one answer."),
 ];
