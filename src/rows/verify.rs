@@ -108,7 +108,7 @@ impl Sides {
             Source::Database(place) => {
                 let snapshot = Snapshot::open(place, name, options.workers).await?;
                 let catalog = catalog::read(&snapshot.holder, &options.tables, &users_table).await?;
-                (Side::Database(snapshot), catalog)
+                (Side::Database(Box::new(snapshot)), catalog)
             }
             Source::Files(directory) => {
                 let files = Arc::new(Exported::open(directory)?);
@@ -117,7 +117,7 @@ impl Sides {
             }
         };
         let (both, apart) = Both::of(&source_catalog, &target_catalog, &options.users);
-        Ok(Self { source, target: Side::Database(target), source_catalog, target_catalog, both, apart })
+        Ok(Self { source, target: Side::Database(Box::new(target)), source_catalog, target_catalog, both, apart })
     }
 
     pub(in crate::rows) fn target_snapshot(&self) -> Result<&Snapshot> {

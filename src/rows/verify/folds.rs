@@ -99,7 +99,7 @@ pub struct Buckets {
 
 /// Whether a key is in a sample of so many percent: the same keys on both sides.
 fn is_sampled(key: u64, percent: u64) -> bool {
-    percent >= 100 || (key & 0xFFFF_FFFF) * 100 >> 32 < percent
+    percent >= 100 || ((key & 0xFFFF_FFFF) * 100) >> 32 < percent
 }
 
 impl Buckets {

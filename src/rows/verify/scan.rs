@@ -46,7 +46,7 @@ pub struct Reading {
 /// Where rows come from.
 pub enum Side {
     /// A database, at one moment.
-    Database(Snapshot),
+    Database(Box<Snapshot>),
     /// Files that were exported.
     Files(Arc<Exported>, usize),
 }
@@ -188,18 +188,6 @@ pub(in crate::rows) async fn stream<F: Fold>(session: &Client, copy: &str, fold:
     }
     if !rows.is_at_a_boundary() {
         bail!("the last row is not whole");
-    }
-    Ok(())
-}
-
-fn read_files<F: Fold>(files: &Exported, queue: &Queue, send: &Send_<F>, ask: &Ask<F>) -> Result<()> {
-    while let Some(Piece { at, from }) = next(queue) {
-        let From::File(reading) = from else { continue };
-        let (give, get) = tokio::sync::oneshot::channel();
-        ask.blocking_send((at, give)).ok().context("the scan was given up")?;
-        let mut fold = get.blocking_recv().context("the scan was given up")?;
-        files.read(&reading, &mut |row| fold.row(row))?;
-        send.blocking_send((at, fold)).ok().context("the scan was given up")?;
     }
     Ok(())
 }
