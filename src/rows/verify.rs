@@ -127,6 +127,16 @@ impl Sides {
         }
     }
 
+    /// Lets both snapshots go.
+    pub(in crate::rows) async fn close(self) -> Result<()> {
+        for side in [self.source, self.target] {
+            if let Side::Database(snapshot) = side {
+                snapshot.close().await?;
+            }
+        }
+        Ok(())
+    }
+
     fn source_snapshot(&self) -> Option<&Snapshot> {
         match &self.source {
             Side::Database(snapshot) => Some(snapshot),
@@ -186,6 +196,7 @@ pub async fn verify(
     if !report.stopped_early {
         add_checks(&sides, options, &mut report, say).await?;
     }
+    sides.close().await?;
     report.conclude();
     report.verified_at = now();
     report.duration_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);

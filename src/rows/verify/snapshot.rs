@@ -45,4 +45,16 @@ impl Snapshot {
         let workers = futures_util::future::try_join_all(opened).await?;
         Ok(Self { holder, workers, shown, lsn })
     }
+
+    /// Ends the transactions: from then on nobody waits for them. A snapshot that is dropped without it ends too, but
+    /// the server learns of it a moment later.
+    ///
+    /// # Errors
+    /// When a connection is lost.
+    pub async fn close(self) -> Result<()> {
+        let sessions = self.workers.iter().chain(std::iter::once(&self.holder));
+        let ended = sessions.map(|session| session.batch_execute("ROLLBACK"));
+        futures_util::future::try_join_all(ended).await.with_context(|| format!("lost {}", self.shown))?;
+        Ok(())
+    }
 }
