@@ -2,8 +2,10 @@
 
 pub mod catalog;
 pub mod freeze;
+pub mod ledger;
 pub mod sessions;
 pub mod verify;
+pub mod users;
 
 /// Says one short line at a time to whoever watches.
 pub type Say<'a> = &'a (dyn Fn(String) + Sync);

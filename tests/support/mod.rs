@@ -7,4 +7,6 @@ pub mod cluster;
 pub mod engine;
 pub mod kill;
 pub mod live;
+pub mod migration;
 pub mod project;
+pub mod stack_auth;
