@@ -1,6 +1,7 @@
 //! Verification on a real server: equal data passes, and every planted difference is named with its row and column.
 
 #![expect(clippy::disallowed_methods, reason = "tests start servers as a person would")]
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod support;
 

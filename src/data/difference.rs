@@ -237,7 +237,11 @@ pub fn pair_up<E: From<io::Error>>(
         let count = old.len().max(new.len());
         let (mut old, mut new) = (old.into_iter(), new.into_iter());
         for _ in 0..count {
-            each(Change { key: key.clone(), old: old.next().map(|line| line.row), new: new.next().map(|line| line.row) })?;
+            each(Change {
+                key: key.clone(),
+                old: old.next().map(|line| line.row),
+                new: new.next().map(|line| line.row),
+            })?;
         }
     }
     Ok(())
@@ -292,10 +296,14 @@ mod tests {
         ];
         let mut seen = Vec::new();
         let text = |row: Option<Vec<u8>>| row.map(|row| String::from_utf8(row).unwrap()).unwrap_or("-".into());
-        pair_up(&mut sorted(lines), |_| 1, |change| {
-            seen.push(format!("{} > {}", text(change.old), text(change.new)));
-            Ok::<_, io::Error>(())
-        })
+        pair_up(
+            &mut sorted(lines),
+            |_| 1,
+            |change| {
+                seen.push(format!("{} > {}", text(change.old), text(change.new)));
+                Ok::<_, io::Error>(())
+            },
+        )
         .unwrap();
         assert_eq!(seen, ["a\t1 > -", "b\t1 > b\t2", "- > b\t3", "- > "]);
     }

@@ -12,5 +12,5 @@ pub mod patterns;
 pub mod sidecar;
 pub mod sidecar_shape;
 pub mod sorted;
-pub mod verification;
 pub mod users;
+pub mod verification;

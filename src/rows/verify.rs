@@ -147,7 +147,8 @@ impl Sides {
 
 /// The mapping from old to new ids.
 pub(in crate::rows) fn forward(mapping: Option<&MappingFile>) -> Result<Option<Arc<Mapping>>> {
-    let forward = |file| Mapping::forward(file).map(Arc::new).map_err(|error| anyhow!("the mapping is not clear: {error}"));
+    let forward =
+        |file| Mapping::forward(file).map(Arc::new).map_err(|error| anyhow!("the mapping is not clear: {error}"));
     mapping.map(forward).transpose()
 }
 
@@ -215,11 +216,7 @@ async fn tables_of(sides: &mut Sides, some: &[Both], options: &Options) -> Resul
     if options.is_counting_only {
         return counted(sides, some).await;
     }
-    let how = How {
-        mapping: forward(options.mapping.as_ref())?,
-        sample: options.sample_percent,
-        named: options.named,
-    };
+    let how = How { mapping: forward(options.mapping.as_ref())?, sample: options.sample_percent, named: options.named };
     rows::rows_of(&mut sides.source, &mut sides.target, some, &options.users, &how).await
 }
 
@@ -246,7 +243,12 @@ fn told(name: &TableName, table: &TableReport) -> String {
     format!("{name}: {}, {source} rows in the source, {target} in the target{wrong}", table.status.word())
 }
 
-async fn add_checks(sides: &Sides, options: &Options, report: &mut Report, say: &(dyn Fn(String) + Sync)) -> Result<()> {
+async fn add_checks(
+    sides: &Sides,
+    options: &Options,
+    report: &mut Report,
+    say: &(dyn Fn(String) + Sync),
+) -> Result<()> {
     let snapshot = sides.target_snapshot()?;
     let target = &sides.target_catalog;
     report.checks.extend(checks::foreign_keys(snapshot, target).await?);
@@ -265,5 +267,6 @@ async fn add_checks(sides: &Sides, options: &Options, report: &mut Report, say: 
 /// # Errors
 /// When the file cannot be written.
 pub fn write(report: &Report, path: &Path) -> Result<()> {
-    crate::adapter::files::write_json(path, report, 0o600).context("the comparison was made, but its report was not kept")
+    crate::adapter::files::write_json(path, report, 0o600)
+        .context("the comparison was made, but its report was not kept")
 }

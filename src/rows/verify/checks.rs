@@ -40,7 +40,12 @@ async fn ask(session: &Client, sql: &str) -> Result<(Vec<String>, u64)> {
             if seen.len() < SHOWN {
                 let value = |at: usize| row.get(at).map_or("null".to_owned(), |value| shortened(value.as_bytes(), 0));
                 let columns = row.columns().iter().enumerate();
-                seen.push(columns.map(|(at, column)| format!("{}={}", column.name(), value(at))).collect::<Vec<_>>().join(" "));
+                seen.push(
+                    columns
+                        .map(|(at, column)| format!("{}={}", column.name(), value(at)))
+                        .collect::<Vec<_>>()
+                        .join(" "),
+                );
             }
         }
         Ok::<_, tokio_postgres::Error>((seen, count))
@@ -94,7 +99,8 @@ async fn foreign_key(session: &Client, catalog: &Catalog, table: &Table, key: &F
     );
     // One count first: naming them all would be as long as the table.
     let asked = async {
-        let (count, _) = ask(session, &format!("SELECT pg_catalog.count(*) {orphans} HAVING pg_catalog.count(*) > 0")).await?;
+        let (count, _) =
+            ask(session, &format!("SELECT pg_catalog.count(*) {orphans} HAVING pg_catalog.count(*) > 0")).await?;
         let count = count.first().and_then(|text| text.split('=').nth(1)).unwrap_or("0").to_owned();
         if count == "0" {
             return Ok(None);
@@ -195,7 +201,8 @@ pub async fn sequences(snapshot: &Snapshot, source: Option<&Catalog>, target: &C
                     continue;
                 }
             };
-            let most = seen.first().and_then(|text| text.strip_prefix("most=")).and_then(|text| text.parse::<i64>().ok());
+            let most =
+                seen.first().and_then(|text| text.strip_prefix("most=")).and_then(|text| text.parse::<i64>().ok());
             if let Some(most) = most.filter(|most| if is_upward { next <= *most } else { next >= *most }) {
                 status = Status::Fail;
                 words.push(format!("but {table} already holds {most}: the next insert would collide; set it beyond"));
@@ -203,7 +210,9 @@ pub async fn sequences(snapshot: &Snapshot, source: Option<&Catalog>, target: &C
         }
         if let Some(source) = source {
             match source.sequences.iter().find(|other| other.name == sequence.name) {
-                Some(other) if other.last_value == sequence.last_value => words.push("the same as in the source".into()),
+                Some(other) if other.last_value == sequence.last_value => {
+                    words.push("the same as in the source".into())
+                }
                 Some(other) => {
                     let before = other.last_value.map_or(other.start, |last| last.saturating_add(other.increment));
                     let is_behind = if is_upward { next < before } else { next > before };
@@ -220,10 +229,13 @@ pub async fn sequences(snapshot: &Snapshot, source: Option<&Catalog>, target: &C
 }
 
 fn owner(target: &Catalog, table: &TableName) -> String {
-    target.table(table).map_or_else(|| table.sql(), |table| match table.storage {
-        // Children by inheritance draw from the same sequence: they count too.
-        Storage::Ordinary | Storage::Partitioned => table.name.sql(),
-    })
+    target.table(table).map_or_else(
+        || table.sql(),
+        |table| match table.storage {
+            // Children by inheritance draw from the same sequence: they count too.
+            Storage::Ordinary | Storage::Partitioned => table.name.sql(),
+        },
+    )
 }
 
 /// Asks what must be true; each in a transaction that cannot write.

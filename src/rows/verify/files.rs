@@ -1,45 +1,18 @@
 //! The files of an export as a side of a comparison. Law: a file that is not what `metadata.json` says is an error.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::scan::Reading;
 use crate::adapter::files;
 use crate::data::catalog::{Column, TableName};
 use crate::data::json_rows::{Decoder, Reading as How};
-
-/// What `metadata.json` says of a table, as far as comparing needs it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Entry {
-    /// Rows.
-    pub row_count: u64,
-    /// Of the file, where the tool that wrote it told.
-    #[serde(default)]
-    sha256: Option<String>,
-    /// Columns, where the tool told.
-    #[serde(default)]
-    pub columns: Vec<String>,
-    #[serde(default)]
-    export_method: String,
-    #[serde(default)]
-    file: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Metadata {
-    #[serde(default)]
-    source: String,
-    exported_at: String,
-    tables: BTreeMap<String, Entry>,
-}
+use crate::data::metadata::{self, Metadata, TableMetadata};
+use crate::data::patterns;
 
 /// An export.
 pub struct Exported {
@@ -53,31 +26,35 @@ impl Exported {
     /// # Errors
     /// When it is not there or cannot be understood.
     pub fn open(directory: &Path) -> Result<Self> {
-        let metadata = files::read_json(&directory.join("metadata.json"))
+        let metadata = files::read_json(&directory.join(metadata::FILE))
             .context("the export cannot be read; `cutover data export` makes one")?;
         Ok(Self { directory: directory.to_owned(), metadata })
     }
 
     /// What it is, for people.
     pub fn shown(&self) -> String {
-        let Metadata { source, exported_at, .. } = &self.metadata;
-        let of = if source.is_empty() { String::new() } else { format!(" of {source}") };
-        format!("{} (export{of}, {exported_at})", self.directory.display())
+        let of = self.metadata.source.as_ref().map_or(String::new(), |source| format!(" of {source}"));
+        let at = self.metadata.exported_at.as_ref().map_or(String::new(), |at| format!(", {at}"));
+        format!("{} (export{of}{at})", self.directory.display())
     }
 
-    /// The database that it was made from, as its metadata tells.
-    pub fn source(&self) -> &str {
-        &self.metadata.source
+    /// Its `metadata.json`.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 
-    /// The tables that it holds, by the names in its metadata.
-    pub fn tables(&self) -> impl Iterator<Item = (&String, &Entry)> {
-        self.metadata.tables.iter()
+    /// The names of its tables; those of other tools' are known by their keys alone.
+    pub fn names(&self) -> Vec<TableName> {
+        let name = |(key, entry): (&String, &TableMetadata)| {
+            let read = || patterns::table_name(key).unwrap_or_else(|_| TableName::new("public", key));
+            entry.table.clone().unwrap_or_else(read)
+        };
+        self.metadata.tables.iter().map(name).collect()
     }
 
-    /// What is known of a table; tables are listed by their names or by their files' stems.
-    pub fn entry(&self, name: &TableName) -> Option<&Entry> {
-        [name.to_string(), name.stem()].iter().find_map(|key| self.metadata.tables.get(key))
+    /// What is known of a table.
+    pub fn entry(&self, name: &TableName) -> Option<&TableMetadata> {
+        self.metadata.of(name)
     }
 
     /// Hands every row of a table, as COPY text with the reading's columns in their order, to `row`.
@@ -91,30 +68,33 @@ impl Exported {
         let shown = path.display().to_string();
         let file = File::open(&path).with_context(|| format!("cannot read {shown}"))?;
         let mut hashed = Hashed { inner: file, hash: Sha256::new() };
-        let how = if entry.export_method.starts_with("cutover") { How::OURS } else { How::FOREIGN };
+        let how = if entry.is_ours() { How::OURS } else { How::FOREIGN };
         let columns: Vec<&Column> = reading
             .columns
             .iter()
             .filter_map(|name| reading.table.columns.iter().find(|column| &column.name == name))
             .collect();
         let count = if shown.ends_with(".zst") {
-            let plain = zstd::stream::read::Decoder::new(&mut hashed).with_context(|| format!("cannot unpack {shown}"))?;
+            let plain =
+                zstd::stream::read::Decoder::new(&mut hashed).with_context(|| format!("cannot unpack {shown}"))?;
             decode(Decoder::new(plain, shown.clone(), columns, how), row)?
         } else {
             decode(Decoder::new(&mut hashed, shown.clone(), columns, how), row)?
         };
         io::copy(&mut hashed, &mut io::sink()).with_context(|| format!("cannot read {shown}"))?;
-        if count != entry.row_count {
-            bail!("{shown} holds {count} rows, but metadata.json says {}; export again", entry.row_count);
+        if let Some(expected) = entry.row_count.filter(|expected| *expected != count) {
+            bail!("{shown} holds {count} rows, but metadata.json says {expected}; export again");
         }
         let sha256 = files::hex(&hashed.hash.finalize());
         if entry.sha256.as_ref().is_some_and(|expected| *expected != sha256) {
-            bail!("{shown} is not the file that was exported: its SHA-256 is {sha256}, which metadata.json does not say");
+            bail!(
+                "{shown} is not the file that was exported: its SHA-256 is {sha256}, which metadata.json does not say"
+            );
         }
         Ok(())
     }
 
-    fn file(&self, name: &TableName, entry: &Entry) -> Result<PathBuf> {
+    fn file(&self, name: &TableName, entry: &TableMetadata) -> Result<PathBuf> {
         let stem = name.stem();
         let names = [entry.file.clone(), Some(format!("{stem}.json")), Some(format!("{stem}.json.zst"))];
         // Only a plain name: metadata may not lead out of its directory.

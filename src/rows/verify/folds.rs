@@ -186,8 +186,7 @@ impl Fold for PairsOf {
     #[expect(clippy::cast_possible_truncation, reason = "at most 16 bits are left after the shift")]
     fn row(&mut self, row: &[u8]) -> Result<()> {
         let (_, pair) = self.way.row(row, &mut self.room)?;
-        let is_marked =
-            self.differing.as_ref().is_none_or(|buckets| buckets[(pair.key >> self.shift) as usize]);
+        let is_marked = self.differing.as_ref().is_none_or(|buckets| buckets[(pair.key >> self.shift) as usize]);
         if is_marked && is_sampled(pair.key, self.sample) {
             self.sum.add(pair.row());
             self.pairs.push(pair)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::folds::{Buckets, Lines, PairsOf, Unmapped};
 use super::scan::{Make, Side, scan};
@@ -11,7 +11,7 @@ use crate::data::catalog::quoted;
 use crate::data::copy_text;
 use crate::data::difference::{Change, Counter, Line, Side as Of, Wanted, compare, pair_up};
 use crate::data::mapping::Mapping;
-use crate::data::verification::{Difference, Status, TableReport, What, Values, differing, shortened, value};
+use crate::data::verification::{Difference, Status, TableReport, Values, What, differing, shortened, value};
 
 /// How rows are compared.
 #[derive(Clone, Debug)]
@@ -202,7 +202,9 @@ pub async fn counts(side: &Side, tables: &[super::scan::Reading]) -> Result<Vec<
     match side {
         Side::Files(files, _) => {
             for reading in tables {
-                counts.push(files.entry(&reading.table.name).map_or(0, |entry| entry.row_count));
+                let name = &reading.table.name;
+                let count = files.entry(name).and_then(|entry| entry.row_count);
+                counts.push(count.with_context(|| format!("metadata.json does not say how many rows {name} had"))?);
             }
         }
         Side::Database(snapshot) => {

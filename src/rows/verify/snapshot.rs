@@ -28,7 +28,8 @@ impl Snapshot {
     pub async fn open(place: &Place, name: &str, workers: usize) -> Result<Self> {
         let holder = place.connect(name).await?;
         let shown = place.shown().to_owned();
-        let lsn = holder.query_one(LSN, &[]).await.with_context(|| format!("{shown} does not tell its log's position"))?;
+        let lsn =
+            holder.query_one(LSN, &[]).await.with_context(|| format!("{shown} does not tell its log's position"))?;
         let lsn = lsn.try_get::<_, Option<String>>(0)?.unwrap_or_default();
         holder.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
         let id: String = holder

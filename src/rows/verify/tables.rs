@@ -116,7 +116,10 @@ impl Both {
         let extra: Vec<&str> =
             target.moved().map(|column| &column.name).filter(|name| extra(name)).map(String::as_str).collect();
         if !extra.is_empty() {
-            notes.push(format!("only the target has the column {}: there is nothing to compare it with", extra.join(", ")));
+            notes.push(format!(
+                "only the target has the column {}: there is nothing to compare it with",
+                extra.join(", ")
+            ));
         }
         let identities = [source.identity(), target.identity()];
         let is_whole = |key: &&[String]| !key.is_empty() && key.iter().all(|name| columns.contains(name));
@@ -157,12 +160,15 @@ impl Both {
 }
 
 /// The catalog of an export: its tables as the target has them, with the columns that the files hold.
+///
+/// # Errors
+/// When the target's table lacks a column of the file.
 pub fn of_files(files: &Exported, target: &Catalog, is_chosen: &dyn Fn(&TableName) -> bool) -> Result<Catalog> {
     let mut catalog = Catalog { server_version: target.server_version, ..Catalog::default() };
-    let mut seen = 0;
+    let mut known = Vec::new();
     for table in &target.tables {
         let Some(entry) = files.entry(&table.name) else { continue };
-        seen += 1;
+        known.push(table.name.stem());
         let mut table = table.clone();
         if !entry.columns.is_empty() {
             let column = |name: &String| {
@@ -171,21 +177,11 @@ pub fn of_files(files: &Exported, target: &Catalog, is_chosen: &dyn Fn(&TableNam
             };
             table.columns = entry.columns.iter().map(column).collect::<Result<_>>()?;
         }
-        table.rows_estimate = i64::try_from(entry.row_count).unwrap_or(i64::MAX);
+        table.rows_estimate = entry.row_count.and_then(|rows| i64::try_from(rows).ok()).unwrap_or(table.rows_estimate);
         catalog.tables.push(table);
     }
-    if seen < files.tables().count() {
-        for (key, _) in files.tables() {
-            let is_met = |table: &&Table| table.name.to_string() == *key || table.name.stem() == *key;
-            if target.tables.iter().any(|table| is_met(&table)) {
-                continue;
-            }
-            let name = patterns::table_name(key).unwrap_or_else(|_| TableName::new("public", key));
-            if is_chosen(&name) {
-                catalog.tables.push(nothing(name));
-            }
-        }
-    }
+    let missing = files.names().into_iter().filter(|name| is_chosen(name) && !known.contains(&name.stem()));
+    catalog.tables.extend(missing.map(nothing));
     Ok(catalog)
 }
 
