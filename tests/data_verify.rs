@@ -311,3 +311,24 @@ async fn keys_sequences_indexes_and_assertions_are_asked() {
     let (verdict, _, seen) = status(&report, "assertion all have a name");
     assert_eq!((verdict, seen), (Status::Fail, vec!["id=77 name=null".to_owned()]));
 }
+
+/// Not a test but a measurement: `cargo test --release --test data_verify -- --ignored --nocapture`, with the script that
+/// fills a database in the variable ROWS_SCRIPT.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement of the set of one gigabyte, which is elsewhere"]
+async fn the_speed_of_comparing_two_large_databases() {
+    let script = std::env::var("ROWS_SCRIPT").unwrap();
+    let cluster = shared();
+    let (source, target) = (cluster.database("source"), "large_copy".to_owned());
+    cluster.load(&source, std::path::Path::new(&script));
+    cluster.sql("postgres", &format!("CREATE DATABASE {target} TEMPLATE {source}"));
+    let options = Options::new(Patterns::parse(&["public.*"], &[] as &[&str]).unwrap());
+    let both = Both { cluster, source, target, options };
+    for _ in 0..4 {
+        let report = both.verify().await;
+        println!("{} ms, {:?}", report.duration_ms, report.summary);
+        assert!(report.is_whole(), "{report:#?}");
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    println!("{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap());
+}

@@ -253,7 +253,9 @@ async fn add_checks(
     let target = &sides.target_catalog;
     report.checks.extend(checks::foreign_keys(snapshot, target).await?);
     report.checks.extend(checks::validity(snapshot, sides.source_snapshot(), target).await?);
-    let source = sides.source_snapshot().map(|_| &sides.source_catalog);
+    // An export of another tool does not tell sequences: then only the columns' values can be asked.
+    let is_known = sides.source_snapshot().is_some() || !sides.source_catalog.sequences.is_empty();
+    let source = is_known.then_some(&sides.source_catalog);
     report.checks.extend(checks::sequences(snapshot, source, target).await?);
     report.checks.extend(checks::asserts(snapshot, &options.asserts).await?);
     for check in report.checks.iter().filter(|check| check.status != Status::Pass) {

@@ -164,7 +164,8 @@ impl Both {
 /// # Errors
 /// When the target's table lacks a column of the file.
 pub fn of_files(files: &Exported, target: &Catalog, is_chosen: &dyn Fn(&TableName) -> bool) -> Result<Catalog> {
-    let mut catalog = Catalog { server_version: target.server_version, ..Catalog::default() };
+    let sequences = files.metadata().sequences.clone();
+    let mut catalog = Catalog { server_version: target.server_version, sequences, ..Catalog::default() };
     let mut known = Vec::new();
     for table in &target.tables {
         let Some(entry) = files.entry(&table.name) else { continue };
