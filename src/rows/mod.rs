@@ -5,6 +5,7 @@ pub mod freeze;
 pub mod ledger;
 pub mod sessions;
 pub mod users;
+pub mod verify;
 
 /// Says one short line at a time to whoever watches.
 pub type Say<'a> = &'a (dyn Fn(String) + Sync);
