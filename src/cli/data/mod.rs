@@ -4,6 +4,7 @@ pub mod arguments;
 mod freeze;
 mod go;
 mod users;
+mod verify;
 
 use anyhow::Result;
 
@@ -18,6 +19,7 @@ pub async fn run(global: &Global, verb: &Data) -> Result<u8> {
     match &verb.what {
         DataVerb::Users(verb) => users::users(global, verb).await,
         DataVerb::MapUsers(verb) => users::map_users(global, verb).await,
+        DataVerb::Verify(verb) => verify::run(global, verb).await,
         DataVerb::Freeze(verb) => freeze::freeze(global, verb).await,
         DataVerb::Unfreeze(verb) => freeze::unfreeze(global, verb).await,
     }
