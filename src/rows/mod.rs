@@ -1,6 +1,7 @@
 //! Moving rows: what goes between a server and the pure codecs of `data`. Knows no step, no run and no journal.
 
 pub mod catalog;
+pub mod connections;
 pub mod freeze;
 pub mod sessions;
 

@@ -13,6 +13,8 @@ pub struct Data {
 /// What can be done with rows.
 #[derive(Debug, Subcommand)]
 pub enum DataVerb {
+    /// Reach both databases; say what they are, what this role may do there, and what stands in the way
+    Connections,
     /// Let nobody write to the source any more, and prove it
     Freeze(Freeze),
     /// Let the source take writes again, exactly as before
