@@ -3,7 +3,9 @@
 pub mod catalog;
 pub mod connections;
 pub mod freeze;
+pub mod ledger;
 pub mod sessions;
+pub mod users;
 
 /// Says one short line at a time to whoever watches.
 pub type Say<'a> = &'a (dyn Fn(String) + Sync);
