@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod client_tools;
+pub mod catalog;
 pub mod freeze;
 pub mod sessions;
 pub mod volumes;
