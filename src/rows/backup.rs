@@ -146,7 +146,7 @@ async fn make(
         id: options.id.clone(),
         kind: Kind::Database,
         place: place.shown().to_owned(),
-        database: place.database().to_string(),
+        database: place.database().to_owned(),
         taken_at: holder.at,
         lsn: Some(holder.lsn),
         server_version: Some(holder.version),

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::adapter::database::{Place, Session};
 use crate::adapter::process::{Command, Process};
 
+/// What every session of the programs is set to: the database may be read-only by default, and a dump takes its time.
+const OPTIONS: &str = "-c default_transaction_read_only=off -c statement_timeout=0";
+
 /// Where the programs may be.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -138,23 +141,18 @@ impl Tools {
     /// When it fails or passes its deadline, with its own words.
     pub async fn run(&self, place: &Place, call: Call<'_>, line: &(dyn Fn(&str) + Sync)) -> Result<()> {
         let password = password_file(place, call.directory)?;
-        let mut arguments = vec!["--no-password".to_owned(), format!("--username={}", place.user())];
-        arguments.extend([format!("--host={}", place.host()), format!("--port={}", place.port())]);
+        // A name alone could be read as a connection string.
         let name = place.database().replace('\\', "\\\\").replace('\'', "\\'");
-        arguments.push(format!("--dbname=dbname='{name}'"));
+        let mut arguments = vec!["--no-password".to_owned(), format!("--dbname=dbname='{name}'")];
         arguments.extend(call.arguments);
         let container = container_name(call.directory, call.program);
         let mut command = self.command(call.program, arguments, Some(&container), call.directory);
-        let mut variables = vec![
-            ("PGPASSFILE", password.path().display().to_string()),
-            ("PGSSLMODE", place.sslmode().to_string()),
-            ("PGAPPNAME", call.session.to_owned()),
-            ("PGCONNECT_TIMEOUT", "30".to_owned()),
-            ("PGOPTIONS", "-c default_transaction_read_only=off -c statement_timeout=0".to_owned()),
-        ];
-        if let Some(ca) = place.ca() {
-            variables.push(("PGSSLROOTCERT", ca.display().to_string()));
-        }
+        let mut variables = place.variables();
+        let written = variables.iter().position(|(name, _)| name == "PGOPTIONS").map(|at| variables.remove(at).1);
+        let options = format!("{} {OPTIONS}", written.unwrap_or_default());
+        variables.push(("PGOPTIONS".into(), options.trim_start().to_owned()));
+        variables.push(("PGPASSFILE".into(), password.path().display().to_string()));
+        variables.push(("PGAPPNAME".into(), call.session.to_owned()));
         self.give_variables(&mut command, variables, place);
         command.deadline = call.deadline;
         if let Origin::Image { docker, .. } = &self.origin {
@@ -186,15 +184,14 @@ impl Tools {
     }
 
     /// In a container only what is named on the command line is seen; none of it is a secret.
-    fn give_variables(&self, command: &mut Command, variables: Vec<(&str, String)>, place: &Place) {
+    fn give_variables(&self, command: &mut Command, variables: Vec<(String, String)>, place: &Place) {
         if matches!(self.origin, Origin::Host(_)) {
-            command.environment = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            command.environment = variables;
             return;
         }
         let mut words: Vec<String> = variables.iter().map(|(name, value)| format!("--env={name}={value}")).collect();
-        if let Some(ca) = place.ca() {
-            words.push(format!("--volume={0}:{0}:ro", ca.display()));
-        }
+        let certificates = variables.iter().filter(|(name, _)| name == "PGSSLROOTCERT");
+        words.extend(certificates.map(|(_, path)| format!("--volume={path}:{path}:ro")));
         if place.host().starts_with('/') {
             words.push(format!("--volume={0}:{0}", place.host()));
         }
@@ -223,29 +220,12 @@ fn password_file(place: &Place, directory: &Path) -> Result<tempfile::NamedTempF
         .prefix(".new-pass-")
         .tempfile_in(directory)
         .with_context(|| format!("cannot make a password file in {}", directory.display()))?;
-    if let Some(password) = place.password() {
-        let line = zeroize::Zeroizing::new(format!("*:*:*:*:{}\n", pass_field(password.expose())?.as_str()));
-        file.write_all(line.as_bytes()).context("cannot write the password file")?;
+    if place.password().is_some_and(|password| password.expose().contains(['\n', '\r', '\0'])) {
+        bail!("the password holds a line end, which a password file cannot hold; change it");
+    }
+    if let Some(line) = place.passfile() {
+        file.write_all(line.expose().as_bytes()).context("cannot write the password file")?;
         file.flush().context("cannot write the password file")?;
     }
     Ok(file)
-}
-
-/// A field of a password file: colons and backslashes are escaped; a line end cannot stand in it.
-fn pass_field(text: &str) -> Result<zeroize::Zeroizing<String>> {
-    if text.contains(['\n', '\r', '\0']) {
-        bail!("the password holds a line end, which a password file cannot hold; change it");
-    }
-    Ok(zeroize::Zeroizing::new(text.replace('\\', "\\\\").replace(':', "\\:")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_is_escaped_as_libpq_reads_it() {
-        assert_eq!(pass_field("a:b\\c").unwrap().as_str(), "a\\:b\\\\c");
-        assert!(pass_field("a\nb").is_err());
-    }
 }

@@ -41,7 +41,7 @@ pub async fn flip(
     say: Say<'_>,
 ) -> Result<Flip> {
     let flip =
-        Flip { live: live.database().to_string(), restored: restored.into(), aside: aside.into(), at: clock::now() };
+        Flip { live: live.database().to_owned(), restored: restored.into(), aside: aside.into(), at: clock::now() };
     exchange(live, &flip.live, restored, aside, session, deadline, say).await?;
     say(format!("{} is now what was restored; the old one is kept as {aside}", flip.live));
     Ok(flip)
