@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use tokio_postgres::error::SqlState;
 
 use crate::adapter::database::{Place, Session};
 use crate::data::catalog::{literal, quoted};
@@ -109,8 +110,9 @@ pub(super) async fn drop(admin: &Session, name: &str) -> Result<()> {
     }
 }
 
-/// Gives `to` the owner, the connection limit, the grants and the settings of the database that `from` is in.
-pub(super) async fn dress(from: &Session, to: &str) -> Result<()> {
+/// Gives `to` the owner, the connection limit, the grants and the settings of the database that `from` is in. What this
+/// role may not give is given back as statements for one that may.
+pub(super) async fn dress(from: &Session, to: &str) -> Result<Vec<String>> {
     let mut statements = Vec::new();
     let name = quoted(to);
     let sql = "SELECT pg_catalog.pg_get_userbyid(datdba)::text, datconnlimit, datacl IS NOT NULL \
@@ -146,8 +148,15 @@ pub(super) async fn dress(from: &Session, to: &str) -> Result<()> {
     }
     // Last: afterwards the rest could be another's to say.
     statements.push(format!("ALTER DATABASE {name} OWNER TO {}", quoted(&owner)));
-    let sql = format!("BEGIN; {}; COMMIT", statements.join("; "));
-    from.batch_execute(&sql).await.with_context(|| format!("cannot give {to} the settings of the live database"))
+    let mut left = Vec::new();
+    for statement in statements {
+        match from.batch_execute(&statement).await {
+            Ok(()) => {}
+            Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => left.push(statement),
+            Err(error) => return Err(error).with_context(|| format!("cannot dress {to} as the live one: {statement}")),
+        }
+    }
+    Ok(left)
 }
 
 /// A setting's name; those of extensions have two parts.

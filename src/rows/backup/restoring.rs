@@ -25,6 +25,8 @@ pub struct Restored {
     pub rows: u64,
     /// The backup.
     pub from: String,
+    /// What this role may not give the new database, as statements for one that may: settings of other roles, an owner.
+    pub left: Vec<String>,
 }
 
 /// Restores a backup into `DATABASE_restored_ID` on the live database's server, compares every row and sequence with
@@ -55,7 +57,7 @@ pub async fn restore(live: &Place, tools: &Tools, options: &RestoreOptions, say:
     }
     databases::make(&admin, &name, &token.shape, "restored, not in use").await?;
     match fill(live, &name, tools, options, &token, say).await {
-        Ok(rows) => Ok(Restored { database: name, rows, from: token.id }),
+        Ok((rows, left)) => Ok(Restored { database: name, rows, from: token.id, left }),
         Err(error) => {
             databases::drop(&admin, &name).await.with_context(|| format!("{error:#}; and it stays there"))?;
             Err(error)
@@ -70,7 +72,7 @@ async fn fill(
     options: &RestoreOptions,
     token: &Token,
     say: Say<'_>,
-) -> Result<u64> {
+) -> Result<(u64, Vec<String>)> {
     let backup = &options.backup;
     let place = live.with_database(name);
     say(format!("restoring {} into {}", token.id, place.shown()));
@@ -86,9 +88,12 @@ async fn fill(
     say(format!("{} rows are the same as in the backup", restored.rows()));
     thaw(&databases::admin(&place, &backup.session).await?, say).await?;
     let from = databases::admin(live, &backup.session).await?;
-    databases::dress(&from, name).await?;
+    let left = databases::dress(&from, name).await?;
+    for statement in &left {
+        say(format!("this role may not say it, somebody else must: {statement}"));
+    }
     // The mark stays until the names are exchanged: until then it may be restored anew.
-    Ok(restored.rows())
+    Ok((restored.rows(), left))
 }
 
 /// A backup of a frozen database restores the triggers that refuse writes, too; here they would be in the way.

@@ -6,28 +6,25 @@ use super::shelf;
 use super::{BackupOptions, Call, Contents, Format, Kind, Place, Say, Token, Tools, Verified};
 use super::{clock, contents, databases};
 use crate::adapter::database::Session;
+use crate::adapter::files;
 
-/// How the names of scratch databases begin.
-const PREFIX: &str = "cutover_scratch_";
+/// The name of a backup's scratch database: the same for the same backup, and another for one of the same id elsewhere.
+fn name_of(of: &str, options: &BackupOptions) -> String {
+    let digest = files::sha256(format!("{} {of}", options.directory.display()).as_bytes());
+    format!("cutover_scratch_{}_{}", options.id, &digest[..8])
+}
 
-/// Drops scratch databases that killed runs left: of one id, or all of them. Gives their names.
+/// Drops the scratch database that a killed backup or check left on the server of `trial`; `of` is the place that the
+/// backup is of, as it is shown. Gives whether there was one.
 ///
 /// # Errors
-/// When one cannot be dropped.
-pub async fn sweep_scratch(place: &Place, only: Option<&str>, session: &str) -> Result<Vec<String>> {
-    let admin = databases::admin(place, session).await?;
-    let sql = "SELECT datname::text FROM pg_catalog.pg_database \
-               WHERE datname LIKE 'cutover\\_scratch\\_%' AND datdba IN \
-               (SELECT oid FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(oid, 'USAGE'))";
-    let mut dropped = Vec::new();
-    for row in admin.query(sql, &[]).await.context("cannot list the databases")? {
-        let name: String = row.try_get(0)?;
-        if only.is_none_or(|id| name == format!("{PREFIX}{id}")) {
-            databases::drop(&admin, &name).await?;
-            dropped.push(name);
-        }
-    }
-    Ok(dropped)
+/// When it cannot be dropped.
+pub async fn sweep_scratch(trial: &Place, of: &str, options: &BackupOptions) -> Result<bool> {
+    let admin = databases::admin(trial, &options.session).await?;
+    let name = name_of(of, options);
+    let is_there = databases::comment_of(&admin, &name).await?.is_some();
+    databases::drop(&admin, &name).await?;
+    Ok(is_there)
 }
 
 /// Checks a backup again: its files are as they were sealed, and they restore to the rows of its token. The token then
@@ -63,7 +60,7 @@ pub(super) async fn try_out(
     token: &Token,
     say: Say<'_>,
 ) -> Result<Contents> {
-    let name = format!("{PREFIX}{}", options.id);
+    let name = name_of(&token.place, options);
     let admin = databases::admin(trial, &options.session).await?;
     databases::drop(&admin, &name).await?;
     databases::make(&admin, &name, &token.shape, "scratch").await?;
