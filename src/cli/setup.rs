@@ -177,6 +177,7 @@ impl Setup {
             http: self.http.clone(),
             databases: self.databases.clone(),
             process: self.process.clone(),
+            variables: Vec::new(),
             store: self.store.clone(),
             state: self.state.clone(),
             run: tag,

@@ -11,3 +11,4 @@ pub mod patterns;
 pub mod sidecar;
 pub mod sidecar_shape;
 pub mod sorted;
+pub mod users;

@@ -4,8 +4,10 @@ pub mod backup;
 pub mod catalog;
 pub mod client_tools;
 pub mod freeze;
+pub mod ledger;
 pub mod sessions;
 pub mod volumes;
+pub mod users;
 
 /// Says one short line at a time to whoever watches.
 pub type Say<'a> = &'a (dyn Fn(String) + Sync);

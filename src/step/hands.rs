@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde_json::Value;
 
+use super::run_command::Variables;
 use super::{Act, Actor, Answer, Databases, RunTag, Say, Seen, Undone, World};
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
@@ -28,6 +29,8 @@ pub struct Hands {
     pub databases: Databases,
     /// Starts children.
     pub process: Process,
+    /// Values of the variables that commands of the plan name.
+    pub variables: Variables,
     /// Releases.
     pub store: Store,
     /// State directory.
@@ -73,6 +76,7 @@ impl Actor for Hands {
             Act::EndOneShots(step) => step.check(&self.docker).await,
             Act::SaveIncident(step) => step.check(&self.run),
             Act::ExportDatabase(step) => step.check(&self.run),
+            Act::RunCommand(step) => step.check(&self.process, &self.variables, &self.run).await,
             Act::FreezeSource(step) => step.check(self.databases.shown(&step.place)?).await,
             Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) | Act::ExpectFrozen(_) => {
                 Ok(World::Before("a gate has no sides".into()))
@@ -98,6 +102,7 @@ impl Actor for Hands {
             Act::EndOneShots(step) => step.run(&self.docker, say).await,
             Act::SaveIncident(step) => step.run(&self.docker, &self.http, &self.run, say).await,
             Act::ExportDatabase(step) => step.run(&self.docker, &self.postgres, &self.run, say).await,
+            Act::RunCommand(step) => step.run(&self.process, &self.variables, &self.run, say).await,
             Act::FreezeSource(step) => step.run(self.databases.shown(&step.place)?, &self.run, say).await,
             Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) | Act::ExpectFrozen(_) => {
                 Ok(Value::Null)
@@ -119,6 +124,7 @@ impl Actor for Hands {
             Act::PinRelease(step) => step.undo(&self.docker, &self.store).await,
             Act::BackUpDatabase(step) => step.undo(&self.docker, &self.postgres, &self.run).await,
             Act::EndOneShots(_) => Ok(Undone::Stays("what was ended stays ended".into())),
+            Act::RunCommand(step) => step.undo(&self.process, &self.variables, &self.run, say).await,
             Act::FreezeSource(step) => step.undo(self.databases.shown(&step.place)?, &self.run, say).await,
             Act::SaveIncident(_) => Ok(Undone::Stays("what was saved stays".into())),
             Act::ExportDatabase(_) => Ok(Undone::Stays("the export stays".into())),

@@ -21,6 +21,7 @@ pub mod pin_release;
 pub mod plan;
 pub mod pull_images;
 pub mod record_release;
+pub mod run_command;
 pub mod save_incident;
 pub mod start_services;
 
@@ -136,6 +137,7 @@ pub enum Act {
     ExpectSteady(expect_steady::ExpectSteady),
     FreezeSource(freeze_source::FreezeSource),
     ExpectFrozen(expect_frozen::ExpectFrozen),
+    RunCommand(run_command::RunCommand),
 }
 
 impl Act {
@@ -151,7 +153,7 @@ impl Act {
 
     /// Whether the container engine is needed for it.
     pub fn needs_engine(&self) -> bool {
-        !self.needs_databases()
+        !self.needs_databases() && !matches!(self, Self::RunCommand(_))
     }
 
     /// Whether it talks to a database by its connection string.
@@ -163,6 +165,7 @@ impl Act {
     pub fn reversal(&self) -> Reversal {
         match self {
             Self::MigrateSchema(step) => step.reversal(),
+            Self::RunCommand(step) => step.reversal(),
             _ => Reversal::Exact,
         }
     }

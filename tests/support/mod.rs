@@ -9,3 +9,4 @@ pub mod kill;
 pub mod live;
 pub mod migration;
 pub mod project;
+pub mod stack_auth;
