@@ -16,6 +16,7 @@ pub mod export_database;
 pub mod freeze_source;
 pub mod hands;
 pub mod migrate_schema;
+pub mod migrate_users;
 pub mod patchwork;
 pub mod pin_release;
 pub mod plan;
@@ -138,6 +139,7 @@ pub enum Act {
     FreezeSource(freeze_source::FreezeSource),
     ExpectFrozen(expect_frozen::ExpectFrozen),
     RunCommand(run_command::RunCommand),
+    MigrateUsers(migrate_users::MigrateUsers),
 }
 
 impl Act {
@@ -153,7 +155,7 @@ impl Act {
 
     /// Whether the container engine is needed for it.
     pub fn needs_engine(&self) -> bool {
-        !self.needs_databases() && !matches!(self, Self::RunCommand(_))
+        !self.needs_databases() && !matches!(self, Self::RunCommand(_) | Self::MigrateUsers(_))
     }
 
     /// Whether it talks to a database by its connection string.
@@ -172,7 +174,15 @@ impl Act {
 
     /// Whether undoing it means to change what serves people (images kept or files written do not).
     pub fn changes_the_world(&self) -> bool {
-        matches!(self, Self::MigrateSchema(_) | Self::StartServices(_) | Self::RecordRelease(_) | Self::FreezeSource(_))
+        matches!(
+            self,
+            Self::MigrateSchema(_)
+                | Self::StartServices(_)
+                | Self::RecordRelease(_)
+                | Self::FreezeSource(_)
+                | Self::RunCommand(_)
+                | Self::MigrateUsers(_)
+        )
     }
 }
 

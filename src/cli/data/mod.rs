@@ -4,6 +4,7 @@ pub mod arguments;
 pub mod connections;
 mod freeze;
 mod go;
+mod users;
 
 use anyhow::Result;
 
@@ -17,6 +18,8 @@ use arguments::{Data, DataVerb};
 pub async fn run(global: &Global, verb: &Data) -> Result<u8> {
     match &verb.what {
         DataVerb::Connections => connections::run(global).await,
+        DataVerb::Users(verb) => users::users(global, verb).await,
+        DataVerb::MapUsers(verb) => users::map_users(global, verb).await,
         DataVerb::Freeze(verb) => freeze::freeze(global, verb).await,
         DataVerb::Unfreeze(verb) => freeze::unfreeze(global, verb).await,
     }
