@@ -1,9 +1,13 @@
 //! Moving rows: what goes between a server and the pure codecs of `data`. Knows no step, no run and no journal.
 
+pub mod backup;
 pub mod catalog;
+pub mod connections;
+pub mod client_tools;
 pub mod freeze;
 pub mod ledger;
 pub mod sessions;
+pub mod volumes;
 pub mod users;
 pub mod verify;
 

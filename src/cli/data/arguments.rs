@@ -13,6 +13,8 @@ pub struct Data {
 /// What can be done with rows.
 #[derive(Debug, Subcommand)]
 pub enum DataVerb {
+    /// Reach both databases; say what they are, what this role may do there, and what stands in the way
+    Connections,
     /// Make an account in the new service for every user, and write the mapping of ids
     Users(Users),
     /// Write the mapping of ids anew, from the accounts that are there
