@@ -41,7 +41,10 @@ pub struct AnswerAt {
 ///
 /// # Errors
 /// In words that tell refused, untrusted and too slow apart.
-#[expect(clippy::disallowed_methods, reason = "a client whose names are fixed cannot be the shared one of adapter/http.rs")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a client whose names are fixed cannot be the shared one of adapter/http.rs"
+)]
 pub async fn get_at(at: &At<'_>) -> Result<AnswerAt> {
     drop(rustls::crypto::ring::default_provider().install_default());
     let mut client = reqwest::Client::builder()

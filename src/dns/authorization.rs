@@ -32,7 +32,9 @@ async fn one(wish: &Wish, zone: &Zone, name: &str) -> Result<Values, String> {
     for question in servers {
         match ask(wish.dns(), question).await {
             Heard::Said(said) if said.code == "NXDOMAIN" => return Ok(Values::new()),
-            Heard::Said(said) if said.code == "NOERROR" && (said.is_authoritative || !is_ours) => return Ok(said.values),
+            Heard::Said(said) if said.code == "NOERROR" && (said.is_authoritative || !is_ours) => {
+                return Ok(said.values);
+            }
             Heard::Said(said) => why = format!("a server answers {} for {name}", said.code),
             Heard::Silent(silence) => why = silence,
         }

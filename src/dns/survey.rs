@@ -34,7 +34,8 @@ pub async fn survey(wish: &Wish, memory: &mut Memory, at: u64) -> Sight {
         }
     }
     let wanted = homes.iter().flat_map(|(name, zone)| sets(name).map(|(kind, wanted)| (*name, *zone, kind, wanted)));
-    let sets = join_all(wanted.map(|(name, zone, kind, wanted)| look_at_set(wish, &zones[zone], name, kind, wanted))).await;
+    let sets =
+        join_all(wanted.map(|(name, zone, kind, wanted)| look_at_set(wish, &zones[zone], name, kind, wanted))).await;
     let mut authorizations = Vec::new();
     for (name, zone) in &homes {
         if ["A", "AAAA", "CNAME"].iter().any(|kind| name.sets.get(*kind).is_some_and(|values| !values.is_empty())) {
@@ -51,7 +52,10 @@ fn sets(name: &Name) -> impl Iterator<Item = (String, Wanted)> {
     let configured = name.sets.iter().map(|(kind, values)| (kind.clone(), Wanted::Exactly(values.clone())));
     let addresses: Values = ADDRESSES.iter().filter_map(|kind| name.sets.get(*kind)).flatten().cloned().collect();
     let needs_hints = !addresses.is_empty() && !name.sets.contains_key("HTTPS");
-    configured.chain(needs_hints.then(|| ("HTTPS".to_owned(), Wanted::Hints(addresses)))).collect::<Vec<_>>().into_iter()
+    configured
+        .chain(needs_hints.then(|| ("HTTPS".to_owned(), Wanted::Hints(addresses))))
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 async fn look_at_zone(wish: &Wish, found: Place) -> Zone {
@@ -127,7 +131,12 @@ fn is_authority(server: &Server) -> bool {
 }
 
 fn own_names(zone: &Zone) -> Values {
-    zone.servers.iter().filter(|one| is_authority(one)).filter_map(|one| one.ns.said()).flat_map(|said| said.values.clone()).collect()
+    zone.servers
+        .iter()
+        .filter(|one| is_authority(one))
+        .filter_map(|one| one.ns.said())
+        .flat_map(|said| said.values.clone())
+        .collect()
 }
 
 /// What the zone itself says of the addresses of a server that lies in it.

@@ -81,7 +81,10 @@ pub(super) async fn over_tcp(server: SocketAddr, bytes: &[u8], timeout: Duration
     within(timeout, exchange).await
 }
 
-async fn within(timeout: Duration, exchange: impl Future<Output = std::io::Result<Vec<u8>>>) -> Result<Vec<u8>, Silence> {
+async fn within(
+    timeout: Duration,
+    exchange: impl Future<Output = std::io::Result<Vec<u8>>>,
+) -> Result<Vec<u8>, Silence> {
     match tokio::time::timeout(timeout, exchange).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => Err(Silence::Away(plainly(&error))),

@@ -65,13 +65,14 @@ impl Key {
         let parsed = hickory_proto::op::Message::from_vec(answer).map_err(|error| error.to_string())?;
         let Some(record) = parsed.signature() else { return Err("the answer is not signed".into()) };
         let data = &record.data;
-        let error = data.error.clone().map_or(0, u16::from);
+        let error = data.error.map_or(0, u16::from);
         if error != 0 {
             return Err(refusal(error, &self.name, self.digest));
         }
         // The record stands last and uncompressed: its length is known from what it holds.
         let fixed = 10 + 6 + 2 + 2 + 2 + 2 + 2;
-        let length = wire(&self.name)?.len() + fixed + wire(self.digest.name())?.len() + data.mac.len() + data.other.len();
+        let length =
+            wire(&self.name)?.len() + fixed + wire(self.digest.name())?.len() + data.mac.len() + data.other.len();
         let Some(end) = answer.len().checked_sub(length) else { return Err("its signature cannot be read".into()) };
         let mut bare = answer[..end].to_vec();
         let count = u16::from_be_bytes([bare[10], bare[11]]).wrapping_sub(1);
@@ -194,7 +195,11 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     const SIGNS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let signs: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let end = signs.iter().position(|byte| *byte == b'=').unwrap_or(signs.len());
-    if signs.is_empty() || signs.len() % 4 != 0 || signs.len() - end > 2 || signs[end..].iter().any(|byte| *byte != b'=') {
+    if signs.is_empty()
+        || !signs.len().is_multiple_of(4)
+        || signs.len() - end > 2
+        || signs[end..].iter().any(|byte| *byte != b'=')
+    {
         return None;
     }
     let mut bytes = Vec::with_capacity(signs.len() / 4 * 3);
@@ -241,10 +246,7 @@ mod tests {
         answer[11] = 1;
         answer.extend(key.record(1_000, &mac, [bare[0], bare[1]]).unwrap());
         assert_eq!(key.verify(&answer, &request_mac, 1_000), Ok(()));
-        assert_eq!(
-            key.verify(&answer, &[8; 32], 1_000).unwrap_err(),
-            "the answer's signature is not of this key"
-        );
+        assert_eq!(key.verify(&answer, &[8; 32], 1_000).unwrap_err(), "the answer's signature is not of this key");
         assert!(key.verify(&answer, &request_mac, 2_000).unwrap_err().contains("another time"));
         assert_eq!(key.verify(&bare, &request_mac, 1_000).unwrap_err(), "the answer is not signed");
         let mut bent = answer.clone();

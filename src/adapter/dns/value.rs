@@ -24,6 +24,11 @@ pub(super) fn text(data: &RData) -> String {
             soa.expire,
             soa.minimum
         ),
+        // A list of parameters is written with a comma after each.
+        RData::HTTPS(_) | RData::SVCB(_) => {
+            let text = data.to_string();
+            text.split_whitespace().map(|part| part.trim_end_matches(',')).collect::<Vec<_>>().join(" ")
+        }
         other => other.to_string(),
     }
 }

@@ -45,14 +45,16 @@ fn flattened(set: &Set) -> Finding {
         values(wanted)
     );
     let Some(identity) = &set.identity else {
-        let advice = "set dns.origin, so that /.well-known/cutover-id can be asked at the new system and under the name";
+        let advice =
+            "set dns.origin, so that /.well-known/cutover-id can be asked at the new system and under the name";
         return Finding::new("flattening", Verdict::Unknown, format!("{seen}; where they lead was not asked"), advice);
     };
     let wanted = match &identity.wanted {
         Ok(wanted) => wanted,
         Err(why) => {
             let words = format!("{seen}; the new system itself does not say who it is: {why}");
-            let advice = "let the new system answer /.well-known/cutover-id (caddy/cutover.caddy has it), then ask again";
+            let advice =
+                "let the new system answer /.well-known/cutover-id (caddy/cutover.caddy has it), then ask again";
             return Finding::new("flattening", Verdict::Unknown, words, advice);
         }
     };
@@ -72,8 +74,12 @@ fn flattened(set: &Set) -> Finding {
     let words = format!("{seen}; they do not lead to the new system ({wanted}): {}", list(&others));
     let is_known = identity.found.iter().any(|(_, found)| found.as_ref().is_ok_and(|found| found != wanted));
     let (verdict, advice) = match is_known {
-        true => (Verdict::Fail, "correct the origin at the provider, and its cache: the old system answers under the name"),
-        false => (Verdict::Unknown, "ask again; if it stays so, look at the provider's own status and at the new system"),
+        true => {
+            (Verdict::Fail, "correct the origin at the provider, and its cache: the old system answers under the name")
+        }
+        false => {
+            (Verdict::Unknown, "ask again; if it stays so, look at the provider's own status and at the new system")
+        }
     };
     Finding::new("flattening", verdict, words, advice)
 }

@@ -54,7 +54,32 @@ pub(super) fn judge(zone: &Zone, set: &Set) -> Vec<Finding> {
         let advice = "put the servers of the zone right first; they are judged above";
         return vec![Finding::new("authority", Verdict::Unknown, words, advice)];
     }
-    groups.iter().map(|(wrong, servers)| said(set, wanted, wrong, servers, asked)).collect()
+    if groups.is_empty() {
+        let what = if wanted.is_empty() { "there is none, as it should be,".to_owned() } else { values(wanted) };
+        let words =
+            format!("{what} at {} of {} authorities; the others could not be asked for it", count.right, count.of);
+        let advice = "put the servers of the zone right: they are judged above";
+        return vec![Finding::new("authority", Verdict::Warn, words, advice)];
+    }
+    let right = zone.servers.iter().enumerate().filter(|(index, _)| is_right(set, *index)).map(|(_, server)| server);
+    let right: Vec<u32> = right.filter_map(serial).collect();
+    let judged = groups.iter().map(|(wrong, servers)| {
+        let mut finding = said(set, wanted, wrong, servers, asked);
+        let is_same = servers.iter().all(|server| serial(server).is_some_and(|serial| right.contains(&serial)));
+        if is_same && servers.len() < asked && finding.verdict == Verdict::Fail {
+            finding.advice = SAME_SERIAL.into();
+        }
+        finding
+    });
+    judged.collect()
+}
+
+/// No transfer will ever mend this.
+const SAME_SERIAL: &str = "it has the same serial as those that are right, so no transfer will mend it: raise the serial at the \
+                           primary, and look who changed the copy";
+
+fn serial(server: &Server) -> Option<u32> {
+    server.soa.said()?.soa.as_ref().map(|soa| soa.serial)
 }
 
 fn right(set: &Set, wanted: &Values, count: Count) -> Finding {
@@ -63,7 +88,9 @@ fn right(set: &Set, wanted: &Values, count: Count) -> Finding {
     let tcp = if tcp { " (over TCP, since it is too long for a packet)" } else { "" };
     let words = match wanted.is_empty() {
         true => format!("there is none, as it should be, at {all}"),
-        false if !set.flattened.is_empty() => format!("the addresses of {} stand in its place at {all}", values(wanted)),
+        false if !set.flattened.is_empty() => {
+            format!("the addresses of {} stand in its place at {all}", values(wanted))
+        }
         false => format!("{} at {all}{tcp}", values(wanted)),
     };
     Finding::new("authority", Verdict::Ok, words, "")
@@ -92,8 +119,9 @@ fn said(set: &Set, wanted: &Values, wrong: &Wrong, servers: &[&Server], asked: u
     let is_all = servers.len() == asked;
     let who = match is_all {
         true if asked == 1 => "the only authority".to_owned(),
+        true if asked == 2 => "both authorities".to_owned(),
         true => format!("all {asked} authorities"),
-        false => format!("{} of {asked} authorities ({})", servers.len(), list(servers.iter().map(|one| server(one)))),
+        false => format!("{} of {asked} authorities, {},", servers.len(), list(servers.iter().map(|one| server(one)))),
     };
     let answers = if servers.len() == 1 { "answers" } else { "answer" };
     match wrong {
@@ -119,7 +147,8 @@ fn said(set: &Set, wanted: &Values, wrong: &Wrong, servers: &[&Server], asked: u
         Wrong::Alias(chain) => {
             let what = if wanted.is_empty() { format!("no {} record", set.kind) } else { values(wanted) };
             let first = chain.first().map(String::as_str).unwrap_or_default();
-            let words = format!("{who} {answers} that {} is an alias (CNAME) of {first}; it should be {what}", set.name);
+            let words =
+                format!("{who} {answers} that {} is an alias (CNAME) of {first}; it should be {what}", set.name);
             let advice = "delete the CNAME record first: beside one, no other record of the name counts";
             Finding::new("authority", Verdict::Fail, words, advice)
         }

@@ -19,7 +19,13 @@ pub(super) fn judge(one: &Authorization, demand: &Demand) -> Option<Subject> {
 }
 
 fn allowed(one: &Authorization, values: &Values, first: &String, fallbacks: &[String]) -> Finding {
-    let Some(issuers) = issuers(values, one.name.starts_with("*.")) else {
+    let is_wildcard = one.name.starts_with("*.");
+    let tag = if is_wildcard && values.iter().any(|value| property(value, "issuewild").is_some()) {
+        "issuewild"
+    } else {
+        "issue"
+    };
+    let Some(issuers) = issuers(values, is_wildcard) else {
         return Finding::new("caa", Verdict::Ok, "no CAA record restricts who may issue certificates", "");
     };
     let may = |issuer: &String| issuers.contains(issuer);
@@ -27,13 +33,18 @@ fn allowed(one: &Authorization, values: &Values, first: &String, fallbacks: &[St
     let at = &one.at;
     if !may(first) {
         let words = format!("the CAA records at {at} allow {said} to issue certificates, not {first}");
-        let advice = format!("add the CAA record 0 issue \"{first}\" at {at}: without it there is no certificate after the switch");
+        let advice = format!(
+            "add the CAA record 0 {tag} \"{first}\" at {at}: without it there is no certificate after the switch"
+        );
         return Finding::new("caa", Verdict::Fail, words, advice);
     }
     let shut: Vec<&String> = fallbacks.iter().filter(|issuer| !may(issuer)).collect();
     if !shut.is_empty() {
-        let words = format!("the CAA records at {at} allow {said}, but not {}, which is the way out when {first} fails", list(&shut));
-        let advice = format!("add 0 issue \"{}\" at {at}, or live with one issuer", shut[0]);
+        let words = format!(
+            "the CAA records at {at} allow {said}, but not {}, which is the way out when {first} fails",
+            list(&shut)
+        );
+        let advice = format!("add 0 {tag} \"{}\" at {at}, or live with one issuer", shut[0]);
         return Finding::new("caa", Verdict::Warn, words, advice);
     }
     Finding::new("caa", Verdict::Ok, format!("the CAA records at {at} allow {said}"), "")

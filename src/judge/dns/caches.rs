@@ -41,6 +41,10 @@ pub(super) fn judge(at: u64, zone: &Zone, set: &Set, demand: &Demand) -> Judged 
     let mut groups: BTreeMap<Why, Vec<(&Cache, Option<u64>)>> = BTreeMap::new();
     for cache in set.caches.iter().filter(|cache| !is_right(set, cache)) {
         let (why, left) = why(set, cache);
+        // Whoever fails on hints fails on the addresses too, where it is said.
+        if matches!(set.wanted, Wanted::Hints(_)) && !matches!(why, Why::Old(_)) {
+            continue;
+        }
         groups.entry(why).or_default().push((cache, left));
     }
     let is_enough = count.right >= demand.quorum.min(count.of);
@@ -62,17 +66,26 @@ pub(super) fn judge(at: u64, zone: &Zone, set: &Set, demand: &Demand) -> Judged 
 /// Nobody was asked: "there is none" would be remembered, and the name would be missing after it is there.
 fn left_alone(zone: &Zone, set: &Set) -> Option<Finding> {
     let Wanted::Exactly(wanted) = &set.wanted else { return None };
-    if wanted.is_empty() {
+    if wanted.is_empty() || !set.flattened.is_empty() {
         return None;
     }
+    let is_unknown = set.authority.iter().filter_map(Heard::said).all(|said| said.code == "NXDOMAIN");
+    let what = match is_unknown {
+        true => format!("{} does not exist yet", set.name),
+        false => format!("{} has no {} record yet", set.name, set.kind),
+    };
     let soa = zone.servers.iter().filter_map(|server| server.soa.said()?.soa.as_ref()).next()?;
     let kept = spoken(u64::from(soa.negative_ttl()));
     let words = format!(
-        "no resolver was asked: {} does not exist yet, and whoever asks for it now remembers that for {kept}, the smaller of \
-         the SOA record's TTL and its minimum",
-        set.name
+        "no resolver was asked: {what}, and whoever asks for it now remembers that for {kept}, the smaller of the SOA record's \
+         TTL and its minimum"
     );
-    Some(Finding::new("negative", Verdict::Warn, words, "create the name first, and do not open it in a browser before that"))
+    Some(Finding::new(
+        "negative",
+        Verdict::Warn,
+        words,
+        "create the record first, and let nobody open the name in a browser before that",
+    ))
 }
 
 fn why(set: &Set, cache: &Cache) -> (Why, Option<u64>) {
@@ -132,8 +145,10 @@ fn said(
             let words = format!("{who} {remember} that there is no {} record of {}{for_at_most}", set.kind, set.name);
             let advice = match is_settled {
                 true => "wait: a \"there is none\" is kept for the smaller of the SOA record's TTL and its minimum",
-                false => "create the record first; \"there is none\" is kept for the smaller of the SOA record's TTL and its \
-                          minimum",
+                false => {
+                    "create the record first; \"there is none\" is kept for the smaller of the SOA record's TTL and its \
+                          minimum"
+                }
             };
             Finding::new("negative", by_time, words, advice)
         }
@@ -156,9 +171,11 @@ fn said(
         }
         Why::Failing(code) => {
             let answer = if one { "answers" } else { "answer" };
-            let words = format!("{who} {answer} {code} for {} {}, with and without DNSSEC checking", set.name, set.kind);
+            let words =
+                format!("{who} {answer} {code} for {} {}, with and without DNSSEC checking", set.name, set.kind);
             let advice = "the authorities cannot be reached from there, or the aliases run in a circle; put right what is said above";
-            Finding::new("caches", Verdict::Fail, words, advice)
+            let verdict = if is_enough { Verdict::Warn } else { Verdict::Fail };
+            Finding::new("caches", verdict, words, advice)
         }
         Why::Closed(code) => {
             let answer = if one { "answers" } else { "answer" };

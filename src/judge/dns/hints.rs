@@ -17,14 +17,16 @@ pub(super) fn strangers(found: &Values, wanted: &Values) -> Values {
 /// Judges an HTTPS record that is there although none was configured.
 pub(super) fn judge(set: &Set) -> Option<Finding> {
     let Wanted::Hints(wanted) = &set.wanted else { return None };
-    let stale = |heard: &Heard| heard.said().map(|said| strangers(&said.values, wanted)).filter(|found| !found.is_empty());
+    let stale =
+        |heard: &Heard| heard.said().map(|said| strangers(&said.values, wanted)).filter(|found| !found.is_empty());
+    // Where nobody could be asked, nothing is known.
+    set.authority.iter().filter_map(Heard::said).find(|said| said.is_authoritative)?;
     let found: Vec<Values> = set.authority.iter().filter_map(stale).collect();
     let Some(first) = found.first() else {
         return Some(Finding::new("https-hint", Verdict::Ok, "no HTTPS record hints at another address", ""));
     };
     let of = set.authority.len();
-    let words =
-        format!("the HTTPS record hints at {} at {} of {of} {}", values(first), found.len(), authorities(of));
+    let words = format!("the HTTPS record hints at {} at {} of {of} {}", values(first), found.len(), authorities(of));
     let advice = "delete or correct the HTTPS record: browsers go to its hints before they ask for addresses";
     Some(Finding::new("https-hint", Verdict::Fail, words, advice))
 }

@@ -6,7 +6,10 @@ use super::{Finding, Subject, Verdict};
 
 /// Judges every record set that a switch will change; those that are right already do not matter.
 pub fn before_switch(sight: &Sight, demand: &Demand) -> Vec<Subject> {
-    let changes = sight.sets.iter().filter(|set| matches!(set.wanted, Wanted::Exactly(_)) && !super::authority::count(set).is_full());
+    let changes = sight
+        .sets
+        .iter()
+        .filter(|set| matches!(set.wanted, Wanted::Exactly(_)) && !super::authority::count(set).is_full());
     changes.map(|set| Subject::new(format!("{} {}", set.name, set.kind), vec![judge(sight, set, demand)])).collect()
 }
 
@@ -49,11 +52,19 @@ fn judge(sight: &Sight, set: &Set, demand: &Demand) -> Finding {
 
 fn too_long(sight: &Sight, set: &Set, there_is_none: bool, longest: u64, wanted: u64) -> Finding {
     if there_is_none {
-        let words = format!("there is no {} record yet, and \"there is none\" is kept for {}", set.kind, spoken(longest));
-        let advice = format!("lower the minimum of the SOA record to {}, or let nobody ask before the record is there", spoken(wanted));
+        let words =
+            format!("there is no {} record yet, and \"there is none\" is kept for {}", set.kind, spoken(longest));
+        let advice = format!(
+            "lower the minimum of the SOA record to {}, or let nobody ask before the record is there",
+            spoken(wanted)
+        );
         return Finding::new("ttl", Verdict::Warn, words, advice);
     }
-    let words = format!("the TTL is {}, more than {}: after a switch some go to the old place for so long", spoken(longest), spoken(wanted));
+    let words = format!(
+        "the TTL is {}, more than {}: after a switch some go to the old place for so long",
+        spoken(longest),
+        spoken(wanted)
+    );
     let advice = format!("lower it to {} now, and switch after {}", spoken(wanted), moment(sight.at + longest));
     Finding::new("ttl", Verdict::Fail, words, advice)
 }

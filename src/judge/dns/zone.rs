@@ -17,6 +17,7 @@ pub(super) fn judge(zone: &Zone, sets: &[Set]) -> Subject {
         let names: BTreeSet<&str> = zone.servers.iter().map(|server| server.name.as_str()).collect();
         let words = match zone.servers.is_empty() {
             true => "no server of it is known".to_owned(),
+            false if names.len() == 1 => format!("{} answers for it at every address", list(names)),
             false => format!("{} answer for it at every address, with one serial", list(names)),
         };
         let verdict = if zone.servers.is_empty() { Verdict::Unknown } else { Verdict::Ok };
@@ -56,7 +57,8 @@ fn delegation(zone: &Zone) -> Vec<Finding> {
     let mut findings = Vec::new();
     let only_there: Vec<&String> = names.difference(&own).collect();
     if !only_there.is_empty() {
-        let words = format!("the parent names {} as a server of {}, the zone itself does not", list(only_there), zone.name);
+        let words =
+            format!("the parent names {} as a server of {}, the zone itself does not", list(only_there), zone.name);
         findings.push(Finding::new("delegation", Verdict::Warn, words, advice));
     }
     let only_here: Vec<&String> = own.difference(names).collect();
@@ -142,7 +144,8 @@ fn serials(zone: &Zone, sets: &[Set]) -> Option<Finding> {
     let mut ours = sets.iter().filter(|set| set.zone == zone.name);
     let is_harmless = ours.all(|set| (0..zone.servers.len()).all(|index| authority::is_right(set, index)));
     Some(if is_harmless {
-        let advice = "every configured record is right all the same; look again in a while whether the transfers arrive";
+        let advice =
+            "every configured record is right all the same; look again in a while whether the transfers arrive";
         Finding::new("serial", Verdict::Warn, words, advice)
     } else {
         let advice = "a copy lags: wait for its transfer, or let its operator fetch the zone now";
