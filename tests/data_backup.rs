@@ -17,7 +17,7 @@ use cutover::adapter::process::Process;
 use cutover::redact::Redactor;
 use cutover::rows::backup::{
     BackupOptions, CommandBackup, Format, Freshness, Kind, RestoreOptions, Token, create, create_by_command, flip,
-    is_fresh, let_go, list, read_token, restore, restore_by_command, sweep_scratch, unflip, verify,
+    is_fresh, let_go, list, read_token, restore, restore_by_command, sweep_scratch, sweep_unfinished, unflip, verify,
 };
 use cutover::rows::client_tools::{ToolPlaces, Tools, host_directories};
 use cutover::rows::freeze::{FreezeOptions, freeze};
@@ -329,6 +329,7 @@ async fn what_a_killed_backup_left_is_swept() {
         assert!(is_there() && project.shelf() == [format!(".making-{id}")], "{:?}", project.shelf());
         assert!(list(&project.backups()).unwrap().is_empty(), "it is no backup");
         if sweeps {
+            assert_eq!(sweep_unfinished(&project.backups()).unwrap(), [id.as_str()]);
             assert!(!sweep_scratch(&place, "another place", &options).await.unwrap() && is_there());
             assert!(sweep_scratch(&place, place.shown(), &options).await.unwrap());
             assert!(!is_there());

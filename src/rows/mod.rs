@@ -6,8 +6,8 @@ pub mod client_tools;
 pub mod freeze;
 pub mod ledger;
 pub mod sessions;
-pub mod volumes;
 pub mod users;
+pub mod volumes;
 
 /// Says one short line at a time to whoever watches.
 pub type Say<'a> = &'a (dyn Fn(String) + Sync);
