@@ -10,12 +10,14 @@ pub mod dump;
 pub mod end_one_shots;
 pub mod expect_frozen;
 pub mod expect_health;
+pub mod expect_same_rows;
 pub mod expect_services;
 pub mod expect_steady;
 pub mod export_database;
 pub mod freeze_source;
 pub mod hands;
 pub mod migrate_schema;
+pub mod migrate_users;
 pub mod patchwork;
 pub mod pin_release;
 pub mod plan;
@@ -138,6 +140,8 @@ pub enum Act {
     FreezeSource(freeze_source::FreezeSource),
     ExpectFrozen(expect_frozen::ExpectFrozen),
     RunCommand(run_command::RunCommand),
+    MigrateUsers(migrate_users::MigrateUsers),
+    ExpectSameRows(expect_same_rows::ExpectSameRows),
 }
 
 impl Act {
@@ -153,12 +157,12 @@ impl Act {
 
     /// Whether the container engine is needed for it.
     pub fn needs_engine(&self) -> bool {
-        !self.needs_databases() && !matches!(self, Self::RunCommand(_))
+        !self.needs_databases() && !matches!(self, Self::RunCommand(_) | Self::MigrateUsers(_))
     }
 
     /// Whether it talks to a database by its connection string.
     pub fn needs_databases(&self) -> bool {
-        matches!(self, Self::FreezeSource(_) | Self::ExpectFrozen(_))
+        matches!(self, Self::FreezeSource(_) | Self::ExpectFrozen(_) | Self::ExpectSameRows(_))
     }
 
     /// What undoing gives back; gates change nothing.
@@ -172,7 +176,15 @@ impl Act {
 
     /// Whether undoing it means to change what serves people (images kept or files written do not).
     pub fn changes_the_world(&self) -> bool {
-        matches!(self, Self::MigrateSchema(_) | Self::StartServices(_) | Self::RecordRelease(_) | Self::FreezeSource(_))
+        matches!(
+            self,
+            Self::MigrateSchema(_)
+                | Self::StartServices(_)
+                | Self::RecordRelease(_)
+                | Self::FreezeSource(_)
+                | Self::RunCommand(_)
+                | Self::MigrateUsers(_)
+        )
     }
 }
 
