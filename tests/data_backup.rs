@@ -407,8 +407,10 @@ async fn a_restore_goes_beside_the_live_database_and_names_are_exchanged_and_exc
 
     let clients = Clients::start(&project.app());
     eventually("clients come", || clients.seen("0")).await;
+    let idle = Place::parse(&Secret::new(project.app()), None).unwrap().connect("shop").await.unwrap();
     let aside = format!("{name}_before_one");
     let flipped = flip(&place, &restored.database, &aside, "cutover", WAIT, &|_| ()).await.unwrap();
+    assert!(idle.batch_execute("SELECT 1").await.is_err(), "whoever stays is sent away");
     eventually("clients see the restored rows", || clients.seen("2000")).await;
     assert_eq!(settings(&name), before, "owner, limit, grants, comment and settings are the old one's");
     assert_eq!(project.sql("SELECT count(*) FROM part"), "2000");
