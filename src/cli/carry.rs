@@ -143,18 +143,14 @@ pub async fn carry_as(
     let (sender, stop) = watch::channel(0_u8);
     listen_to_signals(sender)?;
     let hands = setup.hands(open.tag.clone());
-    let docker = match hands.docker.clone().negotiate().await {
-        Ok(docker) => docker,
+    let hands = match ready(hands, &open).await {
+        Ok(hands) => hands,
         Err(error) => {
-            // The run is open and nothing of it was begun by us: it can be gone on with once the engine is there.
+            // The run is open and nothing of it was begun by us: it can be gone on with once the world answers.
             out::say(&format!("cutover: {error:#}; `cutover resume` goes on with run {}", open.tag.number));
             return Ok(exit::INTERRUPTED);
         }
     };
-    if open.tag.epoch > 1 {
-        orphans::settle(&docker, &open.plan.project).await?;
-    }
-    let hands = crate::step::Hands { docker, ..hands };
     let listener = listener(global, setup);
     listener.hear(began(&open));
     let mut engine = Engine {
@@ -181,6 +177,27 @@ pub async fn carry_as(
         out::result(&result::result_text(open.plan.kind, finish.outcome, &run, &open.plan, &result_style(global)));
     }
     Ok(code)
+}
+
+/// The hands for a plan: the engine answers where it is needed, and nothing that a killed run left is at work.
+async fn ready(hands: crate::step::Hands, open: &Open) -> Result<crate::step::Hands> {
+    let is_gone_on_with = open.tag.epoch > 1;
+    if is_gone_on_with && open.plan.items.iter().any(|item| item.action.needs_databases()) {
+        for place in hands.databases.all() {
+            let ended = crate::rows::sessions::end_ours(place).await?;
+            if ended > 0 {
+                out::say(&format!("cutover: ended {ended} sessions that a killed run left on {}", place.shown()));
+            }
+        }
+    }
+    if !open.plan.needs_engine() {
+        return Ok(hands);
+    }
+    let docker = hands.docker.clone().negotiate().await?;
+    if is_gone_on_with {
+        orphans::settle(&docker, &open.plan.project).await?;
+    }
+    Ok(crate::step::Hands { docker, ..hands })
 }
 
 fn result_style(global: &Global) -> crate::report::style::Style {

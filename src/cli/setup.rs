@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::arguments::Global;
-use super::{out, secrets};
+use super::{out, places, secrets};
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
@@ -18,7 +18,7 @@ use crate::redact::Redactor;
 use crate::release::{Store, model};
 use crate::report::style::{Inputs, Style};
 use crate::run::Refusal;
-use crate::step::{Hands, RunTag};
+use crate::step::{Databases, Hands, RunTag};
 
 /// Variables that a child gets from us; everything else stays here. Compose takes its variables from `env_files`.
 const PASSED: [&str; 14] = [
@@ -62,6 +62,8 @@ pub struct Setup {
     pub program: PathBuf,
     /// Starts children.
     pub process: Process,
+    /// Databases that rows move between.
+    pub databases: Databases,
 }
 
 /// Reads the configuration.
@@ -108,6 +110,19 @@ impl Setup {
     /// # Errors
     /// When `docker` is not installed or `DOCKER_HOST` is not a socket.
     pub fn new(global: &Global, state: PathBuf, config: Option<&Config>) -> Result<Self> {
+        Self::make(global, state, config, true)
+    }
+
+    /// The same on a host that needs no container engine.
+    ///
+    /// # Errors
+    /// When `DOCKER_HOST` is not a socket.
+    #[allow(dead_code, reason = "the data verbs call it")]
+    pub fn without_engine(global: &Global, state: PathBuf, config: Option<&Config>) -> Result<Self> {
+        Self::make(global, state, config, false)
+    }
+
+    fn make(global: &Global, state: PathBuf, config: Option<&Config>, needs_engine: bool) -> Result<Self> {
         let environment = Environment::of_process();
         let passed: Vec<(String, String)> =
             PASSED.iter().filter_map(|name| Some(((*name).to_owned(), environment.get(name)?.to_owned()))).collect();
@@ -116,7 +131,9 @@ impl Setup {
             Refusal::Usage(format!(
                 "`docker` is not installed, or not in PATH ({path}); it is needed with its compose plugin"
             ))
-        })?;
+        });
+        // Rows move on hosts that have no engine.
+        let program = if needs_engine { program? } else { program.unwrap_or_else(|_| PathBuf::from("docker")) };
         let redactor = out::redactor();
         if let Some(config) = config {
             redactor.learn(secrets::of_config(config));
@@ -124,6 +141,7 @@ impl Setup {
             redactor.learn(named.filter(|(name, value)| model::is_secret(name, value)).map(|(_, value)| value));
         }
         let process = Process::new(passed, redactor.clone());
+        let databases = config.map(|config| places::of(config, &environment)).unwrap_or_default();
         Ok(Self {
             docker: Docker::new(environment.get("DOCKER_HOST"), Duration::ZERO)?.with_redactor(redactor.clone()),
             compose: Compose::new(program.clone(), process.clone()),
@@ -135,6 +153,7 @@ impl Setup {
             style: style(global, &environment, out::is_progress_shown()),
             program,
             process,
+            databases,
         })
     }
 
@@ -157,6 +176,8 @@ impl Setup {
             compose: self.compose.clone(),
             postgres: self.postgres.clone(),
             http: self.http.clone(),
+            databases: self.databases.clone(),
+            process: self.process.clone(),
             store: self.store.clone(),
             state: self.state.clone(),
             run: tag,

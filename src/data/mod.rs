@@ -4,6 +4,8 @@ pub mod catalog;
 pub mod copy_text;
 pub mod digest;
 pub mod mapping;
+pub mod order;
+pub mod patterns;
 pub mod sidecar;
 pub mod sidecar_shape;
 pub mod sorted;

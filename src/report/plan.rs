@@ -40,18 +40,24 @@ pub fn plan_json(plan: &Plan) -> Value {
 }
 
 fn header(plan: &Plan, style: &Style) -> String {
+    let hash = plan.hash();
+    let hash = style.lines(Paint::Faint, &format!("plan {}", hash.get(..12).unwrap_or(&hash)), 0);
+    if let Some(deed) = &plan.deed {
+        let undoes = plan.undoes.map_or_else(String::new, |run| format!(", run {run}"));
+        let title = harmless(&format!("In {} ({}): {deed}{undoes}", plan.environment, plan.project));
+        return style.lines(Paint::Strong, &title, 0) + &hash;
+    }
     let verb = match plan.kind {
         RunKind::Deploy => "Deploy",
         RunKind::Rollback => "Roll back",
+        RunKind::Data => "Move the data of",
     };
     let to = plan.release_to.map_or_else(|| "nothing".into(), |number| format!("r{number}"));
     let from = plan.release_from.map_or_else(|| "nothing known".into(), |number| format!("r{number}"));
     let releases = format!("{from} {} {to}", style.arrow());
     let undoes = plan.undoes.map_or_else(String::new, |run| format!(", undoing run {run}"));
     let title = harmless(&format!("{verb} {} in {}: {releases}{undoes}", plan.project, plan.environment));
-    let hash = plan.hash();
-    let hash = format!("plan {}", hash.get(..12).unwrap_or(&hash));
-    style.lines(Paint::Strong, &title, 0) + &style.lines(Paint::Faint, &hash, 0)
+    style.lines(Paint::Strong, &title, 0) + &hash
 }
 
 fn section(title: &str, body: &str, style: &Style) -> String {

@@ -5,25 +5,30 @@
 use serde_json::{Value, json};
 
 use super::SCHEMA;
+use super::changed::{changed, changes, deeds};
 use super::planned::{act, cause, cause_line, is_gate, only_keeps, release_name, standing, took};
 use super::status::next_text;
 use super::style::{Paint, Style};
-use super::table::{Cell, Table};
 use super::text::{hang, harmless, lead, moment, short_ids};
 use crate::adapter::clock::spoken;
 use crate::journal::{Outcome, RunState, Standing};
-use crate::step::{Change, Plan, RunKind, ServiceChange};
+use crate::step::{Plan, RunKind, ServiceChange};
 
 /// The verdict, its sentence, and its paint. `outcome` is absent when the run was interrupted.
 fn verdict(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> (&'static str, String, Paint) {
-    let (before, after) = (release_name(plan.release_from), release_name(plan.release_to));
+    let after = release_name(plan.release_to);
+    let before = before(plan);
     let place = format!("{} in {}", plan.project, plan.environment);
     let at = failed_at(run, outcome);
-    let deed = match kind {
-        RunKind::Deploy => format!("the deploy of {after}"),
-        RunKind::Rollback => "the rollback".to_owned(),
+    let deed = match (&plan.deed, kind) {
+        (Some(deed), _) => deed.clone(),
+        (None, RunKind::Deploy) => format!("the deploy of {after}"),
+        (None, _) => "the rollback".to_owned(),
     };
     match outcome {
+        Some(Outcome::Done) if plan.deed.is_some() => {
+            ("COMPLETE", format!("{deed} is done, and was seen to be"), Paint::Good)
+        }
         Some(Outcome::Done) => ("COMPLETE", format!("{after} serves {place}"), Paint::Good),
         Some(Outcome::Unchanged) if run.failure.is_none() => (
             "GIVEN UP, NOTHING CHANGED",
@@ -62,6 +67,11 @@ fn verdict(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan)
     }
 }
 
+/// What is there again after a way back.
+fn before(plan: &Plan) -> String {
+    if plan.deed.is_some() { "all".into() } else { release_name(plan.release_from) }
+}
+
 fn failed_at(run: &RunState, outcome: Option<Outcome>) -> String {
     cause(run, outcome == Some(Outcome::Stuck)).map_or_else(String::new, |(name, _)| format!(" in {name}"))
 }
@@ -73,13 +83,17 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
     match outcome {
         Some(Outcome::Done) => {
             let mut next = vec![("cutover status".to_owned(), "how it is now".to_owned())];
+            if plan.deed.is_some() && plan.kind != RunKind::Rollback {
+                next.push(("cutover rollback".to_owned(), format!("undo run {}", run.number)));
+            }
             if plan.kind == RunKind::Deploy && plan.release_from.is_some() {
                 next.push(("cutover rollback".to_owned(), format!("go back to {before}")));
             }
             next
         }
         Some(Outcome::Unchanged | Outcome::RolledBack) => {
-            vec![history, ("cutover deploy".to_owned(), "try again, once the cause is put right".to_owned())]
+            let again = ("cutover deploy".to_owned(), "try again, once the cause is put right".to_owned());
+            if plan.deed.is_some() { vec![history] } else { vec![history, again] }
         }
         Some(Outcome::Held) => vec![
             (
@@ -103,50 +117,6 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
     }
 }
 
-/// Which services are other ones than before. Only what the journal shows to be done counts.
-fn changed<'a>(outcome: Option<Outcome>, run: &RunState, plan: &'a Plan) -> Vec<(&'a ServiceChange, Option<String>)> {
-    let switched = |index: usize| {
-        let is_switch = act(run, index) == "start_services";
-        is_switch && run.items.get(index).is_some_and(|item| matches!(item.standing, Standing::Done | Standing::Undone))
-    };
-    let is_switched = (0..run.items.len()).any(switched);
-    if outcome != Some(Outcome::Done) || !is_switched {
-        return Vec::new();
-    }
-    let moved = plan.services.iter().filter(|service| service.change != Change::Keep);
-    moved
-        .map(|service| (service, image_now(run, plan, &service.service)))
-        .filter(|(service, now)| really(service, now))
-        .collect()
-}
-
-/// A service that was only perhaps to be replaced was not, when its image is the old one.
-fn really(service: &ServiceChange, now: &Option<String>) -> bool {
-    service.change != Change::Perhaps || now.is_none() || *now != service.image_from
-}
-
-/// Identifier of the image that a service's container has, as `start_services` left it.
-fn image_now(run: &RunState, plan: &Plan, service: &str) -> Option<String> {
-    let head = format!("{}-{service}-", plan.project);
-    run.items.iter().filter_map(|item| item.data.get("containers")?.as_object()).flatten().find_map(
-        |(name, container)| {
-            let number = name.strip_prefix(&head).or_else(|| (name == service).then_some("1"))?;
-            number.parse::<u32>().ok()?;
-            container.get("image")?.as_str().map(str::to_owned)
-        },
-    )
-}
-
-fn change_done(change: Change) -> &'static str {
-    match change {
-        Change::Create => "created",
-        Change::Recreate | Change::Perhaps => "replaced",
-        Change::Start => "started",
-        Change::Keep => "kept",
-        Change::Remove => "removed",
-    }
-}
-
 /// The last words.
 pub fn result_text(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan, style: &Style) -> String {
     let (word, sentence, paint) = verdict(kind, outcome, run, plan);
@@ -164,6 +134,7 @@ pub fn result_text(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
     let changed = changed(outcome, run, plan);
     if changed.is_empty() {
         let words = match outcome {
+            Some(Outcome::Done) if plan.deed.is_some() => deeds(run),
             Some(Outcome::Done) => vec!["no container was replaced".to_owned()],
             Some(Outcome::Unchanged) => vec!["nothing that serves".to_owned()],
             Some(Outcome::RolledBack) if stays.is_empty() => vec!["nothing: all of it was undone".to_owned()],
@@ -198,24 +169,6 @@ fn section(title: &str, lines: &[String], style: &Style) -> String {
     format!("{}\n{body}", style.paint(Paint::Strong, title))
 }
 
-fn changes(changed: &[(&ServiceChange, Option<String>)], style: &Style) -> String {
-    let mut table = Table::new(&["", "", ""]);
-    for (service, now) in changed {
-        let from = service.image_from.as_deref().map(short_ids);
-        let to = now.as_deref().or(service.image_to.as_deref()).map(short_ids);
-        let image = match (from, to) {
-            (Some(from), Some(to)) if from == to => format!("{from} (the same image)"),
-            (Some(from), Some(to)) if service.change != Change::Remove => format!("{from} {} {to}", style.arrow()),
-            (Some(from), _) => from,
-            (None, Some(to)) => to,
-            (None, None) => String::new(),
-        };
-        let name = harmless(&service.service);
-        table.row(vec![name.into(), Cell::from(change_done(service.change)), short_ids(&harmless(&image)).into()]);
-    }
-    table.text(style, 2)
-}
-
 /// Act, name and reason of what stays.
 fn stays(run: &RunState) -> Vec<(&str, &str, &str)> {
     let stays = standing(run, |item| item.standing == Standing::Stays);
@@ -241,6 +194,10 @@ fn half_way(outcome: Option<Outcome>, run: &RunState) -> Vec<String> {
     standing(run, open).into_iter().filter_map(words).collect()
 }
 
+fn current_release(plan: &Plan) -> Option<String> {
+    plan.deed.is_none().then(|| format!("current release: {}", release_name(plan.release_from)))
+}
+
 /// What was seen last and still counts.
 fn truths(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
@@ -254,7 +211,7 @@ fn truths(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<String> 
             lines.extend(gates.map(|(_, item)| item.said.clone()).filter(|said| !said.is_empty()));
         }
         Some(Outcome::RolledBack) => {
-            lines.push(format!("current release: {}", release_name(plan.release_from)));
+            lines.extend(current_release(plan));
             // Each round of proofs begins with the first gate; the last round is the one that passed.
             let first = plan.home.first().map(|gate| format!("{}: ", gate.name)).unwrap_or_default();
             let round = run.notes.iter().rposition(|(_, text)| !first.is_empty() && text.starts_with(&first));
@@ -264,7 +221,7 @@ fn truths(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<String> 
                 heads.iter().find_map(|head| text.strip_prefix(head.as_str())).map(str::to_owned)
             }));
         }
-        Some(Outcome::Unchanged) => lines.push(format!("current release: {}", release_name(plan.release_from))),
+        Some(Outcome::Unchanged) => lines.extend(current_release(plan)),
         Some(Outcome::Held | Outcome::Stuck) | None => {
             lines.push("not known: nobody has looked since; `cutover status` looks".into());
         }

@@ -1,1 +1,8 @@
 //! Moving rows: what goes between a server and the pure codecs of `data`. Knows no step, no run and no journal.
+
+pub mod catalog;
+pub mod freeze;
+pub mod sessions;
+
+/// Says one short line at a time to whoever watches.
+pub type Say<'a> = &'a (dyn Fn(String) + Sync);

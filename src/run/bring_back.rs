@@ -76,6 +76,7 @@ pub async fn plan_to(
         environment: release.environment.clone(),
         release_from: current,
         release_to: Some(to),
+        deed: None,
         undoes: None,
         services,
         remarks,

@@ -62,6 +62,7 @@ impl List<'_> {
             environment: self.config.project.environment.clone(),
             release_from: before,
             release_to: Some(release),
+            deed: None,
             undoes: None,
             services: needed.iter().chain(&others).map(|judged| judged.change.clone()).collect(),
             remarks: self.remarks(),

@@ -94,6 +94,7 @@ pub async fn plan_undo(
         environment: undone.environment.clone(),
         release_from: undone.release_to,
         release_to: undone.release_from,
+        deed: undone.deed.as_ref().map(|deed| format!("the undoing of {deed}")),
         undoes: Some(number),
         services: undone
             .services

@@ -223,7 +223,9 @@ mod tests {
     #[tokio::test]
     async fn an_engine_that_cannot_be_asked_makes_it_unknown_neither_good_nor_bad() {
         let directory = tempfile::tempdir().unwrap();
-        let nobody = format!("unix://{}", directory.path().join("no.sock").display());
+        let socket = directory.path().join("nobody.sock");
+        drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+        let nobody = format!("unix://{}", socket.display());
         let docker = Docker::new(Some(&nobody), Duration::ZERO).unwrap();
         let gate = ExpectSteady {
             project: "p".into(),

@@ -5,6 +5,7 @@
 pub mod back_up_database;
 pub mod build_images;
 pub mod containers;
+pub mod databases;
 pub mod dump;
 pub mod end_one_shots;
 pub mod expect_health;
@@ -26,12 +27,14 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use databases::Databases;
 pub use plan::{Change, Item, Plan, RunKind, ServiceChange};
 
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
 use crate::adapter::postgres::Postgres;
+use crate::adapter::process::Process;
 use crate::release::Store;
 
 /// What a step is told while it works goes here, one short line at a time.
@@ -127,6 +130,10 @@ pub struct Hands {
     pub postgres: Postgres,
     /// HTTP.
     pub http: Http,
+    /// Databases that rows move between.
+    pub databases: Databases,
+    /// Starts children.
+    pub process: Process,
     /// Releases.
     pub store: Store,
     /// State directory.
@@ -164,6 +171,16 @@ impl Act {
     /// Whether others stand on what it brings about.
     pub fn is_ground(&self) -> bool {
         matches!(self, Self::StartServices(step) if step.is_ground)
+    }
+
+    /// Whether the container engine is needed for it.
+    pub fn needs_engine(&self) -> bool {
+        true
+    }
+
+    /// Whether it talks to a database by its connection string.
+    pub fn needs_databases(&self) -> bool {
+        false
     }
 
     /// What undoing gives back; gates change nothing.

@@ -14,6 +14,8 @@ pub enum RunKind {
     Deploy,
     /// A run is undone, or an older release brought back.
     Rollback,
+    /// Rows or accounts are moved, or a database is frozen or backed up; no container changes.
+    Data,
 }
 
 impl RunKind {
@@ -22,6 +24,7 @@ impl RunKind {
         match self {
             Self::Deploy => "deploy",
             Self::Rollback => "rollback",
+            Self::Data => "data",
         }
     }
 }
@@ -86,6 +89,9 @@ pub struct Plan<A = Act> {
     pub release_from: Option<u32>,
     /// Release that will run after.
     pub release_to: Option<u32>,
+    /// What is done, as `the import of migration-data into app@db:5432/app`; absent where the releases say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deed: Option<String>,
     /// For a rollback: the run that is undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<u32>,
@@ -120,6 +126,11 @@ impl Plan {
             _ => None,
         };
         self.items.iter().filter_map(lossy).collect()
+    }
+
+    /// Whether the container engine is needed to carry it out or undo it.
+    pub fn needs_engine(&self) -> bool {
+        self.items.iter().chain(&self.home).chain(&self.way_back).any(|item| item.action.needs_engine())
     }
 
     /// Whether any container changes.

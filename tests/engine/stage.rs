@@ -289,6 +289,7 @@ pub fn plan(items: &[&str], home: &[&str]) -> Plan<Deed> {
         environment: "test".into(),
         release_from: None,
         release_to: None,
+        deed: None,
         undoes: None,
         services: Vec::new(),
         remarks: Vec::new(),

@@ -2,6 +2,7 @@
 //! words that say why, and with the state that the words claim.
 
 #![expect(clippy::disallowed_methods, reason = "tests start the program and ask the engine as a person would")]
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -207,6 +207,7 @@ fn plan(kind: RunKind, items: Vec<Item<Deed>>, home: Vec<Item<Deed>>) -> Plan<De
         environment: "test".into(),
         release_from: None,
         release_to: None,
+        deed: None,
         undoes: None,
         services: Vec::new(),
         remarks: Vec::new(),
