@@ -61,7 +61,6 @@ pub struct Recorded {
 /// A relation that takes rows: a table, or a partition of one.
 #[derive(Clone, Debug)]
 struct Relation {
-    oid: u32,
     name: TableName,
     /// The table whose rows it holds.
     root: TableName,
@@ -71,7 +70,7 @@ struct Relation {
 const RELATIONS: &str = "WITH RECURSIVE tree AS ( \
       SELECT c.oid, s.nspname AS root_schema, c.relname AS root_name FROM pg_catalog.pg_class c \
         JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace \
-        JOIN pg_catalog.unnest($1::text[], $2::text[]) n(schema, name) ON n.schema = s.nspname AND n.name = c.relname \
+        JOIN unnest($1::text[], $2::text[]) n(schema, name) ON n.schema = s.nspname AND n.name = c.relname \
        WHERE c.relkind IN ('r', 'p') \
       UNION ALL \
       SELECT i.inhrelid, tree.root_schema, tree.root_name FROM tree \
@@ -111,7 +110,7 @@ async fn relations(session: &Client, tables: &[TableName]) -> Result<HashMap<u32
             foreign.push(name.to_string());
         }
         let root = TableName::new(row.get::<_, String>(3), row.get::<_, String>(4));
-        relations.insert(row.get(0), Relation { oid: row.get(0), name, root });
+        relations.insert(row.get(0), Relation { name, root });
     }
     if let Some(missing) = tables.iter().find(|table| !relations.values().any(|relation| &relation.name == *table)) {
         bail!("the target has no table {missing}; create its schema first");
@@ -130,7 +129,9 @@ async fn relations(session: &Client, tables: &[TableName]) -> Result<HashMap<u32
 /// When the file cannot be written, or a thing cannot be removed.
 pub async fn take_down(transaction: &Transaction<'_>, items: &[Item], file: &Path) -> Result<()> {
     files::write_json(file, &items, 0o600)?;
-    for (number, item) in (1i32..).zip(items) {
+    let query = "SELECT coalesce(pg_catalog.max(number), 0) FROM _cutover.set_aside";
+    let last: i32 = transaction.query_one(query, &[]).await.context("cannot record what is set aside")?.get(0);
+    for (number, item) in (last + 1..).zip(items) {
         let text = serde_json::to_string(item)?;
         let insert = "INSERT INTO _cutover.set_aside (number, item) VALUES ($1, $2)";
         transaction.execute(insert, &[&number, &text]).await.context("cannot record what is set aside")?;
@@ -151,12 +152,13 @@ pub async fn take_down(transaction: &Transaction<'_>, items: &[Item], file: &Pat
 pub async fn recorded(session: &Client) -> Result<Vec<Recorded>> {
     let query = "SELECT number, item FROM _cutover.set_aside ORDER BY number";
     let rows = session.query(query, &[]).await.context("cannot read the record of what is set aside")?;
-    rows.iter()
-        .map(|row| {
-            let item = serde_json::from_str(row.get(1)).context("the record of what is set aside cannot be read")?;
-            Ok(Recorded { number: row.get(0), item })
-        })
-        .collect()
+    let of = |row: &tokio_postgres::Row| -> Result<Recorded> {
+        let item = serde_json::from_str(row.get(1)).context("the record of what is set aside cannot be read")?;
+        Ok(Recorded { number: row.get(0), item })
+    };
+    let mut recorded = rows.iter().map(of).collect::<Result<Vec<_>>>()?;
+    recorded.sort_by_key(|recorded| (recorded.item.stage, recorded.number));
+    Ok(recorded)
 }
 
 /// Brings one thing back, and ends its record with it.

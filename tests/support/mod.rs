@@ -7,4 +7,5 @@ pub mod cluster;
 pub mod engine;
 pub mod kill;
 pub mod live;
+pub mod odd;
 pub mod project;

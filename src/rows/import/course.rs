@@ -10,7 +10,7 @@ use tokio_postgres::{Client, Transaction};
 
 use super::floor::{self, Plan, Producer, Sources, Total};
 use super::hold::{Hold, is_interrupted};
-use super::journal::{self, Before, Line, Phase};
+use super::journal::{self, Before, Phase};
 use super::load::Lane;
 use super::{Imported, ImportedTable};
 use crate::adapter::clock::Stopwatch;
@@ -56,14 +56,13 @@ pub(crate) async fn follow(
     producer: Producer,
     say: &(dyn Fn(String) + Sync),
 ) -> Result<Imported> {
-    let file = record_file(&course.state, place);
     let tables: Vec<Table> = lanes.iter().map(|lane| lane.table.clone()).collect();
-    if let Some(done) = begin(hold, &course, &tables, &file, say).await? {
+    if let Some(done) = begin(hold, place, &course, &tables, say).await? {
         return Ok(done);
     }
     let error = match load(hold, &course, lanes, sources, producer, say).await {
         Ok(imported) => {
-            files::remove_if_there(&file)?;
+            files::remove_if_there(&record_file(&course.state, place))?;
             return Ok(imported);
         }
         Err(error) => error,
@@ -82,56 +81,45 @@ pub(crate) async fn follow(
 /// Makes the target ready; gives what was done before where it is complete already.
 async fn begin(
     hold: &mut Hold,
+    place: &Place,
     course: &Course,
     tables: &[Table],
-    file: &Path,
     say: &(dyn Fn(String) + Sync),
 ) -> Result<Option<Imported>> {
-    match journal::read(&hold.session).await? {
-        Some(Line { phase: Phase::Complete, identity, summary: Some(summary), .. }) if identity == course.identity => {
-            say("this import is complete already".into());
-            return Ok(Some(summary));
-        }
-        Some(line) if line.phase == Phase::Loading && line.identity != course.identity => {
-            bail!("an unfinished import of something else stands in the target: go on with that one, or take it back first");
-        }
-        Some(line) if line.phase == Phase::Loading && course.is_repeatable => {
-            say("going on with an import that was interrupted".into());
-            return Ok(None);
-        }
-        Some(line) if line.phase == Phase::Loading => {
-            say("an earlier copy was of another moment of the source: loading anew".into());
-            let transaction = hold.session.transaction().await?;
-            truncate(&transaction, tables).await?;
-            transaction.batch_execute("TRUNCATE _cutover.chunk").await?;
-            transaction.commit().await?;
-            return Ok(None);
-        }
-        Some(line) if line.phase == Phase::Undoing => {
-            say("ending the taking back of an earlier import first".into());
-            put_back_all(hold, course.workers, say).await?;
-            journal::remove(&mut hold.session, &line.before).await?;
-        }
-        Some(line) => {
-            if !course.is_truncating {
-                let full = first_full(&hold.session, tables).await?;
-                if let Some(name) = full {
-                    bail!("{}", not_empty(&name));
-                }
+    let mut old = None;
+    if let Some(line) = journal::read(&hold.session).await? {
+        let is_same = line.identity == course.identity;
+        match (line.phase, line.summary) {
+            (Phase::Complete, Some(summary)) if is_same && !course.is_truncating => {
+                say("this import is complete already".into());
+                return Ok(Some(summary));
             }
-            // Its rows are gone or about to be: its record says nothing any more.
-            journal::remove(&mut hold.session, &line.before).await?;
+            // Where rows stand, they are refused below; where they do not, its record says nothing any more.
+            (Phase::Complete, _) => old = Some(line.before),
+            (Phase::Loading, _) if !is_same => {
+                let words = "an unfinished import of something else stands in the target";
+                bail!("{words}: go on with that one, or take it back first");
+            }
+            (Phase::Loading, _) if course.is_repeatable => {
+                say("going on with an import that was interrupted".into());
+                return Ok(None);
+            }
+            (Phase::Loading | Phase::Undoing, _) => {
+                say("taking back what an interrupted import left, before this one begins".into());
+                undo(hold, place, &course.state, course.workers, say).await?;
+            }
         }
-        None => {}
     }
-    set_out(hold, course, tables, file).await.map(|()| None)
-}
-
-fn not_empty(name: &TableName) -> String {
-    format!(
-        "the target's table {name} holds rows; an import fills empty tables only: have the rows removed first \
-         (--truncate-first, which wants its phrase and a verified backup), or import into another database"
-    )
+    let file = record_file(&course.state, place);
+    match set_out(hold, course, tables, &file, old.as_ref()).await {
+        Ok(()) => Ok(None),
+        // Whether a lost commit took place is not known: then the record stays.
+        Err(error) if is_interrupted(&error) => Err(error),
+        Err(error) => {
+            files::remove_if_there(&file)?;
+            Err(error)
+        }
+    }
 }
 
 async fn first_full(session: &Client, tables: &[Table]) -> Result<Option<TableName>> {
@@ -145,29 +133,35 @@ async fn first_full(session: &Client, tables: &[Table]) -> Result<Option<TableNa
     Ok(None)
 }
 
-/// Sets aside and writes down, in one transaction.
-async fn set_out(hold: &mut Hold, course: &Course, tables: &[Table], file: &Path) -> Result<()> {
+/// Sets aside and writes down, in one transaction: before its end nothing is changed, not even what is refused.
+async fn set_out(hold: &mut Hold, course: &Course, tables: &[Table], file: &Path, old: Option<&Before>) -> Result<()> {
     let names: Vec<TableName> = tables.iter().map(|table| table.name.clone()).collect();
-    let had_schema = journal::has_schema(&hold.session).await?;
     let sequences: Vec<TableName> = course.sequences.iter().map(|position| position.name.clone()).collect();
+    let had_schema = match old {
+        Some(old) => old.had_schema,
+        None => journal::has_schema(&hold.session).await?,
+    };
     let transaction = hold.session.transaction().await?;
+    if old.is_some() {
+        journal::drop_tables(&transaction).await?;
+    }
     let all = tables.iter().map(Table::source).collect::<Vec<_>>().join(", ");
     let lock = format!("SET LOCAL synchronous_commit = on; LOCK TABLE {all} IN SHARE ROW EXCLUSIVE MODE");
     transaction.batch_execute(&lock).await.context("cannot lock the tables of the target; who uses them?")?;
-    if !course.is_truncating
-        && let Some(name) = first_full(transaction.client(), tables).await?
-    {
-        bail!("{}", not_empty(&name));
-    }
     let items = set_aside::read(transaction.client(), &names).await?;
-    if course.is_truncating {
-        refuse_outsiders(&transaction, &items, &names).await?;
-    }
-    let before = Before { tables: names, sequences: sequences::read(transaction.client(), &sequences).await?, had_schema };
+    let sequences = sequences::read(transaction.client(), &sequences).await?;
+    let before = Before { tables: names.clone(), sequences, had_schema };
     journal::begin(&transaction, &course.identity, &before).await?;
     set_aside::take_down(&transaction, &items, file).await?;
+    // Only now: where row security is forced upon the owner, rows could not be seen before.
     if course.is_truncating {
+        refuse_outsiders(&transaction, &items, &names).await?;
         truncate(&transaction, tables).await?;
+    } else if let Some(name) = first_full(transaction.client(), tables).await? {
+        bail!(
+            "the target's table {name} holds rows; an import fills empty tables only: have the rows removed first \
+             (--truncate-first, which wants its phrase and a verified backup), or import into another database"
+        );
     }
     transaction.commit().await.context("cannot make the target ready")
 }
@@ -305,12 +299,16 @@ pub(crate) async fn undo(
         let sources: Vec<&str> = tables.iter().map(String::as_str).collect();
         let transaction = hold.session.transaction().await?;
         transaction.batch_execute("SET LOCAL synchronous_commit = on; TRUNCATE _cutover.chunk").await?;
-        if line.phase == Phase::Complete {
-            // The application's triggers must not see the rows go.
-            let items = set_aside::read(transaction.client(), &line.before.tables).await?;
-            let quiet: Vec<Item> = items.into_iter().filter(|item| item.stage == Stage::Quiet).collect();
-            set_aside::take_down(&transaction, &quiet, &file).await?;
-        }
+        // The application's triggers must not see the rows go. What points here from outside stands in the way only
+        // where it did so before the import: afterwards, rows may point to rows.
+        let is_complete = line.phase == Phase::Complete;
+        let items = set_aside::read(transaction.client(), &line.before.tables).await?.into_iter();
+        let aside = items.filter(|item| match item.stage {
+            Stage::Quiet => true,
+            Stage::ForeignKey | Stage::Validate => !is_complete,
+            Stage::Index | Stage::Finish => false,
+        });
+        set_aside::take_down(&transaction, &aside.collect::<Vec<_>>(), &file).await?;
         let empty = format!("TRUNCATE {}", sources.join(", "));
         transaction.batch_execute(&empty).await.context("cannot empty the tables of the target")?;
         journal::set_phase(&transaction, Phase::Undoing).await?;

@@ -136,8 +136,7 @@ pub(crate) async fn complete(session: &mut Client, imported: &Imported) -> Resul
 /// Removes everything of ours.
 pub(crate) async fn remove(session: &mut Client, before: &Before) -> Result<()> {
     let transaction = session.transaction().await?;
-    let drop = "SET LOCAL synchronous_commit = on; DROP TABLE _cutover.import, _cutover.chunk, _cutover.set_aside";
-    transaction.batch_execute(drop).await.context("cannot remove the import's record")?;
+    drop_tables(&transaction).await?;
     if !before.had_schema {
         let query = "SELECT pg_catalog.count(*) FROM pg_catalog.pg_class \
                      WHERE relnamespace = pg_catalog.to_regnamespace('_cutover')";
@@ -146,6 +145,12 @@ pub(crate) async fn remove(session: &mut Client, before: &Before) -> Result<()> 
         }
     }
     transaction.commit().await.context("cannot remove the import's record")
+}
+
+/// Removes the tables of ours.
+pub(crate) async fn drop_tables(transaction: &Transaction<'_>) -> Result<()> {
+    let drop = "SET LOCAL synchronous_commit = on; DROP TABLE _cutover.import, _cutover.chunk, _cutover.set_aside";
+    transaction.batch_execute(drop).await.context("cannot remove the import's record")
 }
 
 /// A chunk that is in the target.
