@@ -65,7 +65,9 @@ pub async fn copy(
     let holder = snapshot::Holder::open(source, &filling.session).await?;
     let (mut from, to) = tokio::try_join!(
         async { catalog::read(&holder.session, &patterns, &users_table).await.context("the source") },
-        async { catalog::read(&target.connect(&filling.session).await?, &patterns, &users_table).await.context("the target") },
+        async {
+            catalog::read(&target.connect(&filling.session).await?, &patterns, &users_table).await.context("the target")
+        },
     )?;
     let concerns = filling::concerns(&[&from], catalog::compare(&from, &to))?;
     holder.lock(&from.tables).await?;
@@ -81,6 +83,7 @@ pub async fn copy(
     let course = Course {
         identity: identity(source, options)?,
         sequences: positions,
+        derived: Vec::new(),
         workers,
         is_truncating: filling.is_truncating_first,
         is_repeatable: options.is_source_frozen,

@@ -84,7 +84,9 @@ impl Filling {
     /// Rows that are there are removed only by somebody who can bring them back.
     pub(crate) fn refuse_loss(&self) -> Result<()> {
         if self.is_truncating_first && self.backup_token.as_deref().is_none_or(str::is_empty) {
-            bail!("removing the target's rows first wants the token of a verified backup of it (cutover backup create)");
+            bail!(
+                "removing the target's rows first wants the token of a verified backup of it (cutover backup create)"
+            );
         }
         Ok(())
     }
@@ -111,9 +113,10 @@ impl Filling {
         if let Some(missing) = configured.iter().chain(&allowed).find(|name| !is_there(name)) {
             bail!("{table} has no column {missing}, which data.user_columns or data.unmapped names");
         }
-        let users = columns.iter().enumerate().filter(|(_, column)| {
-            configured.contains(&column.name) || known.contains(&column.name.as_str())
-        });
+        let users = columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| configured.contains(&column.name) || known.contains(&column.name.as_str()));
         let user = |(at, column): (usize, &Column)| UserColumn {
             at,
             name: column.name.clone(),

@@ -8,15 +8,23 @@ mod baseline;
 mod board;
 mod course;
 mod floor;
+mod from_files;
 mod hold;
 mod journal;
 mod load;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::from_files::{Options, identity, import};
 pub use self::hold::is_interrupted;
-pub(super) use self::{baseline::taker, course::{Course, follow}, floor::{Floor, Producer}, hold::Hold, load::{Lane, Rows, Unit}};
 use self::journal::{Line, Phase};
+pub(super) use self::{
+    baseline::taker,
+    course::{Course, follow},
+    floor::{Floor, Producer},
+    hold::Hold,
+    load::{Expected, Lane, Rows, Unit},
+};
 use super::filling::Filling;
 use crate::adapter::database::Place;
 use crate::data::catalog::TableName;
@@ -76,7 +84,7 @@ pub enum ImportState {
     },
 }
 
-/// How the target stands towards the import that is known by `identity` (of `files::identity` or `copy::identity`).
+/// How the target stands towards the import that is known by `identity` (of `identity` here or in `copy`).
 /// Changes nothing, and asks for no lock.
 ///
 /// # Errors

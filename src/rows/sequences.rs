@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
 
-use crate::data::catalog::{Sequence, TableName, literal};
+use crate::data::catalog::{Sequence, TableName, literal, quoted};
 
 /// Where a sequence stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,9 +32,10 @@ impl Position {
 pub async fn read(session: &Client, names: &[TableName]) -> Result<Vec<Position>> {
     let mut positions = Vec::new();
     for names in names.chunks(500) {
-        let parts = names.iter().enumerate().map(|(at, name)| {
-            format!("SELECT {at}::int AS at, last_value::bigint, is_called FROM {}", name.sql())
-        });
+        let parts = names
+            .iter()
+            .enumerate()
+            .map(|(at, name)| format!("SELECT {at}::int AS at, last_value::bigint, is_called FROM {}", name.sql()));
         let query = parts.collect::<Vec<_>>().join(" UNION ALL ") + " ORDER BY at";
         let rows = session.query(&query, &[]).await.context("cannot read the sequences")?;
         positions.extend(rows.iter().zip(names).map(|(row, name)| Position {
@@ -59,9 +60,34 @@ pub async fn set(session: &Client, positions: &[Position]) -> Result<()> {
     let names: Vec<TableName> = positions.iter().map(|position| position.name.clone()).collect();
     let seen = read(session, &names).await?;
     if let Some((wanted, seen)) = positions.iter().zip(&seen).find(|(wanted, seen)| wanted != seen) {
-        bail!("the sequence {} was set to {} but stands at {}; is somebody else using it?", wanted.name, wanted.value, seen.value);
+        bail!(
+            "the sequence {} was set to {} but stands at {}; is somebody else using it?",
+            wanted.name,
+            wanted.value,
+            seen.value
+        );
     }
     Ok(())
+}
+
+/// Where sequences must stand so that they give none of the values that their columns hold; those of empty columns stay.
+///
+/// # Errors
+/// When a column cannot be read.
+pub async fn behind(session: &Client, sequences: &[Sequence]) -> Result<Vec<Position>> {
+    let mut positions = Vec::new();
+    for sequence in sequences {
+        let Some((table, column)) = &sequence.owner else { continue };
+        let last = if sequence.increment < 0 { "min" } else { "max" };
+        let query = format!("SELECT pg_catalog.{last}({})::bigint FROM {}", quoted(column), table.sql());
+        let row = session.query_one(&query, &[]).await.with_context(|| format!("cannot read {table}.{column}"))?;
+        positions.extend(row.get::<_, Option<i64>>(0).map(|value| Position {
+            name: sequence.name.clone(),
+            value,
+            is_called: true,
+        }));
+    }
+    Ok(positions)
 }
 
 /// The target's sequence for one of the source: of the same name, else the one of the same column.

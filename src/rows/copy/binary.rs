@@ -50,7 +50,8 @@ const PLAIN: &[&str] = &[
 
 /// Whether the rows of these columns may pass in binary form, into columns of the very same types.
 pub(super) fn is_binary(from: &[Column], to: &[Column]) -> bool {
-    from.len() == to.len() && from.iter().zip(to).all(|(from, to)| from.type_name == to.type_name && is_plain(&from.type_name))
+    from.len() == to.len()
+        && from.iter().zip(to).all(|(from, to)| from.type_name == to.type_name && is_plain(&from.type_name))
 }
 
 fn is_plain(type_name: &str) -> bool {

@@ -13,7 +13,7 @@ use crate::data::copy_text::{self, Rows};
 use crate::data::mapping::Mapping;
 use crate::data::passage::{self, Unmapped};
 use crate::rows::filling::{self, Filling};
-use crate::rows::import::{self, Imported, ImportedTable, Lane};
+use crate::rows::import::{self, Expected, Imported, ImportedTable, Lane};
 
 /// Bytes of a range, about.
 const RANGE: u64 = 32 << 20;
@@ -67,6 +67,7 @@ pub(super) async fn ways(
             passage: is_read.then_some(passage),
             decoder: None,
             sidecar: sidecar.transpose()?,
+            expected: Expected::default(),
         };
         let parts = parts(session, table, from.server_version).await?;
         let selects = parts.iter().map(|part| format!("COPY (SELECT {list} FROM {part}) TO STDOUT{format}"));

@@ -104,7 +104,8 @@ impl<L, T> Board<L, T> {
                 if state.is_abandoned {
                     return None;
                 }
-                let heaviest = (0..state.tasks.len()).max_by_key(|&at| (state.groups[state.tasks[at].0].weight, usize::MAX - at));
+                let heaviest =
+                    (0..state.tasks.len()).max_by_key(|&at| (state.groups[state.tasks[at].0].weight, usize::MAX - at));
                 if let Some(at) = heaviest {
                     let (group, task) = state.tasks.remove(at);
                     return Some((group, Job::Task(task)));

@@ -16,7 +16,7 @@ use super::{Imported, ImportedTable};
 use crate::adapter::clock::Stopwatch;
 use crate::adapter::database::Place;
 use crate::adapter::files;
-use crate::data::catalog::{Storage, Table, TableName};
+use crate::data::catalog::{Sequence, Storage, Table, TableName};
 use crate::rows::sequences::{self, Position};
 use crate::rows::set_aside::{self, Item, Recorded, Stage};
 
@@ -26,6 +26,8 @@ pub(crate) struct Course {
     pub identity: String,
     /// Where sequences must stand in the end.
     pub sequences: Vec<Position>,
+    /// Sequences that must stand behind the largest value of their column: nobody said where.
+    pub derived: Vec<Sequence>,
     /// How many workers.
     pub workers: usize,
     /// Whether rows that are there may be removed.
@@ -136,7 +138,9 @@ async fn first_full(session: &Client, tables: &[Table]) -> Result<Option<TableNa
 /// Sets aside and writes down, in one transaction: before its end nothing is changed, not even what is refused.
 async fn set_out(hold: &mut Hold, course: &Course, tables: &[Table], file: &Path, old: Option<&Before>) -> Result<()> {
     let names: Vec<TableName> = tables.iter().map(|table| table.name.clone()).collect();
-    let sequences: Vec<TableName> = course.sequences.iter().map(|position| position.name.clone()).collect();
+    let derived = course.derived.iter().map(|sequence| sequence.name.clone());
+    let sequences: Vec<TableName> =
+        course.sequences.iter().map(|position| position.name.clone()).chain(derived).collect();
     let had_schema = match old {
         Some(old) => old.had_schema,
         None => journal::has_schema(&hold.session).await?,
@@ -206,6 +210,8 @@ async fn load(
     let totals = floor::run(hold, plan, say).await?;
     put_back_rest(hold, course.workers, index_memory, say).await?;
     sequences::set(&hold.session, &course.sequences).await?;
+    let derived = sequences::behind(&hold.session, &course.derived).await?;
+    sequences::set(&hold.session, &derived).await?;
     analyze_expressions(&hold.session, &described).await?;
     let tables = described.into_iter().zip(&totals).map(|(mut table, total)| {
         fill_in(&mut table, total);
@@ -213,7 +219,7 @@ async fn load(
     });
     let imported = Imported {
         tables: tables.collect(),
-        sequences: course.sequences.len(),
+        sequences: course.sequences.len() + derived.len(),
         concerns: course.concerns.clone(),
         seconds: watch.elapsed().as_secs_f64(),
     };
@@ -325,7 +331,8 @@ async fn present_tables(session: &Client, names: &[TableName]) -> Result<Vec<Str
     let query = "SELECT c.relkind = 'p' FROM pg_catalog.pg_class c WHERE c.oid = $1::text::regclass";
     let mut tables = Vec::new();
     for name in names {
-        let row = session.query_one(query, &[&name.sql()]).await.with_context(|| format!("the table {name} is gone"))?;
+        let row =
+            session.query_one(query, &[&name.sql()]).await.with_context(|| format!("the table {name} is gone"))?;
         let storage = if row.get(0) { Storage::Partitioned } else { Storage::Ordinary };
         tables.push(if storage == Storage::Partitioned { name.sql() } else { format!("ONLY {}", name.sql()) });
     }
@@ -345,7 +352,8 @@ async fn index_memory(session: &Client, workers: usize) -> Result<u64> {
 
 /// What an index computes is looked at only once it is there.
 async fn analyze_expressions(session: &Client, tables: &[ImportedTable]) -> Result<()> {
-    let query = "SELECT 1 FROM pg_catalog.pg_index WHERE indrelid = $1::text::regclass AND indexprs IS NOT NULL LIMIT 1";
+    let query =
+        "SELECT 1 FROM pg_catalog.pg_index WHERE indrelid = $1::text::regclass AND indexprs IS NOT NULL LIMIT 1";
     for table in tables {
         let name = table.table.sql();
         if session.query_opt(query, &[&name]).await?.is_some() {

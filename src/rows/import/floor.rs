@@ -138,7 +138,10 @@ impl Floor {
                 let (name, total) = (self.lanes[lane].name(), self.totals()[lane]);
                 let (rows, bytes) = (total.chunk.sum.rows, spoken_size(total.chunk.bytes));
                 self.tell(format!("{name}: {rows} rows, {bytes} in {}", spoken(total.time)));
-                target.batch_execute(&format!("ANALYZE {}", name.sql())).await.with_context(|| format!("cannot analyze {name}"))
+                target
+                    .batch_execute(&format!("ANALYZE {}", name.sql()))
+                    .await
+                    .with_context(|| format!("cannot analyze {name}"))
             }
             Task::Count(lane) => self.count(lane, target).await,
             Task::Baseline(lane) => {
@@ -149,11 +152,19 @@ impl Floor {
     }
 
     async fn count(&self, lane: usize, target: &Session) -> Result<()> {
-        let table = &self.lanes[lane].table;
+        let Lane { table, expected, origin, .. } = &self.lanes[lane];
+        let came = self.totals()[lane].chunk.sum;
+        if expected.rows.is_some_and(|rows| rows != came.rows) {
+            bail!("{origin}: {} rows came in, but metadata.json says {}", came.rows, expected.rows.unwrap_or(0));
+        }
+        if expected.digest.is_some_and(|digest| digest != came) {
+            bail!("{origin}: the digest of the rows that came in is not that of metadata.json");
+        }
         let query = format!("SELECT pg_catalog.count(*) FROM {}", table.source());
-        let rows: i64 = target.query_one(&query, &[]).await.with_context(|| format!("cannot count {}", table.name))?.get(0);
-        let sent = self.totals()[lane].chunk.sum.rows;
-        if u64::try_from(rows) != Ok(sent) {
+        let rows: i64 =
+            target.query_one(&query, &[]).await.with_context(|| format!("cannot count {}", table.name))?.get(0);
+        if u64::try_from(rows) != Ok(came.rows) {
+            let sent = came.rows;
             bail!("{} holds {rows} rows after {sent} were loaded: somebody else writes into the target", table.name);
         }
         Ok(())

@@ -13,7 +13,7 @@ use super::journal::{self, Chunk};
 use crate::adapter::database::Session;
 use crate::data::catalog::{Column, Table, TableName};
 use crate::data::copy_text;
-use crate::data::digest;
+use crate::data::digest::{self, Sum};
 use crate::data::json_rows::RowDecoder;
 use crate::data::passage::{self, Passage, Passed};
 use crate::data::sidecar::Sidecar;
@@ -40,6 +40,17 @@ pub(crate) struct Lane {
     pub decoder: Option<RowDecoder>,
     /// Takes what its rows are, for a later comparison.
     pub sidecar: Option<Mutex<Sidecar>>,
+    /// What must have come in at the end.
+    pub expected: Expected,
+}
+
+/// What must have come in of a table at the end, as far as it is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Expected {
+    /// How many rows.
+    pub rows: Option<u64>,
+    /// Their digest.
+    pub digest: Option<Sum>,
 }
 
 impl Lane {

@@ -243,7 +243,9 @@ fn parent(index: &Found, relation: &Relation, found: &[Found]) -> Item {
     };
     let mut make = vec![index.place(), made];
     let children = found.iter().filter(|child| child.parent == Some(index.oid));
-    make.extend(children.map(|child| format!("ALTER INDEX {} ATTACH PARTITION {}", index.name.sql(), child.name.sql())));
+    make.extend(
+        children.map(|child| format!("ALTER INDEX {} ATTACH PARTITION {}", index.name.sql(), child.name.sql())),
+    );
     make.extend(index.marks(relation));
     Item {
         stage: Stage::Finish,

@@ -39,11 +39,19 @@ pub(super) async fn foreign_keys(
         let drop = format!("ALTER TABLE {table} DROP CONSTRAINT {quoted_name}");
         let add = format!("ALTER TABLE {table} ADD CONSTRAINT {quoted_name} {definition}");
         let comment = row.get::<_, Option<String>>(7);
-        let comment = comment.map(|text| format!("COMMENT ON CONSTRAINT {quoted_name} ON {table} IS {}", literal(&text)));
+        let comment =
+            comment.map(|text| format!("COMMENT ON CONSTRAINT {quoted_name} ON {table} IS {}", literal(&text)));
         // A partitioned table takes no foreign key unvalidated before version 18; one that never was stays so.
         let is_late = row.get(5) && !row.get::<_, bool>(6) && !definition.contains(" NOT ENFORCED");
         let orphans = orphans(&from, &row.get::<_, Vec<String>>(12), &to, &row.get::<_, Vec<String>>(13));
-        let item = |stage, drop, make, offenders| Item { stage, table: root.clone(), about: about.clone(), drop, make, offenders };
+        let item = |stage, drop, make, offenders| Item {
+            stage,
+            table: root.clone(),
+            about: about.clone(),
+            drop,
+            make,
+            offenders,
+        };
         let make = std::iter::once(if is_late { format!("{add} NOT VALID") } else { add }).chain(comment).collect();
         let added_offenders = if is_late { None } else { Some(orphans.clone()) };
         items.push((row.get(0), item(Stage::ForeignKey, Some(drop), make, added_offenders)));
@@ -75,11 +83,7 @@ fn orphans(from: &TableName, columns: &[String], to: &TableName, to_columns: &[S
 const TRIGGERS: &str = "SELECT t.tgrelid, t.tgname, t.tgenabled::text FROM pg_catalog.pg_trigger t \
     WHERE t.tgrelid = ANY ($1::oid[]) AND NOT t.tgisinternal AND t.tgenabled <> 'D' ORDER BY t.oid";
 
-pub(super) async fn triggers(
-    session: &Client,
-    relations: &HashMap<u32, Relation>,
-    oids: &[u32],
-) -> Result<Vec<Item>> {
+pub(super) async fn triggers(session: &Client, relations: &HashMap<u32, Relation>, oids: &[u32]) -> Result<Vec<Item>> {
     let rows = session.query(TRIGGERS, &[&oids]).await.context("cannot read the triggers of the target")?;
     let mut items = Vec::new();
     for row in rows {
@@ -104,7 +108,8 @@ pub(super) async fn triggers(
 }
 
 /// Where row security binds the owner too, COPY refuses to fill the table.
-const FORCED: &str = "SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1::oid[]) AND c.relforcerowsecurity ORDER BY c.oid";
+const FORCED: &str =
+    "SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1::oid[]) AND c.relforcerowsecurity ORDER BY c.oid";
 
 pub(super) async fn row_security(
     session: &Client,
