@@ -209,7 +209,11 @@ fn tokens(text: &str) -> Vec<(usize, &str)> {
 fn blanked(text: &str) -> String {
     let text = without_literals(text);
     let Some(at) = text.find("#[cfg(test)]\nmod ") else { return text };
-    let begin = at + text[at..].find('{').unwrap_or(0);
+    let begin = at + text[at..].find(['{', ';']).unwrap_or(0);
+    // The tests are in a file of their own.
+    if text[begin..].starts_with(';') {
+        return text[..at].to_owned() + &blank(&text[at..begin]) + &blanked(&text[begin..]);
+    }
     let mut depth = 0;
     let end = text[begin..].char_indices().find(|(_, sign)| {
         depth += i32::from(*sign == '{') - i32::from(*sign == '}');
@@ -299,6 +303,8 @@ fn what_is_no_path_of_the_program_is_passed_by() {
                 const C: char = '\"'; // crate::run\nfn d<'a>(e: &'a str) -> char { '\\'' }\n\
                 #[cfg(test)]\nmod tests {\n    use crate::run::End;\n    fn f() { if true { } }\n}\n";
     assert_eq!(violations("src/step/x.rs", text), Vec::<String>::new());
+    let elsewhere = "#[cfg(test)]\nmod tests;\nuse crate::run::End;\n";
+    assert_eq!(violations("src/step/x.rs", elsewhere), ["src/step/x.rs:3: step may not use run::End"]);
     let after = format!("{text}use crate::run::End;\n");
     assert_eq!(violations("src/step/x.rs", &after), ["src/step/x.rs:14: step may not use run::End"]);
 }

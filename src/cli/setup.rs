@@ -117,7 +117,6 @@ impl Setup {
     ///
     /// # Errors
     /// When `DOCKER_HOST` is not a socket.
-    #[allow(dead_code, reason = "the data verbs call it")]
     pub fn without_engine(global: &Global, state: PathBuf, config: Option<&Config>) -> Result<Self> {
         Self::make(global, state, config, false)
     }

@@ -3,7 +3,9 @@
 pub mod catalog;
 pub mod copy_text;
 pub mod digest;
+pub mod json_rows;
 pub mod mapping;
+pub mod metadata;
 pub mod order;
 pub mod patterns;
 pub mod sidecar;

@@ -46,7 +46,7 @@ pub use record::{Frozen, Gap, Phase, RoleSetting, read_record, recorded_in_the_d
 pub use state::{FreezeState, state};
 
 /// What a freeze needs to know.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct FreezeOptions {
     /// Who freezes, such as `run 7`: a freeze of another name is foreign and is not touched.

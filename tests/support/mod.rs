@@ -8,4 +8,5 @@ pub mod engine;
 pub mod kill;
 pub mod live;
 pub mod odd;
+pub mod migration;
 pub mod project;

@@ -1,0 +1,144 @@
+//! The real hands: each arm of the dispatch hands its step only those adapters that it uses.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::{Act, Actor, Answer, Databases, RunTag, Say, Seen, Undone, World};
+use crate::adapter::compose::Compose;
+use crate::adapter::docker::Docker;
+use crate::adapter::http::Http;
+use crate::adapter::postgres::Postgres;
+use crate::adapter::process::Process;
+use crate::release::Store;
+
+/// The adapters; each arm of the dispatch hands its step only those that it uses.
+#[derive(Clone, Debug)]
+pub struct Hands {
+    /// Engine.
+    pub docker: Docker,
+    /// Compose.
+    pub compose: Compose,
+    /// Database in the stack.
+    pub postgres: Postgres,
+    /// HTTP.
+    pub http: Http,
+    /// Databases that rows move between.
+    pub databases: Databases,
+    /// Starts children.
+    pub process: Process,
+    /// Releases.
+    pub store: Store,
+    /// State directory.
+    pub state: PathBuf,
+    /// Run.
+    pub run: RunTag,
+}
+
+impl Actor for Hands {
+    type Act = Act;
+
+    fn is_gate(&self, act: &Act) -> bool {
+        act.is_gate()
+    }
+
+    fn is_ground(&self, act: &Act) -> bool {
+        act.is_ground()
+    }
+
+    fn is_away(&self, error: &anyhow::Error) -> bool {
+        error.chain().any(|cause| {
+            let text = cause.to_string();
+            cause.is::<crate::adapter::docker::EngineAway>()
+                || ["Cannot connect to the Docker daemon", "error during connect", "unexpected EOF", "connection reset"]
+                    .iter()
+                    .any(|words| text.contains(words))
+        })
+    }
+
+    /// Reads on which side the world is.
+    ///
+    /// # Errors
+    /// When the world cannot be asked.
+    async fn check(&self, act: &Act) -> Result<World> {
+        match act {
+            Act::PinRelease(step) => step.check(&self.docker, &self.store).await,
+            Act::PullImages(step) => step.check(&self.docker).await,
+            Act::BuildImages(step) => step.check(&self.docker, &self.run).await,
+            Act::BackUpDatabase(step) => step.check(&self.run),
+            Act::MigrateSchema(step) => step.check(&self.docker, &self.run).await,
+            Act::StartServices(step) => step.check(&self.docker).await,
+            Act::RecordRelease(step) => step.check(&self.docker, &self.store, &self.run).await,
+            Act::EndOneShots(step) => step.check(&self.docker).await,
+            Act::SaveIncident(step) => step.check(&self.run),
+            Act::ExportDatabase(step) => step.check(&self.run),
+            Act::FreezeSource(step) => step.check(self.databases.shown(&step.place)?).await,
+            Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) | Act::ExpectFrozen(_) => {
+                Ok(World::Before("a gate has no sides".into()))
+            }
+        }
+    }
+
+    /// Does it; what it returns is kept in the journal.
+    ///
+    /// # Errors
+    /// When it did not take effect, or that is not known.
+    async fn run(&self, act: &Act, say: Say<'_>) -> Result<Value> {
+        match act {
+            Act::PinRelease(step) => step.run(&self.docker, &self.compose, &self.store, &self.state, &self.run).await,
+            Act::PullImages(step) => step.run(&self.compose, &self.run, say).await,
+            Act::BuildImages(step) => step.run(&self.docker, &self.compose, &self.run, say).await,
+            Act::BackUpDatabase(step) => step.run(&self.docker, &self.postgres, &self.run, say).await,
+            Act::MigrateSchema(step) => step.run(&self.docker, &self.compose, &self.postgres, &self.run, say).await,
+            Act::StartServices(step) => step.run(&self.docker, &self.compose, &self.store, &self.run, say).await,
+            Act::RecordRelease(step) => {
+                step.run(&self.docker, &self.compose, &self.store, &self.state, &self.run, say).await
+            }
+            Act::EndOneShots(step) => step.run(&self.docker, say).await,
+            Act::SaveIncident(step) => step.run(&self.docker, &self.http, &self.run, say).await,
+            Act::ExportDatabase(step) => step.run(&self.docker, &self.postgres, &self.run, say).await,
+            Act::FreezeSource(step) => step.run(self.databases.shown(&step.place)?, &self.run, say).await,
+            Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) | Act::ExpectFrozen(_) => {
+                Ok(Value::Null)
+            }
+        }
+    }
+
+    /// Undoes it.
+    ///
+    /// # Errors
+    /// When it could not be undone, or that is not known.
+    async fn undo(&self, act: &Act, say: Say<'_>) -> Result<Undone> {
+        match act {
+            Act::PullImages(step) => step.undo(&self.docker).await,
+            Act::BuildImages(step) => step.undo(&self.docker, &self.run).await,
+            Act::MigrateSchema(step) => step.undo(&self.docker, &self.compose, &self.postgres, &self.run, say).await,
+            Act::StartServices(step) => step.undo(&self.docker, &self.compose, &self.store, &self.run, say).await,
+            Act::RecordRelease(step) => step.undo(&self.docker, &self.store).await,
+            Act::PinRelease(step) => step.undo(&self.docker, &self.store).await,
+            Act::BackUpDatabase(step) => step.undo(&self.docker, &self.postgres, &self.run).await,
+            Act::EndOneShots(_) => Ok(Undone::Stays("what was ended stays ended".into())),
+            Act::FreezeSource(step) => step.undo(self.databases.shown(&step.place)?, &self.run, say).await,
+            Act::SaveIncident(_) => Ok(Undone::Stays("what was saved stays".into())),
+            Act::ExportDatabase(_) => Ok(Undone::Stays("the export stays".into())),
+            Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) | Act::ExpectFrozen(_) => {
+                Ok(Undone::Stays("a gate changes nothing".into()))
+            }
+        }
+    }
+
+    /// Asks a gate until it passes, refuses, or its deadline ends.
+    ///
+    /// # Errors
+    /// When the world could not be asked at all within the deadline.
+    async fn ask(&self, act: &Act, say: Say<'_>) -> Result<Seen> {
+        match act {
+            Act::ExpectServices(gate) => gate.ask(&self.docker, say).await,
+            Act::ExpectHealth(gate) => gate.ask(&self.http, say).await,
+            Act::ExpectSteady(gate) => gate.ask(&self.docker, &self.http, say).await,
+            Act::ExpectFrozen(gate) => gate.ask(self.databases.shown(&gate.place)?, say).await,
+            _ => Ok(Seen { answer: Answer::Passed, words: "not a gate".into(), data: Value::Null }),
+        }
+    }
+}
