@@ -39,7 +39,11 @@ impl Pair {
     fn new(label: &str) -> Self {
         let source = odd::database(cluster(), label);
         odd::sql(cluster(), &source, odd::SCHEMA);
-        Self { target: odd::make_target(cluster(), &source, &format!("{label}_to")), source, state: TempDir::new().unwrap() }
+        Self {
+            target: odd::make_target(cluster(), &source, &format!("{label}_to")),
+            source,
+            state: TempDir::new().unwrap(),
+        }
     }
 
     fn options(&self) -> Options {
@@ -75,7 +79,10 @@ async fn an_odd_schema_arrives_row_for_row_and_everything_set_aside_is_back() {
     let (after, content) = pair.target();
     odd::same(&content, &odd::content_of(cluster(), &pair.source));
     odd::same(&after, &schema);
-    assert_eq!(imported.tables.iter().map(|table| table.rows).sum::<u64>(), 3 + 5 + 500 + 300 + 4 + 700 + 2 + 3 + 2 + 1 + 2);
+    assert_eq!(
+        imported.tables.iter().map(|table| table.rows).sum::<u64>(),
+        3 + 5 + 500 + 300 + 4 + 700 + 2 + 3 + 2 + 1 + 2
+    );
     assert!(matches!(pair.state(&pair.options()).await, ImportState::Complete { imported: done } if done == imported));
     assert_eq!(pair.state.path().read_dir().unwrap().count(), 0, "the record of what is set aside is left");
     // A second call finds it done, and taking it back leaves the target as it was.

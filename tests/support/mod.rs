@@ -7,6 +7,6 @@ pub mod cluster;
 pub mod engine;
 pub mod kill;
 pub mod live;
-pub mod odd;
 pub mod migration;
+pub mod odd;
 pub mod project;

@@ -42,7 +42,9 @@ pub fn schema_of(cluster: &Cluster, database: &str) -> String {
     let output = command.args(words).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     // A number of its own in each dump, and settings that depend on what stands before.
-    let is_kept = |line: &&str| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict") && !line.starts_with("SET default_");
+    let is_kept = |line: &&str| {
+        !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict") && !line.starts_with("SET default_")
+    };
     String::from_utf8(output.stdout).unwrap().lines().filter(is_kept).map(|line| format!("{line}\n")).collect()
 }
 
@@ -70,7 +72,12 @@ pub fn content_of(cluster: &Cluster, database: &str) -> String {
 pub fn same(seen: &str, expected: &str) {
     let pairs = seen.lines().zip(expected.lines());
     let differing: Vec<_> = pairs.filter(|(seen, expected)| seen != expected).take(5).collect();
-    assert!(seen == expected, "{} and {} bytes; the first lines that differ: {differing:#?}", seen.len(), expected.len());
+    assert!(
+        seen == expected,
+        "{} and {} bytes; the first lines that differ: {differing:#?}",
+        seen.len(),
+        expected.len()
+    );
 }
 
 /// The schema.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::adapter::clock::Stopwatch;
-use crate::adapter::database::{Place, Session};
+use crate::adapter::database::{ConnectError, Place, Session, Trouble};
 
 /// The first half of our locks' numbers: "cuto" in ASCII.
 const CLASS: i32 = 0x6375_746f;
@@ -94,6 +94,10 @@ impl Hold {
 /// Whether an error is that of a connection that ended (killed, cut, server restarted), so that a second call goes on.
 pub fn is_interrupted(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
+        if let Some(ConnectError { trouble, .. }) = cause.downcast_ref() {
+            use Trouble::{NotReady, Refused, TimedOut, TooMany, Unreachable};
+            return matches!(trouble, NotReady | Refused | TimedOut | TooMany | Unreachable);
+        }
         let Some(error) = cause.downcast_ref::<tokio_postgres::Error>() else {
             return cause.downcast_ref::<std::io::Error>().is_some_and(is_of_the_network);
         };
