@@ -11,3 +11,4 @@ pub mod inside;
 pub mod postgres;
 pub mod process;
 pub mod prometheus;
+pub mod stack_auth;

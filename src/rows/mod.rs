@@ -1,5 +1,6 @@
 //! Moving rows: what goes between a server and the pure codecs of `data`. Knows no step, no run and no journal.
 
+pub mod backup;
 pub mod catalog;
 pub mod copy;
 pub mod filling;
@@ -8,6 +9,14 @@ pub mod import;
 pub mod sequences;
 pub mod sessions;
 pub mod set_aside;
+pub mod connections;
+pub mod client_tools;
+pub mod freeze;
+pub mod ledger;
+pub mod sessions;
+pub mod volumes;
+pub mod users;
+pub mod verify;
 
 /// Says one short line at a time to whoever watches.
 pub type Say<'a> = &'a (dyn Fn(String) + Sync);
