@@ -1,6 +1,7 @@
 //! Files into the target, as a plain owner: every row arrives as it was, or the target stays as it was.
 
 #![allow(clippy::disallowed_methods, reason = "tests start servers as a person would")]
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod support;
 

@@ -2,21 +2,19 @@
 
 pub mod backup;
 pub mod catalog;
+pub mod client_tools;
+pub mod connections;
 pub mod copy;
 pub mod filling;
 pub mod freeze;
 pub mod import;
+pub mod ledger;
 pub mod sequences;
 pub mod sessions;
 pub mod set_aside;
-pub mod connections;
-pub mod client_tools;
-pub mod freeze;
-pub mod ledger;
-pub mod sessions;
-pub mod volumes;
 pub mod users;
 pub mod verify;
+pub mod volumes;
 
 /// Says one short line at a time to whoever watches.
 pub type Say<'a> = &'a (dyn Fn(String) + Sync);

@@ -82,10 +82,13 @@ pub(crate) enum Rows {
     Range(String),
 }
 
+/// Where bytes go.
+type Sink = std::pin::Pin<Box<CopyInSink<Cursor<Vec<u8>>>>>;
+
 /// What goes out of a chunk.
 struct Outgoing<'a> {
     lane: &'a Lane,
-    sink: Option<std::pin::Pin<Box<CopyInSink<Cursor<Vec<u8>>>>>>,
+    sink: Option<Sink>,
     text: Vec<u8>,
     bytes: u64,
     passed: Passed,
