@@ -232,7 +232,9 @@ async fn every_passing_fault_is_ridden_out_and_nobody_is_made_twice() {
     ];
     let tried = acts.map(|(name, act)| async move {
         let world = World::new().await;
-        let rows = people(10);
+        let mut rows = people(10);
+        // The one without an address is struck too: nothing but our looking keeps him from being made twice.
+        rows.rotate_right(1);
         world.export(&rows);
         world.double.fault(Fault::first(4, "POST", act.clone()));
         world.double.fault(Fault { on: "GET".into(), after: 1, times: Some(2), act: Act::Status(500, "no".into()) });
@@ -401,6 +403,36 @@ async fn a_picture_that_the_service_refuses_costs_nobody_his_account() {
     world.export(&[picture("https://example.com/refuse-me.png")]);
     let migrated = world.migrate(&world.options()).await.unwrap();
     assert_eq!((migrated.created, migrated.pictures_refused, migrated.is_complete()), (1, 1, true));
+}
+
+#[tokio::test]
+async fn a_request_that_is_still_at_work_after_a_kill_is_waited_for() {
+    let world = World::new().await;
+    let rows = [json!({ "id": id(1), "email": null, "phone": "49170" })];
+    world.export(&rows);
+    world.double.fault(Fault::first(1, "POST", Act::Slow(300)));
+    let options = Options { settle: Duration::from_millis(600), ..world.options() };
+    tokio::select! {
+        _ = world.migrate(&options) => panic!("it was to be dropped"),
+        () = async { while world.double.count("POST") == 0 { tokio::task::yield_now().await } } => {}
+    }
+    assert_eq!(world.double.users().len(), 0, "the service is still at it");
+    let migrated = world.migrate(&options).await.unwrap();
+    assert_eq!((migrated.found, migrated.is_complete()), (1, true), "{}", migrated.text());
+    world.everybody_has_exactly_one(&rows);
+}
+
+#[tokio::test]
+async fn the_account_of_another_old_user_is_never_taken_for_an_address() {
+    let world = World::new().await;
+    world.export(&people(1));
+    world.double.put(json!({ "primary_email": "user0@example.com", "primary_email_auth_enabled": true,
+        "primary_email_verified": true, "server_metadata": { METADATA: { "user_id": id(9) } } }));
+    let linking = Options { is_linking_existing: true, ..world.options() };
+    let migrated = world.migrate(&linking).await.unwrap();
+    assert!(migrated.linked.is_empty() && migrated.failed[0].reason.contains("of another old user"), "{migrated:?}");
+    let mapped = users::map_users(&world.options(), &world.client(), &world.say()).await.unwrap();
+    assert_eq!((mapped.by_email.len(), mapped.missing.len()), (0, 1));
 }
 
 #[tokio::test]
