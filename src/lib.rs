@@ -4,6 +4,7 @@ pub mod adapter;
 pub mod cli;
 pub mod config;
 pub mod data;
+pub mod dns;
 pub mod journal;
 pub mod judge;
 pub mod preflight;

@@ -217,10 +217,7 @@ impl Compose {
         if services.is_empty() {
             return Ok(());
         }
-        let mut arguments = sources.arguments();
-        arguments.extend(["rm".into(), "--stop".into(), "--force".into()]);
-        arguments.extend_from_slice(services);
-        self.process.run(self.command(arguments, deadline), line).await?;
+        self.process.run(self.command(about(sources, &["rm", "--stop", "--force"], services), deadline), line).await?;
         Ok(())
     }
 
@@ -244,10 +241,7 @@ impl Compose {
         deadline: Duration,
         line: &(dyn Fn(&str) + Sync),
     ) -> Result<()> {
-        let mut arguments = sources.arguments();
-        arguments.push("pull".into());
-        arguments.extend_from_slice(services);
-        self.process.run(self.command(arguments, deadline), line).await?;
+        self.process.run(self.command(about(sources, &["pull"], services), deadline), line).await?;
         Ok(())
     }
 
@@ -262,10 +256,7 @@ impl Compose {
         deadline: Duration,
         line: &(dyn Fn(&str) + Sync),
     ) -> Result<()> {
-        let mut arguments = sources.arguments();
-        arguments.push("build".into());
-        arguments.extend_from_slice(services);
-        let mut command = self.command(arguments, deadline);
+        let mut command = self.command(about(sources, &["build"], services), deadline);
         command.output = Sink::Lines;
         self.process.run(command, line).await?;
         Ok(())
@@ -288,11 +279,17 @@ fn quoted(value: &str) -> String {
     format!("\"{escaped}\"")
 }
 
-fn config_arguments(sources: &Sources, more: &[&str]) -> Vec<String> {
+/// A verb with its flags, about services.
+fn about(sources: &Sources, words: &[&str], services: &[String]) -> Vec<String> {
     let mut arguments = sources.arguments();
-    arguments.push("config".into());
-    arguments.extend(more.iter().map(|&word| word.to_owned()));
+    arguments.extend(words.iter().map(|&word| word.to_owned()));
+    arguments.extend_from_slice(services);
     arguments
+}
+
+fn config_arguments(sources: &Sources, more: &[&str]) -> Vec<String> {
+    let words: Vec<&str> = std::iter::once("config").chain(more.iter().copied()).collect();
+    about(sources, &words, &[])
 }
 
 fn up_arguments(sources: &Sources, up: &Up) -> Vec<String> {

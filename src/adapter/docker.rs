@@ -133,7 +133,10 @@ impl Docker {
         let path = socket.strip_prefix("unix://").with_context(|| {
             format!("DOCKER_HOST is {socket:?}: cutover runs on the host itself and speaks to a unix:// socket only")
         })?;
-        let engine = Engine::connect_with_unix(path, 120, bollard::API_DEFAULT_VERSION)
+        // The client wants a file that is there already to make a handle of. Where there is none yet, every question is
+        // answered by "away", not the making: rows move on hosts without an engine.
+        let there = if std::path::Path::new(path).exists() { path } else { "/" };
+        let engine = Engine::connect_with_unix(there, 120, bollard::API_DEFAULT_VERSION)
             .map_err(|error| EngineAway { socket: socket.clone(), why: error.to_string() })?;
         Ok(Self { engine, socket, patience, redactor: Redactor::default() })
     }
@@ -171,7 +174,10 @@ impl Docker {
                 Ok(answer) => return Ok(answer),
                 Err(error) if is_away(&error) => {
                     if watch.left(self.patience).is_none() {
-                        return Err(EngineAway { socket: self.socket.clone(), why: error.to_string() }.into());
+                        let path = self.socket.trim_start_matches("unix://");
+                        let is_absent = !std::path::Path::new(path).exists();
+                        let why = if is_absent { "there is no such socket".to_owned() } else { error.to_string() };
+                        return Err(EngineAway { socket: self.socket.clone(), why }.into());
                     }
                     tracing::debug!(%error, "the engine is away");
                     tokio::time::sleep(Duration::from_millis(200)).await;

@@ -3,7 +3,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+
+mod request;
+
+pub use request::{HttpError, Method, Reply, Request};
 
 /// The most that is read of an answer's body, in bytes.
 const LONGEST_BODY: usize = 4 * 1024 * 1024;
@@ -58,30 +62,51 @@ impl Http {
     /// # Errors
     /// In words that tell refused, not found and too slow apart.
     pub async fn get(&self, url: &str, deadline: Duration) -> Result<Answer> {
-        let exchange = async {
-            let mut response = self.client()?.get(url).send().await.map_err(|error| plainly(&error))?;
-            let status = response.status().as_u16();
-            let mut body = Vec::new();
-            while let Some(piece) = response.chunk().await.map_err(|error| plainly(&error))? {
-                if body.len() + piece.len() > LONGEST_BODY {
-                    bail!("the answer is longer than {} MiB", LONGEST_BODY / 1024 / 1024);
-                }
-                body.extend_from_slice(&piece);
-            }
-            Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
-        };
-        match tokio::time::timeout(deadline, exchange).await {
-            Ok(answer) => answer,
-            Err(_) => bail!("no answer within {}", super::clock::spoken(deadline)),
+        let request = Request { method: Method::Get, url, headers: &[], json: None, deadline };
+        let reply = self.send(&request).await?;
+        Ok(Answer { status: reply.status, body: reply.body })
+    }
+
+    /// Sends a request and reads the whole answer within its deadline. Nothing is tried twice.
+    ///
+    /// # Errors
+    /// Tells whether the other side can have acted on it: [`HttpError::may_have_arrived`].
+    pub async fn send(&self, request: &Request<'_>) -> Result<Reply, HttpError> {
+        let client = self.client().map_err(|error| HttpError::Unsendable(format!("{error:#}")))?;
+        let prepared = request.prepare(client)?;
+        match tokio::time::timeout(request.deadline, exchange(client, prepared)).await {
+            Ok(reply) => reply,
+            Err(_) => Err(HttpError::Late(super::clock::spoken(request.deadline))),
         }
     }
 }
 
+async fn exchange(client: &reqwest::Client, request: reqwest::Request) -> Result<Reply, HttpError> {
+    let mut response = client.execute(request).await.map_err(|error| match error.is_connect() {
+        true => HttpError::Away(plainly(&error)),
+        false => HttpError::Lost(plainly(&error)),
+    })?;
+    let status = response.status().as_u16();
+    let headers = response
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let headers = headers.collect();
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| HttpError::Lost(plainly(&error)))? {
+        if body.len() + piece.len() > LONGEST_BODY {
+            return Err(HttpError::TooLong(LONGEST_BODY / 1024 / 1024));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Reply { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
 /// The innermost reason, which is the one that a person can act on.
-fn plainly(error: &reqwest::Error) -> anyhow::Error {
+fn plainly(error: &reqwest::Error) -> String {
     let mut reason: &dyn std::error::Error = error;
     while let Some(inner) = reason.source() {
         reason = inner;
     }
-    anyhow::anyhow!("{reason}")
+    reason.to_string()
 }

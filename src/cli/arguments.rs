@@ -90,6 +90,8 @@ pub enum Verb {
     History(History),
     /// The releases that are kept
     Releases,
+    /// Move rows and accounts, and prove that they arrived
+    Data(super::data::arguments::Data),
     /// Look at the configuration
     Config(Config),
     /// Print a completion script

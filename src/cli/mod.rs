@@ -102,6 +102,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Status => wait(status::run(global)),
         Verb::History(verb) => history::run(global, verb),
         Verb::Releases => wait(releases::run(global)),
+        Verb::Data(verb) => wait(data::run(global, verb)),
         Verb::Config(verb) => config::run(global, verb),
         Verb::Completions { shell } => completions::completions(global, *shell),
         Verb::Man => completions::man(global),

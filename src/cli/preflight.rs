@@ -34,7 +34,7 @@ pub async fn run(global: &Global, verb: &Preflight) -> Result<u8> {
     if global.is_json() {
         out::json(show::json(&report));
     } else {
-        out::result(&show::text(&report, style.colour));
+        out::result(&show::text(&report, &style));
     }
     Ok(code_of(report.verdict()))
 }
@@ -74,7 +74,7 @@ pub async fn before_deploy(global: &Global, config: &Config, setup: &Setup, is_s
     let verdict = report.verdict();
     if !global.quiet && verdict != Verdict::Ok {
         let style = setup::style(global, &Environment::of_process(), out::is_progress_shown());
-        out::say(&show::troubles(&report, style.colour));
+        out::say(&show::troubles(&report, &style));
     }
     if code_of(verdict) == exit::DONE {
         return Ok(());

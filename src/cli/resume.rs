@@ -15,7 +15,7 @@ use crate::run::begin;
 /// When there is nothing to go on with, or a living run holds the lock.
 pub async fn run(global: &Global) -> Result<u8> {
     let (state, config) = setup::state_directory(global)?;
-    let setup = Setup::new(global, state, config.as_ref())?;
+    let setup = Setup::without_engine(global, state, config.as_ref())?;
     let (lock, ended) = take_lock_from_the_dead(&setup.state, "resume").await?;
     clear_unbegun(&setup.state)?;
     go(global, setup, lock, &ended).await

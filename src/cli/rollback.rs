@@ -23,7 +23,7 @@ use crate::step::{Plan, RunKind};
 /// Refusals and faults before the run began; a run's own failure is an exit code.
 pub async fn run(global: &Global, verb: &Rollback) -> Result<u8> {
     let (state, config) = setup::state_directory(global)?;
-    let setup = Setup::new(global, state, config.as_ref())?;
+    let setup = Setup::without_engine(global, state, config.as_ref())?;
     if verb.dry_run {
         let planned = make(&setup, verb).await?;
         show(global, &planned, true);
@@ -37,16 +37,20 @@ pub async fn run(global: &Global, verb: &Rollback) -> Result<u8> {
 /// # Errors
 /// [`Refusal`], when there is nothing to undo or it could not be finished.
 pub async fn make(setup: &Setup, verb: &Rollback) -> Result<Planned> {
-    let docker = setup.docker.clone().negotiate().await?;
     let without = Without { export: verb.without_export };
     let planned = match verb.to {
         Some(number) => {
+            let docker = setup.docker.clone().negotiate().await?;
             let (basis, keep) = basis(setup)?;
             bring_back::plan_to(&docker, &setup.store, number, &basis, keep, without).await?
         }
         None => {
             let (_, state, remarks) = rollback::target(&setup.state)?;
-            rollback::plan_undo(&docker, &setup.store, &state, remarks, without).await?
+            let docker = match plan_of(&state)?.needs_engine() {
+                true => Some(setup.docker.clone().negotiate().await?),
+                false => None,
+            };
+            rollback::plan_undo(docker.as_ref(), &setup.store, &state, remarks, without).await?
         }
     };
     let mut planned = planned;
@@ -111,9 +115,12 @@ pub async fn go(global: &Global, setup: Setup, verb: &Rollback, wanted: Option<&
             _ => {}
         }
     }
-    if let Some(header) = last.as_ref().and_then(|run| run.header.as_ref()) {
-        let docker = setup.docker.clone().negotiate().await?;
-        orphans::settle(&docker, &header.project).await?;
+    if let Some(run) = &last {
+        let plan = plan_of(run)?;
+        if plan.needs_engine() {
+            let docker = setup.docker.clone().negotiate().await?;
+            orphans::settle(&docker, &plan.project).await?;
+        }
     }
     let planned = make(&setup, verb).await?;
     if let Some(wanted) = wanted {

@@ -22,7 +22,7 @@ const DEADLINE: Duration = Duration::from_millis(500);
 /// When the state directory cannot be read.
 pub async fn run(global: &Global) -> Result<u8> {
     let (state, config) = setup::state_directory(global)?;
-    let setup = Setup::new(global, state, config.as_ref())?;
+    let setup = Setup::without_engine(global, state, config.as_ref())?;
     let facts = gather(&setup).await?;
     let style = setup::style(global, &crate::config::Environment::of_process(), out::is_result_shown());
     if global.is_json() {

@@ -105,11 +105,12 @@ pub struct Column {
     pub is_generated: bool,
     /// Identity.
     pub identity: Option<Identity>,
-    /// Its default, as an expression.
+    /// Its default, or that of its domain, or what it is generated from, as an expression.
     pub default: Option<String>,
 }
 
-/// A primary key or a unique constraint (or unique index over plain columns, none of them null).
+/// What tells rows apart: a primary key, a unique constraint or a unique index, over plain columns of which none is
+/// null and none generated, for every row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
     /// Name of its constraint or index.
@@ -127,7 +128,7 @@ pub struct ForeignKey {
     pub name: String,
     /// Its columns.
     pub columns: Vec<String>,
-    /// The table it points to.
+    /// The table it points to; the partitioned one where it points to a partition.
     pub to: TableName,
     /// The columns there.
     pub to_columns: Vec<String>,
@@ -137,12 +138,14 @@ pub struct ForeignKey {
     pub is_valid: bool,
 }
 
-/// An index that is not behind a constraint.
+/// An index that may be set aside and made again from its definition alone. Not listed, so left standing: indexes behind
+/// constraints, those that a foreign key leans on, invalid ones, and those with more to them than the definition says (a
+/// comment, a tablespace, statistics targets, being the replica identity or the order of CLUSTER).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
     /// Name, in the table's schema.
     pub name: String,
-    /// `CREATE INDEX …` as the server writes it.
+    /// `CREATE INDEX …` as the server writes it; of a partitioned table, for all its partitions.
     pub definition: String,
     /// Whether it is unique.
     pub is_unique: bool,
@@ -172,12 +175,15 @@ pub struct Table {
     pub keys: Vec<Key>,
     /// Foreign keys.
     pub foreign_keys: Vec<ForeignKey>,
-    /// Indexes that are not behind a constraint.
+    /// Indexes that may be set aside.
     pub indexes: Vec<Index>,
-    /// Names of the application's triggers.
+    /// Names of the application's triggers that fire (`O` or `A` in `pg_trigger.tgenabled`): whoever quiets them puts each
+    /// back by its name, because those that were off before must stay off.
     pub triggers: Vec<String>,
     /// Whether row security is on.
     pub has_row_security: bool,
+    /// Whether this role is the owner or a member of it: only then can indexes, foreign keys and triggers be set aside.
+    pub is_owned: bool,
     /// Whether other tables inherit from it (not as partitions).
     pub has_children: bool,
     /// The planner's estimate; less than 0 where it was never made.
@@ -217,9 +223,9 @@ pub struct Sequence {
     pub name: TableName,
     /// The column that it belongs to.
     pub owner: Option<(TableName, String)>,
-    /// The last value that it gave; none where it was never asked.
+    /// The last value that it gave (`setval(name, value, true)`); none where it was not asked since it was made or restarted.
     pub last_value: Option<i64>,
-    /// The value that it gives first.
+    /// The value that it gives first (`setval(name, value, false)` where there is no last value).
     pub start: i64,
     /// What it adds each time.
     pub increment: i64,

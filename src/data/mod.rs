@@ -2,8 +2,15 @@
 
 pub mod catalog;
 pub mod copy_text;
+pub mod difference;
 pub mod digest;
+pub mod json_rows;
 pub mod mapping;
+pub mod metadata;
+pub mod order;
+pub mod patterns;
 pub mod sidecar;
 pub mod sidecar_shape;
 pub mod sorted;
+pub mod users;
+pub mod verification;

@@ -11,3 +11,6 @@ pub mod honesty;
 pub mod ladder;
 pub mod probe;
 pub mod rules;
+//! Judgements: pure, from what was seen to a verdict and its words. No clock, no file, no question to anybody.
+
+pub mod dns;

@@ -27,6 +27,11 @@ pub fn text_of<'a>(run: &'a RunState, item: usize, pointer: &str) -> Option<&'a 
     run.plan.pointer(&format!("/items/{item}/action{pointer}")).and_then(Value::as_str)
 }
 
+/// What a run is, in words: what it does where its plan says so, else its kind.
+pub fn deed(run: &RunState) -> &str {
+    run.plan.get("deed").and_then(Value::as_str).unwrap_or(&run.kind)
+}
+
 /// Release before and after, as the plan names them.
 pub fn releases(run: &RunState) -> (Option<u32>, Option<u32>) {
     let number = |key: &str| run.plan.get(key).and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());

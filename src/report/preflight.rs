@@ -5,35 +5,38 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::style::Style;
+use super::text::{columns, lead};
 use crate::adapter::clock::spoken;
 use crate::preflight::{Finding, Limit, Perf, Report, Verdict};
 
 /// A table for people: the verdict's word first, then the check, how long it took, and what was seen.
-pub fn text(report: &Report, is_coloured: bool) -> String {
-    table(report, is_coloured, |_| true)
+pub fn text(report: &Report, style: &Style) -> String {
+    table(report, style, |_| true)
 }
 
 /// The same before a deployment: only what a person has to look at, and the count of all.
-pub fn troubles(report: &Report, is_coloured: bool) -> String {
-    table(report, is_coloured, |verdict| !matches!(verdict, Verdict::Ok | Verdict::Skipped))
+pub fn troubles(report: &Report, style: &Style) -> String {
+    table(report, style, |verdict| !matches!(verdict, Verdict::Ok | Verdict::Skipped))
 }
 
-fn table(report: &Report, is_coloured: bool, is_shown: impl Fn(Verdict) -> bool) -> String {
+fn table(report: &Report, style: &Style, is_shown: impl Fn(Verdict) -> bool) -> String {
     let width = report.findings.iter().map(|finding| finding.id.len()).max().unwrap_or(0);
     let time = report.findings.iter().map(|finding| took(finding).chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     for finding in report.findings.iter().filter(|finding| is_shown(finding.verdict)) {
-        let word = painted(finding.verdict, is_coloured);
+        let word = painted(finding.verdict, style.colour);
         let head = format!("{word}  {:width$}  {:>time$}  ", finding.id, took(finding));
         // Seven letters of the verdict, the two columns, and three gaps of two.
-        let indent = " ".repeat(7 + 2 + width + 2 + time + 2);
-        push(&mut text, &head, &indent, &finding.seen);
+        let indent = 7 + 2 + width + 2 + time + 2;
+        push(&mut text, &head, indent, &finding.seen, style);
         if let Some(advice) = &finding.advice {
-            push(&mut text, &format!("{indent}→ "), &format!("{indent}  "), advice);
+            let head = format!("{}{} ", " ".repeat(indent), style.arrow());
+            push(&mut text, &head, indent + columns(style.arrow()) + 1, advice, style);
         }
     }
-    let word = painted(report.verdict(), is_coloured);
-    push(&mut text, &format!("{word}  "), "", &summary(report));
+    let word = painted(report.verdict(), style.colour);
+    push(&mut text, &format!("{word}  "), 0, &summary(report), style);
     text
 }
 
@@ -41,12 +44,11 @@ fn took(finding: &Finding) -> String {
     if finding.verdict == Verdict::Skipped { String::new() } else { spoken(finding.took) }
 }
 
-/// Adds lines; the first after `head`, the others after `indent`.
-fn push(text: &mut String, head: &str, indent: &str, words: &str) {
+/// Adds lines, wrapped; the first after `head`, the others `indent` columns in.
+fn push(text: &mut String, head: &str, indent: usize, words: &str, style: &Style) {
     for (index, line) in words.lines().map(plain).enumerate() {
-        text.push_str(if index == 0 { head } else { indent });
-        text.push_str(line.trim_end());
-        text.push('\n');
+        let blank = " ".repeat(indent);
+        text.push_str(&lead(if index == 0 { head } else { &blank }, line.trim_end(), indent, style.width));
     }
 }
 
@@ -220,8 +222,8 @@ FAIL     ports  12 ms  80/tcp is held
 skipped  caddy         skipped by --skip
 FAIL     3 checks in 420 ms: 1 ok, 1 fail, 1 skipped
 ";
-        assert_eq!(text(&report(), false), expected);
-        assert!(text(&report(), true).contains("\u{1b}[1;31mFAIL   \u{1b}[0m"));
+        assert_eq!(text(&report(), &Style::plain(200)), expected);
+        assert!(text(&report(), &Style { colour: true, ..Style::plain(200) }).contains("\u{1b}[1;31mFAIL   \u{1b}[0m"));
     }
 
     #[test]
@@ -258,6 +260,6 @@ FAIL     3 checks in 420 ms: 1 ok, 1 fail, 1 skipped
     #[test]
     fn what_the_world_says_cannot_move_the_cursor() {
         let report = Report { findings: vec![finding("disk", Verdict::Ok, "a\u{1b}[2Jb", None)], took: Duration::ZERO };
-        assert!(!text(&report, false).contains('\u{1b}') && !nagios(&report).0.contains('\u{1b}'));
+        assert!(!text(&report, &Style::plain(200)).contains('\u{1b}') && !nagios(&report).0.contains('\u{1b}'));
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::SCHEMA;
 use super::history::ended;
-use super::planned::{cause, cause_line, is_stuck};
+use super::planned::{cause, cause_line, deed, is_stuck};
 use super::style::{Paint, Style};
 use super::table::{Cell, Table};
 use super::text::{columns, harmless, lead, moment};
@@ -202,7 +202,7 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
     }
     if let Some(run) = &facts.last_run {
         let at = run.times.as_ref().map_or_else(String::new, |(_, last)| format!(", {}", moment(last)));
-        row("last run", format!("{} ({}): {}{at}", run.number, run.kind, ended(run).0));
+        row("last run", format!("{} ({}): {}{at}", run.number, deed(run), ended(run).0));
         if let Some(line) = cause_line(run, is_stuck(run)) {
             row("failed in", line);
         }

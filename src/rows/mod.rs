@@ -1,3 +1,15 @@
 //! Moving rows: what goes between a server and the pure codecs of `data`. Knows no step, no run and no journal.
 
+pub mod backup;
+pub mod catalog;
+pub mod client_tools;
+pub mod connections;
+pub mod freeze;
+pub mod ledger;
 pub mod sessions;
+pub mod users;
+pub mod verify;
+pub mod volumes;
+
+/// Says one short line at a time to whoever watches.
+pub type Say<'a> = &'a (dyn Fn(String) + Sync);

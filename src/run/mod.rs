@@ -3,6 +3,7 @@
 pub mod begin;
 pub mod bring_back;
 pub mod changes;
+pub mod data;
 pub mod deploy;
 pub mod engine;
 mod home;

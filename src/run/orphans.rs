@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::adapter::clock::Stopwatch;
 use crate::adapter::docker::{Docker, label};
@@ -32,7 +32,7 @@ pub async fn end(held: &Held, holders: impl Fn() -> Vec<Process>) -> Result<Vec<
     for (signal, patience) in [(Signal::TERM, GRACE), (Signal::KILL, GRACE)] {
         let watch = Stopwatch::start();
         for process in holders() {
-            send(process.pid, signal);
+            send(process.pid, signal, &holders);
         }
         while watch.left(patience).is_some() {
             if holders().is_empty() {
@@ -86,10 +86,14 @@ pub async fn one_shots(docker: &Docker, project: &str) -> Result<Option<Item>> {
     Ok(Some(Item { name: "end_one_shots".into(), title, back: false, action }))
 }
 
-fn send(pid: u32, signal: Signal) {
-    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw)
-        && let Err(error) = kill_process(pid, signal)
-    {
+/// The number of a process that has ended may be given to a stranger at once. A handle stays with the one it was opened
+/// for, so whoever still holds the lock after it was opened is the one that is meant.
+fn send(pid: u32, signal: Signal, holders: &impl Fn() -> Vec<Process>) {
+    let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    let sent = pidfd_open(number, PidfdFlags::empty()).and_then(|handle| {
+        if holders().iter().any(|process| process.pid == pid) { pidfd_send_signal(&handle, signal) } else { Ok(()) }
+    });
+    if let Err(error) = sent {
         tracing::debug!(%error, "the process has ended by itself");
     }
 }

@@ -13,3 +13,10 @@ pub enum Refusal {
     #[error("{0}")]
     Usage(String),
 }
+
+impl Refusal {
+    /// What the configuration does not give.
+    pub fn usage(error: anyhow::Error) -> Self {
+        Self::Usage(format!("{error:#}"))
+    }
+}

@@ -48,18 +48,21 @@ pub fn target(state_directory: &Path) -> Result<(RunFile, RunState, Vec<String>)
                 ))
                 .into());
             }
+            Some((Outcome::Done, _)) if leaves_nothing(&state) => {
+                remarks.push(format!("run {number} left nothing that a rollback would undo"));
+            }
             _ => return Ok((file, state, remarks)),
         }
     }
     Err(Refusal::Gate("nothing to undo: no run on this host has changed anything".into()).into())
 }
 
-/// Makes the list that undoes a run.
+/// Makes the list that undoes a run; the engine is handed over where the run needed it.
 ///
 /// # Errors
 /// [`Refusal`], when images are gone or somebody else changed the containers since.
 pub async fn plan_undo(
-    docker: &Docker,
+    docker: Option<&Docker>,
     store: &Store,
     state: &RunState,
     mut remarks: Vec<String>,
@@ -68,7 +71,10 @@ pub async fn plan_undo(
     let undone = plan_of(state)?;
     let number = state.number;
     let was_replacing = |service: &str| was_replacing(&undone, state, service);
-    let mut items = first_acts(docker, &undone, without, &was_replacing, &mut remarks).await?;
+    let mut items = match docker {
+        Some(docker) => first_acts(docker, &undone, without, &was_replacing, &mut remarks).await?,
+        None => undone.way_back.clone(),
+    };
     items.extend(to_undo(&undone, state));
     let made = match undone.release_to {
         Some(release) => store.read(release)?,
@@ -82,7 +88,9 @@ pub async fn plan_undo(
         .into());
     }
     for item in items.iter().filter(|item| item.back) {
-        whole_enough(docker, store, item).await?;
+        if let Some(docker) = docker {
+            whole_enough(docker, store, item).await?;
+        }
     }
     if undone.release_from.is_none() {
         remarks.push("nothing ran before this run: the services are stopped and removed, their volumes stay".into());
@@ -122,6 +130,12 @@ fn to_undo(undone: &Plan, state: &RunState) -> Vec<Item> {
     // What others stand on comes back before them, as in the run's own way home.
     items.sort_by_key(|item| !item.action.is_ground());
     items
+}
+
+/// Whether a finished run of data changed nothing that could be undone: it exported, or ended a freeze. A plan that this
+/// version cannot read is not passed by.
+fn leaves_nothing(state: &RunState) -> bool {
+    plan_of(state).is_ok_and(|plan| plan.kind == RunKind::Data && to_undo(&plan, state).is_empty())
 }
 
 /// Whether a run that stopped has left nothing that a rollback would undo; then it is closed instead.
@@ -202,6 +216,8 @@ fn backwards(item: &Item, number: u32) -> Option<Item> {
         }
         Act::MigrateSchema(step) => step.run = Some(step.run.unwrap_or(number)),
         Act::RecordRelease(_) | Act::PullImages(_) | Act::BuildImages(_) => {}
+        Act::FreezeSource(_) | Act::MigrateUsers(_) => {}
+        Act::RunCommand(step) => step.run_number = Some(step.run_number.unwrap_or(number)),
         _ => return None,
     }
     back.name = format!("undo_{}", item.name);

@@ -8,16 +8,22 @@ pub mod containers;
 pub mod databases;
 pub mod dump;
 pub mod end_one_shots;
+pub mod expect_frozen;
 pub mod expect_health;
+pub mod expect_same_rows;
 pub mod expect_services;
 pub mod expect_steady;
 pub mod export_database;
+pub mod freeze_source;
+pub mod hands;
 pub mod migrate_schema;
+pub mod migrate_users;
 pub mod patchwork;
 pub mod pin_release;
 pub mod plan;
 pub mod pull_images;
 pub mod record_release;
+pub mod run_command;
 pub mod save_incident;
 pub mod start_services;
 
@@ -28,14 +34,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use databases::Databases;
+pub use hands::Hands;
 pub use plan::{Change, Item, Plan, RunKind, ServiceChange};
-
-use crate::adapter::compose::Compose;
-use crate::adapter::docker::Docker;
-use crate::adapter::http::Http;
-use crate::adapter::postgres::Postgres;
-use crate::adapter::process::Process;
-use crate::release::Store;
 
 /// What a step is told while it works goes here, one short line at a time.
 pub type Say<'a> = &'a (dyn Fn(String) + Sync);
@@ -119,29 +119,6 @@ impl RunTag {
     }
 }
 
-/// The adapters; each arm of the dispatch hands its step only those that it uses.
-#[derive(Clone, Debug)]
-pub struct Hands {
-    /// Engine.
-    pub docker: Docker,
-    /// Compose.
-    pub compose: Compose,
-    /// Database in the stack.
-    pub postgres: Postgres,
-    /// HTTP.
-    pub http: Http,
-    /// Databases that rows move between.
-    pub databases: Databases,
-    /// Starts children.
-    pub process: Process,
-    /// Releases.
-    pub store: Store,
-    /// State directory.
-    pub state: PathBuf,
-    /// Run.
-    pub run: RunTag,
-}
-
 /// The closed set of what a plan may hold.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[serde(tag = "act", rename_all = "snake_case")]
@@ -160,12 +137,17 @@ pub enum Act {
     ExpectServices(expect_services::ExpectServices),
     ExpectHealth(expect_health::ExpectHealth),
     ExpectSteady(expect_steady::ExpectSteady),
+    FreezeSource(freeze_source::FreezeSource),
+    ExpectFrozen(expect_frozen::ExpectFrozen),
+    RunCommand(run_command::RunCommand),
+    MigrateUsers(migrate_users::MigrateUsers),
+    ExpectSameRows(expect_same_rows::ExpectSameRows),
 }
 
 impl Act {
     /// Whether it only asks.
     pub fn is_gate(&self) -> bool {
-        matches!(self, Self::ExpectServices(_) | Self::ExpectHealth(_) | Self::ExpectSteady(_))
+        matches!(self, Self::ExpectServices(_) | Self::ExpectHealth(_) | Self::ExpectSteady(_) | Self::ExpectFrozen(_))
     }
 
     /// Whether others stand on what it brings about.
@@ -175,25 +157,34 @@ impl Act {
 
     /// Whether the container engine is needed for it.
     pub fn needs_engine(&self) -> bool {
-        true
+        !self.needs_databases() && !matches!(self, Self::RunCommand(_) | Self::MigrateUsers(_))
     }
 
     /// Whether it talks to a database by its connection string.
     pub fn needs_databases(&self) -> bool {
-        false
+        matches!(self, Self::FreezeSource(_) | Self::ExpectFrozen(_) | Self::ExpectSameRows(_))
     }
 
     /// What undoing gives back; gates change nothing.
     pub fn reversal(&self) -> Reversal {
         match self {
             Self::MigrateSchema(step) => step.reversal(),
+            Self::RunCommand(step) => step.reversal(),
             _ => Reversal::Exact,
         }
     }
 
     /// Whether undoing it means to change what serves people (images kept or files written do not).
     pub fn changes_the_world(&self) -> bool {
-        matches!(self, Self::MigrateSchema(_) | Self::StartServices(_) | Self::RecordRelease(_))
+        matches!(
+            self,
+            Self::MigrateSchema(_)
+                | Self::StartServices(_)
+                | Self::RecordRelease(_)
+                | Self::FreezeSource(_)
+                | Self::RunCommand(_)
+                | Self::MigrateUsers(_)
+        )
     }
 }
 
@@ -217,105 +208,4 @@ pub trait Actor {
     }
     /// Whether the world was merely out of reach, so that another look is worth while.
     fn is_away(&self, error: &anyhow::Error) -> bool;
-}
-
-impl Actor for Hands {
-    type Act = Act;
-
-    fn is_gate(&self, act: &Act) -> bool {
-        act.is_gate()
-    }
-
-    fn is_ground(&self, act: &Act) -> bool {
-        act.is_ground()
-    }
-
-    fn is_away(&self, error: &anyhow::Error) -> bool {
-        error.chain().any(|cause| {
-            let text = cause.to_string();
-            cause.is::<crate::adapter::docker::EngineAway>()
-                || ["Cannot connect to the Docker daemon", "error during connect", "unexpected EOF", "connection reset"]
-                    .iter()
-                    .any(|words| text.contains(words))
-        })
-    }
-
-    /// Reads on which side the world is.
-    ///
-    /// # Errors
-    /// When the world cannot be asked.
-    async fn check(&self, act: &Act) -> Result<World> {
-        match act {
-            Act::PinRelease(step) => step.check(&self.docker, &self.store).await,
-            Act::PullImages(step) => step.check(&self.docker).await,
-            Act::BuildImages(step) => step.check(&self.docker, &self.run).await,
-            Act::BackUpDatabase(step) => step.check(&self.run),
-            Act::MigrateSchema(step) => step.check(&self.docker, &self.run).await,
-            Act::StartServices(step) => step.check(&self.docker).await,
-            Act::RecordRelease(step) => step.check(&self.docker, &self.store, &self.run).await,
-            Act::EndOneShots(step) => step.check(&self.docker).await,
-            Act::SaveIncident(step) => step.check(&self.run),
-            Act::ExportDatabase(step) => step.check(&self.run),
-            Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) => {
-                Ok(World::Before("a gate has no sides".into()))
-            }
-        }
-    }
-
-    /// Does it; what it returns is kept in the journal.
-    ///
-    /// # Errors
-    /// When it did not take effect, or that is not known.
-    async fn run(&self, act: &Act, say: Say<'_>) -> Result<Value> {
-        match act {
-            Act::PinRelease(step) => step.run(&self.docker, &self.compose, &self.store, &self.state, &self.run).await,
-            Act::PullImages(step) => step.run(&self.compose, &self.run, say).await,
-            Act::BuildImages(step) => step.run(&self.docker, &self.compose, &self.run, say).await,
-            Act::BackUpDatabase(step) => step.run(&self.docker, &self.postgres, &self.run, say).await,
-            Act::MigrateSchema(step) => step.run(&self.docker, &self.compose, &self.postgres, &self.run, say).await,
-            Act::StartServices(step) => step.run(&self.docker, &self.compose, &self.store, &self.run, say).await,
-            Act::RecordRelease(step) => {
-                step.run(&self.docker, &self.compose, &self.store, &self.state, &self.run, say).await
-            }
-            Act::EndOneShots(step) => step.run(&self.docker, say).await,
-            Act::SaveIncident(step) => step.run(&self.docker, &self.http, &self.run, say).await,
-            Act::ExportDatabase(step) => step.run(&self.docker, &self.postgres, &self.run, say).await,
-            Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) => Ok(Value::Null),
-        }
-    }
-
-    /// Undoes it.
-    ///
-    /// # Errors
-    /// When it could not be undone, or that is not known.
-    async fn undo(&self, act: &Act, say: Say<'_>) -> Result<Undone> {
-        match act {
-            Act::PullImages(step) => step.undo(&self.docker).await,
-            Act::BuildImages(step) => step.undo(&self.docker, &self.run).await,
-            Act::MigrateSchema(step) => step.undo(&self.docker, &self.compose, &self.postgres, &self.run, say).await,
-            Act::StartServices(step) => step.undo(&self.docker, &self.compose, &self.store, &self.run, say).await,
-            Act::RecordRelease(step) => step.undo(&self.docker, &self.store).await,
-            Act::PinRelease(step) => step.undo(&self.docker, &self.store).await,
-            Act::BackUpDatabase(step) => step.undo(&self.docker, &self.postgres, &self.run).await,
-            Act::EndOneShots(_) => Ok(Undone::Stays("what was ended stays ended".into())),
-            Act::SaveIncident(_) => Ok(Undone::Stays("what was saved stays".into())),
-            Act::ExportDatabase(_) => Ok(Undone::Stays("the export stays".into())),
-            Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) => {
-                Ok(Undone::Stays("a gate changes nothing".into()))
-            }
-        }
-    }
-
-    /// Asks a gate until it passes, refuses, or its deadline ends.
-    ///
-    /// # Errors
-    /// When the world could not be asked at all within the deadline.
-    async fn ask(&self, act: &Act, say: Say<'_>) -> Result<Seen> {
-        match act {
-            Act::ExpectServices(gate) => gate.ask(&self.docker, say).await,
-            Act::ExpectHealth(gate) => gate.ask(&self.http, say).await,
-            Act::ExpectSteady(gate) => gate.ask(&self.docker, &self.http, say).await,
-            _ => Ok(Seen { answer: Answer::Passed, words: "not a gate".into(), data: Value::Null }),
-        }
-    }
 }

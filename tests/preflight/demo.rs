@@ -41,14 +41,14 @@ async fn the_demo_passes_before_and_after_it_is_deployed_and_a_wrong_role_is_fou
     for id in ["database", "caddy", "prometheus", "health", "containers"] {
         holds(of(&report, id), Verdict::Ok, &["not deployed yet"]);
     }
-    assert_eq!(report.verdict(), Verdict::Ok, "{}", report::preflight::text(&report, false));
+    assert_eq!(report.verdict(), Verdict::Ok, "{}", report::preflight::text(&report, &report::Style::plain(100)));
     stand.start();
     // Until the schema is there the backend answers 503, and preflight would rightly warn.
     let migrated = stand.compose(&["run", "--rm", "--no-deps", "-T", "backend", "demo-backend", "migrate"]);
     assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
     wait_for_series(&stand).await;
     let report = stand.ask_without(&[], &["clock"]).await;
-    assert_eq!(report.verdict(), Verdict::Ok, "{}", report::preflight::text(&report, false));
+    assert_eq!(report.verdict(), Verdict::Ok, "{}", report::preflight::text(&report, &report::Style::plain(100)));
     holds(of(&report, "database"), Verdict::Ok, &["db is PostgreSQL 15", "pg_dump 15", "pg_restore 15"]);
     holds(of(&report, "backup"), Verdict::Ok, &["for a database of"]);
     holds(of(&report, "caddy"), Verdict::Ok, &["the identity is \"first\"", "Caddy is v2"]);
@@ -76,5 +76,5 @@ async fn wait_for_series(stand: &Stand) {
         }
     }
     let report = stand.ask(&["containers", "health", "prometheus"]).await;
-    panic!("the demo did not become well:\n{}", report::preflight::text(&report, false));
+    panic!("the demo did not become well:\n{}", report::preflight::text(&report, &report::Style::plain(100)));
 }

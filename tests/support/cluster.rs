@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use tempfile::TempDir;
 
@@ -72,6 +72,18 @@ fn open_to_postgres(directory: &Path) {
     if rustix::process::geteuid().is_root() {
         must(Command::new("chown").arg("postgres:postgres").arg(directory).output(), "chown");
     }
+}
+
+/// The server that the tests of one binary share, each in a database of its own; not durable. It is stopped with the last
+/// test that holds it: a `static` would never be dropped, and the server would stay.
+pub fn shared() -> Arc<Cluster> {
+    static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    shared.upgrade().unwrap_or_else(|| {
+        let cluster = Arc::new(Cluster::new(&["fsync = off", "full_page_writes = off", "synchronous_commit = off"]));
+        *shared = Arc::downgrade(&cluster);
+        cluster
+    })
 }
 
 impl Cluster {

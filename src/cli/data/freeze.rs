@@ -1,0 +1,30 @@
+//! `data freeze` and `data unfreeze`.
+
+use anyhow::Result;
+
+use super::arguments::Freeze;
+use super::go::{go, prepare};
+use crate::cli::arguments::Global;
+use crate::run::{Refusal, data};
+
+/// Lets nobody write to the source any more.
+///
+/// # Errors
+/// Refusals and faults before the run began.
+pub async fn freeze(global: &Global, verb: &Freeze) -> Result<u8> {
+    let (config, setup) = prepare(global)?;
+    let source = setup.databases.side("source").map_err(Refusal::usage)?;
+    let deadline = verb.deadline.as_secs();
+    go(global, &setup, "data freeze", verb.dry_run, async || Ok(data::freezing(&config, source, deadline))).await
+}
+
+/// Lets it take writes again.
+///
+/// # Errors
+/// As [`freeze`].
+pub async fn unfreeze(global: &Global, verb: &Freeze) -> Result<u8> {
+    let (config, setup) = prepare(global)?;
+    let source = setup.databases.side("source").map_err(Refusal::usage)?;
+    let deadline = verb.deadline.as_secs();
+    go(global, &setup, "data unfreeze", verb.dry_run, async || Ok(data::unfreezing(&config, source, deadline))).await
+}

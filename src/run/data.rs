@@ -1,0 +1,123 @@
+//! Lists of data runs: what moves rows and accounts, freezes or backs up. No container changes, so there is no release.
+
+pub mod options;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::deploy::Planned;
+use super::list::item;
+use crate::adapter::database::Place;
+use crate::adapter::files::sha256;
+use crate::adapter::stack_auth::StackAuth;
+use crate::config::Config;
+use crate::rows;
+use crate::rows::freeze::FreezeOptions;
+use crate::step::Act;
+use crate::step::expect_frozen::ExpectFrozen;
+use crate::step::freeze_source::FreezeSource;
+use crate::step::migrate_users::MigrateUsers;
+use crate::step::plan::{Item, Plan, RunKind};
+
+/// A plan of these items. A failure is put back: the engine undoes what was begun.
+pub fn plan(config: &Config, deed: String, items: Vec<Item>) -> Planned {
+    let plan = Plan {
+        kind: RunKind::Data,
+        project: config.compose_project().to_owned(),
+        environment: config.project.environment.clone(),
+        release_from: None,
+        release_to: None,
+        deed: Some(deed),
+        undoes: None,
+        services: Vec::new(),
+        remarks: Vec::new(),
+        rolls_back: true,
+        items,
+        home: Vec::new(),
+        way_back: Vec::new(),
+        files: BTreeMap::new(),
+    };
+    Planned { plan, files: Vec::new() }
+}
+
+/// The freezing of a source, proven by attempted writes.
+pub fn freezing(config: &Config, place: &Place, deadline_s: u64) -> Planned {
+    let options = freeze(config, place.shown(), deadline_s);
+    let shown = place.shown().to_owned();
+    let freeze = FreezeSource { place: shown.clone(), options: options.clone() };
+    let prove = ExpectFrozen { place: shown.clone(), options };
+    let items = vec![
+        item("freeze_source", format!("make {shown} refuse every write"), Act::FreezeSource(freeze)),
+        item("expect_frozen", "writes of every kind are attempted, and refused".into(), Act::ExpectFrozen(prove)),
+    ];
+    let mut planned = plan(config, format!("the freezing of {shown}"), items);
+    planned.plan.remarks.push(
+        "sessions that could still write are ended; applications see errors until `cutover data unfreeze`".into(),
+    );
+    planned
+}
+
+/// The end of a freeze.
+pub fn unfreezing(config: &Config, place: &Place, deadline_s: u64) -> Planned {
+    let options = freeze(config, place.shown(), deadline_s);
+    let shown = place.shown().to_owned();
+    let title = format!("let {shown} take writes again");
+    let action = Act::FreezeSource(FreezeSource { place: shown.clone(), options });
+    let back = Item { name: "unfreeze_source".into(), title, back: true, action };
+    plan(config, format!("the unfreezing of {shown}"), vec![back])
+}
+
+/// The making of accounts. A failure is held: thousands of accounts are not deleted because of one user.
+pub fn migrating_users(config: &Config, accounts: &StackAuth, wishes: &UserWishes) -> Planned {
+    let options = users(config, wishes);
+    let title = format!("make an account for every user in {}", options.directory.display());
+    let action = Act::MigrateUsers(MigrateUsers { service: accounts.fingerprint(), options });
+    let base = config.users.as_ref().map_or("", |users| users.base_url.as_str());
+    let deed = format!("the making of accounts at {}", base.trim_end_matches('/'));
+    let mut planned = plan(config, deed, vec![item("migrate_users", title, action)]);
+    planned.plan.rolls_back = false;
+    planned
+}
+
+/// What a person may ask for beside the configuration.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UserWishes {
+    /// Of several users with one address the first keeps it.
+    pub keeps_first: bool,
+    /// Accounts that were there before are taken for users with the same confirmed address.
+    pub links_existing: bool,
+}
+
+/// How users are moved.
+pub fn users(config: &Config, wishes: &UserWishes) -> rows::users::Options {
+    let mut options = rows::users::Options::new(config.data.directory.clone());
+    options.keep = config.data.keep_mapping;
+    options.is_linking_existing = wishes.links_existing;
+    if wishes.keeps_first {
+        options.collisions = rows::users::Collisions::KeepFirst;
+    }
+    if let Some(users) = &config.users {
+        options.concurrency = users.concurrency as usize;
+        (options.rate, options.attempts) = (users.rate, users.attempts);
+        options.has_passwords = users.has_passwords;
+        options.oauth.clone_from(&users.oauth);
+    }
+    options
+}
+
+/// How the source is frozen. The name of the freeze is the project's: a run that is not the one which froze may end it.
+pub fn freeze(config: &Config, place: &str, deadline_s: u64) -> FreezeOptions {
+    let name = sha256(place.as_bytes());
+    FreezeOptions {
+        id: format!("{} in {}", config.project.name, config.project.environment),
+        record: state_file(&config.state.directory, "freeze", &format!("{}.json", &name[..16])),
+        required: Vec::new(),
+        deadline_s,
+        session: "cutover".into(),
+    }
+}
+
+/// A file of data runs in the state directory.
+pub fn state_file(state: &Path, kind: &str, name: &str) -> std::path::PathBuf {
+    state.join("data").join(kind).join(name)
+}
