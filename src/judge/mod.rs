@@ -7,10 +7,8 @@ pub mod accept;
 pub mod arm;
 pub mod counts;
 pub mod cusum;
+pub mod dns;
 pub mod honesty;
 pub mod ladder;
 pub mod probe;
 pub mod rules;
-//! Judgements: pure, from what was seen to a verdict and its words. No clock, no file, no question to anybody.
-
-pub mod dns;
