@@ -1,8 +1,12 @@
 //! Moving rows: what goes between a server and the pure codecs of `data`. Knows no step, no run and no journal.
 
+pub mod auth_export;
 pub mod catalog;
+pub mod export;
 pub mod freeze;
 pub mod ledger;
+pub mod progress;
+pub mod purge;
 pub mod sessions;
 pub mod users;
 
