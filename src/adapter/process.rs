@@ -36,6 +36,8 @@ pub enum ProcessError {
         command: String,
         /// How it ended.
         ended: String,
+        /// Its exit code; none where a signal ended it.
+        code: Option<i32>,
         /// The last lines it wrote to stderr.
         stderr: String,
     },
@@ -164,7 +166,7 @@ impl Process {
             }
             Ok(Ok(status)) => {
                 group.forget();
-                Err(ProcessError::Failed { command: shown, ended: how(status), stderr: stderr() })
+                Err(ProcessError::Failed { command: shown, ended: how(status), code: status.code(), stderr: stderr() })
             }
             Ok(Err(source)) => Err(ProcessError::Output { command: shown, source }),
             Err(_) => {

@@ -142,7 +142,9 @@ pub async fn carry_as(
     }
     let (sender, stop) = watch::channel(0_u8);
     listen_to_signals(sender)?;
-    let hands = setup.hands(open.tag.clone());
+    let mut hands = setup.hands(open.tag.clone());
+    hands.variables = variables(&open.plan);
+    setup.redactor.learn(hands.variables.iter().map(|(_, value)| value.clone()));
     let hands = match ready(hands, &open).await {
         Ok(hands) => hands,
         Err(error) => {
@@ -177,6 +179,17 @@ pub async fn carry_as(
         out::result(&result::result_text(open.plan.kind, finish.outcome, &run, &open.plan, &result_style(global)));
     }
     Ok(code)
+}
+
+/// The variables that commands of the plan get, from this process's environment.
+fn variables(plan: &crate::step::Plan) -> Vec<(String, String)> {
+    let mut names: Vec<String> = Vec::new();
+    for item in plan.items.iter().chain(&plan.way_back) {
+        if let crate::step::Act::RunCommand(step) = &item.action {
+            names.extend(step.environment.iter().cloned());
+        }
+    }
+    crate::config::Environment::of_process().chosen(&names)
 }
 
 /// The hands for a plan: the engine answers where it is needed, and nothing that a killed run left is at work.

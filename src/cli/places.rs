@@ -1,8 +1,11 @@
-//! The databases of a configuration, found by variable or file. What is secret in them is known to every stream at once.
+//! The databases and the accounts' service of a configuration, found by variable or file. What is secret in them is known to every stream at once.
 
 use super::out;
 use crate::adapter::database::Place;
-use crate::config::{Config, Database, Environment};
+use crate::adapter::http::Http;
+use crate::adapter::stack_auth::StackAuth;
+use crate::config::{Config, Database, Environment, SecretAt};
+use crate::secret::Secret;
 use crate::step::Databases;
 
 /// `[source]` and `[target]`, as far as they are there. A verb that needs one finds the reason why it is not.
@@ -14,6 +17,22 @@ pub fn of(config: &Config, environment: &Environment) -> Databases {
         }
     }
     databases
+}
+
+/// `[users]`: the service that accounts move to.
+pub fn accounts(config: &Config, environment: &Environment, http: &Http) -> Option<Result<StackAuth, String>> {
+    let users = config.users.as_ref()?;
+    let fetch = |name: &str, at: &SecretAt| -> Result<Secret, String> {
+        let secret = at.read(environment).map_err(|error| format!("[users] has no {name}: {error}"))?;
+        out::redactor().learn([secret.expose().to_owned()]);
+        Ok(secret)
+    };
+    let client = || {
+        let (project, key) = (fetch("project_id", &users.project_id)?, fetch("secret_key", &users.secret_key)?);
+        StackAuth::new(http.clone(), users.base_url.as_str(), project, key, users.timeout)
+            .map_err(|error| format!("[users]: {error}"))
+    };
+    Some(client())
 }
 
 fn place(table: &str, database: &Database, environment: &Environment) -> Result<Place, String> {

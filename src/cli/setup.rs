@@ -13,6 +13,7 @@ use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
 use crate::adapter::postgres::Postgres;
 use crate::adapter::process::Process;
+use crate::adapter::stack_auth::StackAuth;
 use crate::config::{self, Config, Environment};
 use crate::redact::Redactor;
 use crate::release::{Store, model};
@@ -64,6 +65,8 @@ pub struct Setup {
     pub process: Process,
     /// Databases that rows move between.
     pub databases: Databases,
+    /// The service that accounts move to.
+    pub accounts: Option<Result<StackAuth, String>>,
 }
 
 /// Reads the configuration.
@@ -141,11 +144,13 @@ impl Setup {
         }
         let process = Process::new(passed, redactor.clone());
         let databases = config.map(|config| places::of(config, &environment)).unwrap_or_default();
+        let http = Http::new()?;
+        let accounts = config.and_then(|config| places::accounts(config, &environment, &http));
         Ok(Self {
             docker: Docker::new(environment.get("DOCKER_HOST"), Duration::ZERO)?.with_redactor(redactor.clone()),
             compose: Compose::new(program.clone(), process.clone()),
             postgres: Postgres::new(program.clone(), process.clone()),
-            http: Http::new()?,
+            http,
             store: Store::new(&state),
             state,
             redactor,
@@ -153,6 +158,7 @@ impl Setup {
             program,
             process,
             databases,
+            accounts,
         })
     }
 
@@ -176,7 +182,9 @@ impl Setup {
             postgres: self.postgres.clone(),
             http: self.http.clone(),
             databases: self.databases.clone(),
+            accounts: self.accounts.clone(),
             process: self.process.clone(),
+            variables: Vec::new(),
             store: self.store.clone(),
             state: self.state.clone(),
             run: tag,

@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod copy_text;
+pub mod difference;
 pub mod digest;
 pub mod json_rows;
 pub mod mapping;
@@ -12,3 +13,4 @@ pub mod sidecar;
 pub mod sidecar_shape;
 pub mod sorted;
 pub mod users;
+pub mod verification;

@@ -25,7 +25,7 @@ const LONGEST_HEADING: u32 = 4 << 20;
 pub struct Heading {
     /// Table.
     pub table: TableName,
-    /// The key's columns; empty where rows have no key: then their digests are the key hashes.
+    /// The key's columns; empty where rows have no key: then the whole row is hashed instead.
     pub key: Vec<String>,
     /// The columns that the digests are over, in order.
     pub columns: Vec<String>,

@@ -65,8 +65,8 @@ impl Shape {
             }
             if copy_text::is_null(field) || !self.users.contains(&at) {
                 out.extend_from_slice(field);
-            } else if let Some(id) = mapping.get(field) {
-                out.extend_from_slice(id);
+            } else if let Some(id) = mapping.get(field).or_else(|| mapping.get(&field.to_ascii_lowercase())) {
+                copy_text::escape(id, out);
             } else {
                 unmapped(at, field);
                 out.extend_from_slice(field);
@@ -92,12 +92,9 @@ impl Shape {
         room
     }
 
-    /// The pair of a row that was mapped. Without a key, the row's digest tells it apart.
-    #[expect(clippy::cast_possible_truncation, reason = "half of a digest is a good hash")]
+    /// The pair of a row that was mapped. Without a key, the whole row tells it apart.
     pub fn pair(&self, row: &[u8], room: &mut Vec<u8>) -> Pair {
-        let digest = digest::of_row(row);
-        let key = if self.has_key() { digest::of_key(self.key(row, room)) } else { digest as u64 };
-        Pair::new(key, digest)
+        Pair::new(digest::of_key(self.key(row, room)), digest::of_row(row))
     }
 }
 

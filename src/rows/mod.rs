@@ -3,12 +3,18 @@
 pub mod auth_export;
 pub mod catalog;
 pub mod export;
+pub mod backup;
+pub mod catalog;
+pub mod connections;
+pub mod client_tools;
 pub mod freeze;
 pub mod ledger;
 pub mod progress;
 pub mod purge;
 pub mod sessions;
+pub mod volumes;
 pub mod users;
+pub mod verify;
 
 /// Says one short line at a time to whoever watches.
 pub type Say<'a> = &'a (dyn Fn(String) + Sync);

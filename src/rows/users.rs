@@ -46,7 +46,7 @@ pub enum Collisions {
 }
 
 /// How users are moved.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Options {
     /// The data directory: the files of users, the ledger and the mapping.

@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::Value;
 
+use super::run_command::Variables;
 use super::{Act, Actor, Answer, Databases, RunTag, Say, Seen, Undone, World};
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
 use crate::adapter::postgres::Postgres;
 use crate::adapter::process::Process;
+use crate::adapter::stack_auth::StackAuth;
 use crate::release::Store;
 
 /// The adapters; each arm of the dispatch hands its step only those that it uses.
@@ -26,14 +28,28 @@ pub struct Hands {
     pub http: Http,
     /// Databases that rows move between.
     pub databases: Databases,
+    /// The service that accounts move to; why it cannot be called, where it cannot.
+    pub accounts: Option<Result<StackAuth, String>>,
     /// Starts children.
     pub process: Process,
+    /// Values of the variables that commands of the plan name.
+    pub variables: Variables,
     /// Releases.
     pub store: Store,
     /// State directory.
     pub state: PathBuf,
     /// Run.
     pub run: RunTag,
+}
+
+impl Hands {
+    fn accounts(&self) -> Result<&StackAuth> {
+        match &self.accounts {
+            Some(Ok(accounts)) => Ok(accounts),
+            Some(Err(why)) => bail!("{why}"),
+            None => bail!("[users] is missing; it says which service the accounts move to"),
+        }
+    }
 }
 
 impl Actor for Hands {
@@ -73,6 +89,8 @@ impl Actor for Hands {
             Act::EndOneShots(step) => step.check(&self.docker).await,
             Act::SaveIncident(step) => step.check(&self.run),
             Act::ExportDatabase(step) => step.check(&self.run),
+            Act::MigrateUsers(step) => step.check(self.accounts()?).await,
+            Act::RunCommand(step) => step.check(&self.process, &self.variables, &self.run).await,
             Act::FreezeSource(step) => step.check(self.databases.shown(&step.place)?).await,
             Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) | Act::ExpectFrozen(_) => {
                 Ok(World::Before("a gate has no sides".into()))
@@ -98,6 +116,8 @@ impl Actor for Hands {
             Act::EndOneShots(step) => step.run(&self.docker, say).await,
             Act::SaveIncident(step) => step.run(&self.docker, &self.http, &self.run, say).await,
             Act::ExportDatabase(step) => step.run(&self.docker, &self.postgres, &self.run, say).await,
+            Act::MigrateUsers(step) => step.run(self.accounts()?, say).await,
+            Act::RunCommand(step) => step.run(&self.process, &self.variables, &self.run, say).await,
             Act::FreezeSource(step) => step.run(self.databases.shown(&step.place)?, &self.run, say).await,
             Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) | Act::ExpectFrozen(_) => {
                 Ok(Value::Null)
@@ -119,6 +139,8 @@ impl Actor for Hands {
             Act::PinRelease(step) => step.undo(&self.docker, &self.store).await,
             Act::BackUpDatabase(step) => step.undo(&self.docker, &self.postgres, &self.run).await,
             Act::EndOneShots(_) => Ok(Undone::Stays("what was ended stays ended".into())),
+            Act::MigrateUsers(step) => step.undo(self.accounts()?, say).await,
+            Act::RunCommand(step) => step.undo(&self.process, &self.variables, &self.run, say).await,
             Act::FreezeSource(step) => step.undo(self.databases.shown(&step.place)?, &self.run, say).await,
             Act::SaveIncident(_) => Ok(Undone::Stays("what was saved stays".into())),
             Act::ExportDatabase(_) => Ok(Undone::Stays("the export stays".into())),

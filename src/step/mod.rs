@@ -16,11 +16,13 @@ pub mod export_database;
 pub mod freeze_source;
 pub mod hands;
 pub mod migrate_schema;
+pub mod migrate_users;
 pub mod patchwork;
 pub mod pin_release;
 pub mod plan;
 pub mod pull_images;
 pub mod record_release;
+pub mod run_command;
 pub mod save_incident;
 pub mod start_services;
 
@@ -136,6 +138,8 @@ pub enum Act {
     ExpectSteady(expect_steady::ExpectSteady),
     FreezeSource(freeze_source::FreezeSource),
     ExpectFrozen(expect_frozen::ExpectFrozen),
+    RunCommand(run_command::RunCommand),
+    MigrateUsers(migrate_users::MigrateUsers),
 }
 
 impl Act {
@@ -151,7 +155,7 @@ impl Act {
 
     /// Whether the container engine is needed for it.
     pub fn needs_engine(&self) -> bool {
-        !self.needs_databases()
+        !self.needs_databases() && !matches!(self, Self::RunCommand(_) | Self::MigrateUsers(_))
     }
 
     /// Whether it talks to a database by its connection string.
@@ -163,13 +167,22 @@ impl Act {
     pub fn reversal(&self) -> Reversal {
         match self {
             Self::MigrateSchema(step) => step.reversal(),
+            Self::RunCommand(step) => step.reversal(),
             _ => Reversal::Exact,
         }
     }
 
     /// Whether undoing it means to change what serves people (images kept or files written do not).
     pub fn changes_the_world(&self) -> bool {
-        matches!(self, Self::MigrateSchema(_) | Self::StartServices(_) | Self::RecordRelease(_) | Self::FreezeSource(_))
+        matches!(
+            self,
+            Self::MigrateSchema(_)
+                | Self::StartServices(_)
+                | Self::RecordRelease(_)
+                | Self::FreezeSource(_)
+                | Self::RunCommand(_)
+                | Self::MigrateUsers(_)
+        )
     }
 }
 

@@ -21,8 +21,8 @@ pub(super) fn of_warning(line: &str) -> &str {
 /// The error with everything in it but values.
 pub(super) fn without_values(error: ProcessError) -> ProcessError {
     match error {
-        ProcessError::Failed { command, ended, stderr } => {
-            ProcessError::Failed { command, ended, stderr: blotted(&stderr) }
+        ProcessError::Failed { command, ended, code, stderr } => {
+            ProcessError::Failed { command, ended, code, stderr: blotted(&stderr) }
         }
         other => other,
     }

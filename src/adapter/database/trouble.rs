@@ -155,7 +155,7 @@ fn of_server(code: &SqlState, message: &str, mode: Mode) -> Reason {
         ),
         _ => (Trouble::Other, "see the server's log"),
     };
-    (trouble, format!("the server says {message:?} ({}); {act}", code.code()))
+    (trouble, format!("the server says: {message} ({}); {act}", code.code()))
 }
 
 fn of_system(error: &io::Error, server: &Server) -> Reason {

@@ -13,10 +13,38 @@ pub struct Data {
 /// What can be done with rows.
 #[derive(Debug, Subcommand)]
 pub enum DataVerb {
+    /// Reach both databases; say what they are, what this role may do there, and what stands in the way
+    Connections,
+    /// Make an account in the new service for every user, and write the mapping of ids
+    Users(Users),
+    /// Write the mapping of ids anew, from the accounts that are there
+    MapUsers(MapUsers),
     /// Let nobody write to the source any more, and prove it
     Freeze(Freeze),
     /// Let the source take writes again, exactly as before
     Unfreeze(Freeze),
+}
+
+/// `data users`.
+#[derive(Args, Debug)]
+pub struct Users {
+    /// Say what would be made; the service is only read
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Of several users with one e-mail address, let the first keep it (else nothing is begun)
+    #[arg(long)]
+    pub keep_first: bool,
+    /// Take an account that was there before for the user with the same address, where both have it confirmed
+    #[arg(long)]
+    pub link_existing: bool,
+}
+
+/// `data map-users`.
+#[derive(Args, Debug)]
+pub struct MapUsers {
+    /// Say what would be mapped, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `data freeze` and `data unfreeze`.

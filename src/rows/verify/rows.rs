@@ -1,0 +1,233 @@
+//! Comparing rows: sums of both sides at once, then only the buckets that differ, then only the rows that differ.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use super::folds::{Buckets, Lines, PairsOf, Unmapped};
+use super::scan::{Make, Side, scan};
+use super::tables::{Both, Users};
+use crate::data::catalog::quoted;
+use crate::data::copy_text;
+use crate::data::difference::{Change, Counter, Line, Side as Of, Wanted, compare, pair_up};
+use crate::data::mapping::Mapping;
+use crate::data::verification::{Difference, Status, TableReport, Values, What, differing, shortened, value};
+
+/// How rows are compared.
+#[derive(Clone, Debug)]
+pub struct How {
+    /// What the users' ids become.
+    pub mapping: Option<Arc<Mapping>>,
+    /// Percent of the keys that are compared.
+    pub sample: u8,
+    /// How many differing keys of a table are named.
+    pub named: usize,
+}
+
+/// Compares every row of these tables.
+///
+/// # Errors
+/// When a side cannot be read: then nothing is known of any of them.
+pub async fn rows_of(
+    source: &mut Side,
+    target: &mut Side,
+    tables: &[Both],
+    users: &Users,
+    how: &How,
+) -> Result<Vec<TableReport>> {
+    let (left, right) = readings(tables);
+    let ways = tables.iter().map(|both| both.ways(how.mapping.as_ref())).collect::<Result<Vec<_>>>()?;
+    let bits: Vec<u32> = tables.iter().map(|both| both.bits).collect();
+    let make = |is_source: bool| -> Make<Buckets> {
+        let (ways, bits, sample, at) = (ways.clone(), bits.clone(), how.sample, numbers(tables));
+        Arc::new(move |number| {
+            let at = at(number);
+            let way = if is_source { &ways[at].0 } else { &ways[at].1 };
+            Ok(Buckets::new(way.clone(), bits[at], sample))
+        })
+    };
+    let (left, right) = tokio::try_join!(scan(source, &left, make(true)), scan(target, &right, make(false)))?;
+    let mut reports = Vec::new();
+    for ((both, left), right) in tables.iter().zip(&left).zip(&right) {
+        let mut report = verdict(both, left, right, how);
+        judge_unmapped(&mut report, both, users, left.unmapped());
+        if left.sums != right.sums {
+            let differing = left.sums.iter().zip(&right.sums).map(|(left, right)| left != right).collect();
+            name(source, target, both, how, Arc::new(differing), &mut report).await?;
+        }
+        reports.push(report);
+    }
+    Ok(reports)
+}
+
+fn readings(tables: &[Both]) -> (Vec<super::scan::Reading>, Vec<super::scan::Reading>) {
+    tables.iter().map(|both| (both.source.clone(), both.target.clone())).unzip()
+}
+
+/// Tables keep the number that they have among all; here it is found among these.
+fn numbers(tables: &[Both]) -> impl Fn(usize) -> usize + Send + Sync + 'static {
+    let numbers: Vec<usize> = tables.iter().map(|both| both.source.number).collect();
+    move |number| numbers.iter().position(|other| *other == number).unwrap_or(0)
+}
+
+fn verdict(both: &Both, left: &Buckets, right: &Buckets, how: &How) -> TableReport {
+    let is_same = left.sums == right.sums && left.rows == right.rows;
+    let mut notes = both.notes.clone();
+    let status = match (is_same, how.sample < 100 || !notes.is_empty()) {
+        (false, _) => Status::Fail,
+        (true, true) => Status::Warn,
+        (true, false) => Status::Pass,
+    };
+    if how.sample < 100 {
+        notes.push(format!("a sample: only {} % of the keys were compared, and all rows counted", how.sample));
+    }
+    if both.key.is_empty() {
+        notes.push("it has no key: rows were compared as a whole, with how often each is there".to_owned());
+    }
+    TableReport {
+        status,
+        source_count: Some(left.rows),
+        target_count: Some(right.rows),
+        source_checksum: Some(left.whole().to_string()),
+        target_checksum: Some(right.whole().to_string()),
+        notes,
+        ..TableReport::default()
+    }
+}
+
+fn judge_unmapped(report: &mut TableReport, both: &Both, users: &Users, unmapped: &Unmapped) {
+    for (at, (count, examples)) in &unmapped.0 {
+        let column = &both.source.columns[*at];
+        let examples = examples.join(", ");
+        if users.may_stay(&both.name, column) {
+            report.notes.push(format!("{column}: {count} ids without an account stay as they are, as configured"));
+        } else {
+            report.status = Status::Fail;
+            report.notes.push(format!(
+                "{column}: {count} ids have no account in the mapping ({examples}); migrate those users, or name the \
+                 column in data.unmapped"
+            ));
+        }
+    }
+}
+
+/// Reads what differs again and names it.
+async fn name(
+    source: &mut Side,
+    target: &mut Side,
+    both: &Both,
+    how: &How,
+    buckets: Arc<Vec<bool>>,
+    report: &mut TableReport,
+) -> Result<()> {
+    let (old, new) = both.ways(how.mapping.as_ref())?;
+    let pairs = |way: &super::folds::Way| -> Make<PairsOf> {
+        let (way, buckets, sample) = (way.clone(), Arc::clone(&buckets), how.sample);
+        Arc::new(move |_| PairsOf::some(way.clone(), Arc::clone(&buckets), sample))
+    };
+    let (left, right) = (std::slice::from_ref(&both.source), std::slice::from_ref(&both.target));
+    let (a, b) = tokio::try_join!(scan(source, left, pairs(&old)), scan(target, right, pairs(&new)))?;
+    let (Some(a), Some(b)) = (a.into_iter().next(), b.into_iter().next()) else { return Ok(()) };
+    let (mut counter, mut keys, mut last) = (Counter::default(), 0, None);
+    let mut wanted = [Wanted::default(), Wanted::default()];
+    compare(&mut a.pairs.sorted()?, &mut b.pairs.sorted()?, |side, pair| {
+        counter.take(side, pair);
+        if last != Some(pair.key) {
+            last = Some(pair.key);
+            keys += 1;
+        }
+        if keys <= how.named {
+            wanted[usize::from(side == Of::New)].add(pair);
+        }
+        Ok(())
+    })?;
+    let counts = counter.counts();
+    (report.missing, report.extra, report.different) = (counts.missing, counts.extra, counts.different);
+    let [wanted_old, wanted_new] = wanted.map(Arc::new);
+    let lines = |way: &super::folds::Way, side: Of, wanted: &Arc<Wanted>| -> Make<Lines> {
+        let (way, wanted) = (way.clone(), Arc::clone(wanted));
+        Arc::new(move |_| Lines::new(way.clone(), side, Arc::clone(&wanted)))
+    };
+    let (a, b) = tokio::try_join!(
+        scan(source, left, lines(&old, Of::Old, &wanted_old)),
+        scan(target, right, lines(&new, Of::New, &wanted_new))
+    )?;
+    let mut all = crate::data::sorted::Sorter::new(super::folds::scratch()?, 4 << 20);
+    for found in a.into_iter().chain(b) {
+        all.absorb(found.lines)?;
+    }
+    let (shape, mut room) = (Arc::clone(&new.shape), Vec::new());
+    let times = |line: &Line| {
+        let pair = shape.pair(&line.row, &mut room);
+        if line.side == Of::Old { wanted_old.times(&pair) } else { wanted_new.times(&pair) }
+    };
+    pair_up(&mut all.sorted()?, times, |change| {
+        report.differences.push(described(both, &change));
+        Ok::<_, std::io::Error>(())
+    })?;
+    Ok(())
+}
+
+fn described(both: &Both, change: &Change) -> Difference {
+    let columns = &both.source.columns;
+    let key_columns = if both.key.is_empty() { columns } else { &both.key };
+    let show = |field: &[u8]| value(field).map(|value| shortened(&value, 0));
+    let key = key_columns.iter().cloned().zip(copy_text::fields(&change.key).map(show)).collect();
+    let all = |row: &[u8], is_old: bool| -> Vec<Values> {
+        if both.key.is_empty() {
+            return Vec::new();
+        }
+        let values = columns.iter().zip(copy_text::fields(row)).map(|(column, field)| {
+            let shown = show(field);
+            let (source, target) = if is_old { (shown, None) } else { (None, shown) };
+            Values { column: column.clone(), source, target }
+        });
+        values.collect()
+    };
+    let (kind, columns) = match (&change.old, &change.new) {
+        (Some(old), Some(new)) => (What::Different, differing(columns, old, new)),
+        (Some(old), None) => (What::Missing, all(old, true)),
+        (None, Some(new)) => (What::Extra, all(new, false)),
+        (None, None) => (What::Different, Vec::new()),
+    };
+    Difference { kind, key, columns }
+}
+
+/// Only counts the rows of these tables, on one side.
+///
+/// # Errors
+/// When one cannot be counted.
+pub async fn counts(side: &Side, tables: &[super::scan::Reading]) -> Result<Vec<u64>> {
+    let mut counts = Vec::new();
+    match side {
+        Side::Files(files, _) => {
+            for reading in tables {
+                let name = &reading.table.name;
+                let count = files.entry(name).and_then(|entry| entry.row_count);
+                counts.push(count.with_context(|| format!("metadata.json does not say how many rows {name} had"))?);
+            }
+        }
+        Side::Database(snapshot) => {
+            let lanes = snapshot.workers.len().max(1);
+            let lane = |lane: usize| async move {
+                let mut counted = Vec::new();
+                for (at, reading) in tables.iter().enumerate().filter(|(at, _)| at % lanes == lane) {
+                    let query = format!("SELECT pg_catalog.count(*) FROM {}", reading.table.source());
+                    let count: i64 = snapshot.workers[lane].query_one(&query, &[]).await?.try_get(0)?;
+                    counted.push((at, count.unsigned_abs()));
+                }
+                Ok::<_, anyhow::Error>(counted)
+            };
+            let counted = futures_util::future::try_join_all((0..lanes).map(lane)).await?;
+            let mut counted: Vec<(usize, u64)> = counted.into_iter().flatten().collect();
+            counted.sort_unstable();
+            counts.extend(counted.into_iter().map(|(_, count)| count));
+        }
+    }
+    Ok(counts)
+}
+
+/// The list of quoted columns.
+pub(in crate::rows) fn list(columns: &[String]) -> String {
+    columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ")
+}
