@@ -78,7 +78,10 @@ async fn everything_is_readable_by_its_owner_alone() {
 async fn users_come_with_their_passwords_apart_and_without_their_tokens() {
     let site = Site::new(&format!("CREATE TABLE t (a int); {}", site::AUTH));
     let metadata = site.export(&site.options()).await.unwrap();
-    assert_eq!(site.files(), ["auth_identities.json", "auth_secrets.json", "auth_users.json", "metadata.json", "t.json"]);
+    assert_eq!(
+        site.files(),
+        ["auth_identities.json", "auth_secrets.json", "auth_users.json", "metadata.json", "t.json"]
+    );
     let first = json!({"id": "00000000-0000-0000-0000-000000000001", "email": "ann@example.com", "raw_user_meta_data": "{\"n\": 1}",
         "confirmed_at": "2026-01-01 00:00:00+00"});
     assert_eq!(file(&site, "auth_users.json")[0], first);
@@ -127,9 +130,16 @@ async fn a_large_table_is_left_out_on_request_and_named() {
 
 #[tokio::test]
 async fn a_list_names_tables_and_estimates_and_writes_nothing() {
-    let site = Site::new("CREATE TABLE t (x int); INSERT INTO t SELECT generate_series(1, 1000); ANALYZE t; CREATE VIEW v AS SELECT 1");
+    let site = Site::new(
+        "CREATE TABLE t (x int); INSERT INTO t SELECT generate_series(1, 1000); ANALYZE t; CREATE VIEW v AS SELECT 1",
+    );
     let listing = list(&site.place(), &site.options()).await.unwrap();
-    let expected = Listed { table: TableName::new("public", "t"), rows_estimate: 1000, bytes: listing.tables[0].bytes, is_skipped: false };
+    let expected = Listed {
+        table: TableName::new("public", "t"),
+        rows_estimate: 1000,
+        bytes: listing.tables[0].bytes,
+        is_skipped: false,
+    };
     assert_eq!((listing.tables, listing.is_blocked), (vec![expected], false));
     assert!(!site.data().exists());
 }
@@ -148,7 +158,9 @@ async fn all_tables_are_of_one_moment_however_much_is_written_meanwhile() {
         let mut moves = 0_u64;
         while stopped.load(std::sync::atomic::Ordering::Relaxed) == 0 {
             let id = moves % 20000 + 1;
-            let both = format!("BEGIN; UPDATE public.a SET money = money - 7 WHERE id = {id}; UPDATE public.b SET money = money + 7 WHERE id = {id}; COMMIT");
+            let both = format!(
+                "BEGIN; UPDATE public.a SET money = money - 7 WHERE id = {id}; UPDATE public.b SET money = money + 7 WHERE id = {id}; COMMIT"
+            );
             session.batch_execute(&both).await.unwrap();
             moves += 1;
         }
@@ -184,7 +196,8 @@ async fn partitions_come_once_and_children_by_inheritance_for_themselves() {
     assert_eq!(file(&site, "animals.json"), json!([{"name": "cat"}]));
     assert_eq!(file(&site, "dogs.json"), json!([{"name": "Rex", "barks": "t"}]));
     let rows = file(&site, "m.json");
-    let days: std::collections::BTreeSet<&str> = rows.as_array().unwrap().iter().map(|row| row["v"].as_str().unwrap()).collect();
+    let days: std::collections::BTreeSet<&str> =
+        rows.as_array().unwrap().iter().map(|row| row["v"].as_str().unwrap()).collect();
     assert_eq!((days.len(), rows.as_array().unwrap().len()), (10_000, 10_000));
     assert!(rows[0]["at"].as_str().unwrap().starts_with("20"));
 }
@@ -198,7 +211,10 @@ async fn a_directory_that_git_would_pick_up_is_refused() {
     };
     git(&["init", "-q"]);
     let error = format!("{:#}", site.export(&site.options()).await.unwrap_err());
-    assert!(error.contains("and not ignored there") && error.contains("add the line `/migration-data/` to "), "{error}");
+    assert!(
+        error.contains("and not ignored there") && error.contains("add the line `/migration-data/` to "),
+        "{error}"
+    );
     assert!(!site.data().exists());
     // A pattern that means some files is not enough: the passwords might be another.
     std::fs::write(site.root().join(".gitignore"), "*.json\n").unwrap();
@@ -214,7 +230,8 @@ async fn a_directory_that_git_would_pick_up_is_refused() {
 async fn what_another_tool_exported_is_not_replaced() {
     let site = Site::new("CREATE TABLE t (a int)");
     std::fs::create_dir(site.data()).unwrap();
-    std::fs::write(site.data().join("metadata.json"), r#"{"exportedAt":"2026-01-01","tables":{"t":{"rowCount":1}}}"#).unwrap();
+    std::fs::write(site.data().join("metadata.json"), r#"{"exportedAt":"2026-01-01","tables":{"t":{"rowCount":1}}}"#)
+        .unwrap();
     let error = format!("{:#}", site.export(&site.options()).await.unwrap_err());
     assert!(error.contains("was written by another tool"), "{error}");
     assert_eq!(site.files(), ["metadata.json"]);

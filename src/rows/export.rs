@@ -14,7 +14,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -235,15 +235,11 @@ async fn fill(
         }
     }
     let plan = Plan::make(&snapshot.session, todo, options).await?;
-    let rows = read_tables(place, options, snapshot, plan, &meter, unfinished);
-    let users = async {
-        match &snapshot.users {
-            Some(users) => auth_export::write(&snapshot.session, users, &options.directory).await.map(Some),
-            None => Ok(None),
-        }
+    let users = match &snapshot.users {
+        Some(users) => Some(auth_export::write(&snapshot.session, users, &options.directory).await?),
+        None => None,
     };
-    let (written, users) = meter.watch(say, async { tokio::try_join!(rows, users) }).await?;
-    tables.extend(written);
+    tables.extend(meter.watch(say, read_tables(place, options, snapshot, plan, &meter, unfinished)).await?);
     for line in meter.summary().lines() {
         say(line.to_owned());
     }
@@ -260,35 +256,36 @@ async fn read_tables(
     unfinished: &mut Unfinished,
 ) -> Result<Vec<(String, TableMetadata)>> {
     let (results, mut finished) = mpsc::unbounded_channel();
-    let expected = plan.tables.len();
     let count = options.workers.clamp(1, plan.pieces.len().max(1));
     let tables = plan.tables.clone();
+    let sessions = if tables.is_empty() { Vec::new() } else { snapshot.workers(place, options, count).await? };
     let shared = Arc::new(worker::Shared::new(plan, options, Arc::clone(meter), results, snapshot.is_checked));
     let mut workers = JoinSet::new();
-    if expected > 0 {
-        for session in snapshot.workers(place, options, count).await? {
-            workers.spawn(worker::work(session, Arc::clone(&shared)));
-        }
+    for session in sessions {
+        workers.spawn(worker::work(session, Arc::clone(&shared)));
     }
     drop(shared);
-    let mut done = Vec::with_capacity(expected);
-    while done.len() < expected {
-        tokio::select! {
-            Some(ended) = workers.join_next() => ended.context("a worker ended unexpectedly")??,
-            result = finished.recv() => {
-                let Some((index, written)) = result else {
-                    bail!("a file was left unfinished without a word; this is a fault of the program");
-                };
-                let written: Written = written?;
-                let table = &tables[index];
-                let line = meter.line(table.at);
-                let described = described(&table.table, options, written, &line);
-                unfinished.add(&table.table, &described)?;
-                done.push((table.table.name.stem(), described));
+    let mut done = Vec::with_capacity(tables.len());
+    let collected = async {
+        while done.len() < tables.len() {
+            tokio::select! {
+                Some(ended) = workers.join_next() => ended.context("a worker ended unexpectedly")??,
+                result = finished.recv() => {
+                    let (index, written) = result.context("a file was left unfinished without a word")?;
+                    let table = &tables[index];
+                    let described = described(&table.table, options, written?, &meter.line(table.at));
+                    unfinished.add(&table.table, &described)?;
+                    done.push((table.table.name.stem(), described));
+                }
             }
         }
-    }
-    Ok(done)
+        anyhow::Ok(())
+    };
+    let collected = collected.await;
+    // Whatever happened, nobody writes any more when this is over.
+    workers.shutdown().await;
+    while finished.recv().await.is_some() {}
+    collected.map(|()| done)
 }
 
 fn described(table: &Table, options: &Options, written: Written, line: &super::progress::Line) -> TableMetadata {

@@ -1,20 +1,19 @@
 //! Moving rows: what goes between a server and the pure codecs of `data`. Knows no step, no run and no journal.
 
 pub mod auth_export;
-pub mod catalog;
-pub mod export;
 pub mod backup;
 pub mod catalog;
-pub mod connections;
 pub mod client_tools;
+pub mod connections;
+pub mod export;
 pub mod freeze;
 pub mod ledger;
 pub mod progress;
 pub mod purge;
 pub mod sessions;
-pub mod volumes;
 pub mod users;
 pub mod verify;
+pub mod volumes;
 
 /// Says one short line at a time to whoever watches.
 pub type Say<'a> = &'a (dyn Fn(String) + Sync);

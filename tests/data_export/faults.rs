@@ -16,7 +16,10 @@ const LARGE: &str = "CREATE TABLE a (x int); INSERT INTO a VALUES (1);
 
 fn role(site: &Site, statements: &str) -> Place {
     let name = format!("reader_{}", site.database);
-    site.cluster.sql(&site.database, &format!("CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'; {}", statements.replace("ROLE", &name)));
+    site.cluster.sql(
+        &site.database,
+        &format!("CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'; {}", statements.replace("ROLE", &name)),
+    );
     Place::parse(&Secret::new(site.cluster.url_of(&name, PASSWORD, &site.database)), None).unwrap()
 }
 
@@ -112,9 +115,12 @@ async fn a_disk_that_becomes_full_leaves_nothing_and_names_the_file() {
         return;
     }
     // The server keeps this in a few kilobytes, so the room looks large enough before.
-    let site = Site::new("CREATE TABLE puffed (t text); INSERT INTO puffed SELECT repeat('x', 1000000) FROM generate_series(1, 20)");
+    let site = Site::new(
+        "CREATE TABLE puffed (t text); INSERT INTO puffed SELECT repeat('x', 1000000) FROM generate_series(1, 20)",
+    );
     std::fs::create_dir(site.data()).unwrap();
-    let mount = |words: &[&str]| std::process::Command::new(words[0]).args(&words[1..]).arg(site.data()).status().unwrap();
+    let mount =
+        |words: &[&str]| std::process::Command::new(words[0]).args(&words[1..]).arg(site.data()).status().unwrap();
     if !mount(&["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs"]).success() {
         println!("this host lets nobody mount; this test needs it");
         return;

@@ -1,6 +1,7 @@
 //! Every built-in type with its odd values goes out to JSON and in again, and is the same, bit for bit.
 
-use bytes::Bytes;
+use std::io::Cursor;
+
 use futures_util::SinkExt;
 
 use crate::site::{Site, content};
@@ -10,27 +11,94 @@ const VALUES: &[(&str, &[&str])] = &[
     ("boolean", &["true", "false"]),
     ("smallint", &["-32768", "32767"]),
     ("bigint", &["-9223372036854775808", "9007199254740993", "9223372036854775807"]),
-    ("numeric", &["'NaN'", "'Infinity'", "'-Infinity'", "0.00", "-0.000", "('1' || repeat('0', 999) || '.5')::numeric", "repeat('9', 1000)::numeric", "1e-500"]),
+    (
+        "numeric",
+        &[
+            "'NaN'",
+            "'Infinity'",
+            "'-Infinity'",
+            "0.00",
+            "-0.000",
+            "('1' || repeat('0', 999) || '.5')::numeric",
+            "repeat('9', 1000)::numeric",
+            "1e-500",
+        ],
+    ),
     ("numeric(6,2)", &["1.10", "-9999.99"]),
     ("real", &["'NaN'", "'-0'", "'-Infinity'", "1.17549435e-38", "3.4028235e38", "0.1"]),
-    ("double precision", &["'NaN'", "'-0'", "'Infinity'", "5e-324", "1.7976931348623157e308", "0.1::float8 + 0.2::float8"]),
+    (
+        "double precision",
+        &["'NaN'", "'-0'", "'Infinity'", "5e-324", "1.7976931348623157e308", "0.1::float8 + 0.2::float8"],
+    ),
     ("money", &["'-92233720368547758.08'", "'1234.5'"]),
-    ("text", &["''", "' '", r"'\N'", r"'\.'", r"E'\\\\'", r"E'tab\t nl\n cr\r vt\x0b ff\f bs\b del\x7f us\x1f one\x01'", "'\"quoted\"'", "'null'",
-        "'ünïcödé — 🙂 👩‍👩‍👧 \u{202e}\u{feff}'", "E'a\u{2028}b'", "repeat('long ', 100000)"]),
+    (
+        "text",
+        &[
+            "''",
+            "' '",
+            r"'\N'",
+            r"'\.'",
+            r"E'\\\\'",
+            r"E'tab\t nl\n cr\r vt\x0b ff\f bs\b del\x7f us\x1f one\x01'",
+            "'\"quoted\"'",
+            "'null'",
+            "'ünïcödé — 🙂 👩‍👩‍👧 \u{202e}\u{feff}'",
+            "E'a\u{2028}b'",
+            "repeat('long ', 100000)",
+        ],
+    ),
     ("varchar(10)", &["''", "'0123456789'"]),
     ("char(5)", &["'a'", "''", "'abcde'"]),
     ("\"char\"", &["'x'", "''", r"'\377'"]),
     ("name", &["'a name'"]),
     ("bytea", &["''", r"'\x00ff0a5c22'", "decode(repeat('00', 1000), 'hex')"]),
-    ("timestamp", &["'infinity'", "'-infinity'", "'2020-01-01 00:00:00.000001'", "'0044-03-15 12:00:00 BC'", "'294276-12-31 23:59:59.999999'"]),
-    ("timestamptz", &["'infinity'", "'2020-06-01 00:00:00.123456-11'", "'1883-11-18 12:03:57 America/New_York'", "'4713-01-01 00:00:00+00 BC'"]),
+    (
+        "timestamp",
+        &[
+            "'infinity'",
+            "'-infinity'",
+            "'2020-01-01 00:00:00.000001'",
+            "'0044-03-15 12:00:00 BC'",
+            "'294276-12-31 23:59:59.999999'",
+        ],
+    ),
+    (
+        "timestamptz",
+        &[
+            "'infinity'",
+            "'2020-06-01 00:00:00.123456-11'",
+            "'1883-11-18 12:03:57 America/New_York'",
+            "'4713-01-01 00:00:00+00 BC'",
+        ],
+    ),
     ("date", &["'infinity'", "'-infinity'", "'4713-01-01 BC'", "'5874897-12-31'"]),
     ("time", &["'24:00'", "'00:00:00.000001'"]),
     ("timetz", &["'23:59:59.999999+15:59'", "'00:00-15:59'"]),
     ("interval", &["'-178000000 years 3 mons -1.000001 s'", "'0'", "'1 day -00:00:00.000001'", "'1 mon -1 day'"]),
     ("uuid", &["'5BB8A0A5-0000-4000-8000-0000000000FF'"]),
-    ("json", &[r#"'{"a":1,  "a":2}'"#, "'null'", "'\"a string\"'", r#"'"\u0000"'"#, "'[1e400, -0]'", "E'{\\n\"k\" : \"\\\\n\"}'"]),
-    ("jsonb", &[r#"'{"n":123456789012345678901234567890.10}'"#, "'null'", "'\"{}\"'", "'1e400'", "'-0.0'", "'[]'", r#"'{"":{"ü":"\u00e9\ud83d\ude00\"\\"}}'"#]),
+    (
+        "json",
+        &[
+            r#"'{"a":1,  "a":2}'"#,
+            "'null'",
+            "'\"a string\"'",
+            r#"'"\u0000"'"#,
+            "'[1e400, -0]'",
+            "E'{\\n\"k\" : \"\\\\n\"}'",
+        ],
+    ),
+    (
+        "jsonb",
+        &[
+            r#"'{"n":123456789012345678901234567890.10}'"#,
+            "'null'",
+            "'\"{}\"'",
+            "'1e400'",
+            "'-0.0'",
+            "'[]'",
+            r#"'{"":{"ü":"\u00e9\ud83d\ude00\"\\"}}'"#,
+        ],
+    ),
     ("jsonpath", &["'$.a[*] ? (@.b == \"x\")'"]),
     ("xml", &["'<a b=\"1\">x &amp; y</a>'", "''", "'just text'"]),
     ("inet", &["'::1/64'", "'10.0.0.1'", "'10.0.0.1/8'"]),
@@ -89,7 +157,10 @@ async fn every_type_and_its_odd_values_come_back_the_same() {
     let mut tables = 0;
     for (at, (type_name, values)) in VALUES.iter().enumerate() {
         if extension(type_name) {
-            let there = site.cluster.sql(&site.database, &format!("SELECT count(*) FROM pg_available_extensions WHERE name = '{type_name}'"));
+            let there = site.cluster.sql(
+                &site.database,
+                &format!("SELECT count(*) FROM pg_available_extensions WHERE name = '{type_name}'"),
+            );
             if there == "0" {
                 println!("the extension {type_name} is not installed here; its type is left out");
                 continue;
@@ -129,10 +200,10 @@ async fn every_type_and_its_odd_values_come_back_the_same() {
 async fn load(target: &Site, table: &str, rows: &[Vec<u8>]) {
     let session = target.place().connect("loader").await.unwrap();
     session.batch_execute(&format!("TRUNCATE public.{table}")).await.unwrap();
-    let sink = session.copy_in::<_, Bytes>(&format!("COPY public.{table} FROM STDIN")).await.unwrap();
+    let sink = session.copy_in::<_, Cursor<Vec<u8>>>(&format!("COPY public.{table} FROM STDIN")).await.unwrap();
     let mut sink = std::pin::pin!(sink);
     for row in rows {
-        sink.send(Bytes::from([row.as_slice(), b"\n"].concat())).await.unwrap();
+        sink.send(Cursor::new([row.as_slice(), b"\n"].concat())).await.unwrap();
     }
     sink.finish().await.unwrap();
 }

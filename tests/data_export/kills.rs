@@ -7,7 +7,8 @@ use cutover::rows::export::{Options, export};
 use crate::site::{Site, process};
 use crate::support::kill::{When, kill_at, was_killed};
 
-const SCHEMA: &str = "CREATE TABLE a (x int); INSERT INTO a VALUES (1); CREATE TABLE b (x int); CREATE TABLE c (x text);
+const SCHEMA: &str =
+    "CREATE TABLE a (x int); INSERT INTO a VALUES (1); CREATE TABLE b (x int); CREATE TABLE c (x text);
     INSERT INTO c SELECT repeat(md5(i::text), 30) FROM generate_series(1, 3000) i;";
 
 /// Not a test of its own: the process that is killed. It does nothing unless it is told where.
@@ -67,7 +68,8 @@ fn an_export_of_a_frozen_source_keeps_what_is_whole_and_trusts_no_file_unread() 
     let site = Site::new(SCHEMA);
     let mut kept = 0;
     kill_everywhere(&site, true, |_| {
-        let there: Vec<String> = site.files().into_iter().filter(|name| ["a.json", "b.json"].contains(&name.as_str())).collect();
+        let there: Vec<String> =
+            site.files().into_iter().filter(|name| ["a.json", "b.json"].contains(&name.as_str())).collect();
         kept = kept.max(there.len());
         // What is there already is damaged now and then: it must be read again and found out.
         if there.len() == 2 {
@@ -86,7 +88,10 @@ async fn finished_tables_of_a_frozen_source_are_not_read_again() {
     options.is_frozen = true;
     // The export is killed when all its tables are there: instead of metadata.json's fsync.
     let mut n = 1;
-    while !site.data().join("c.json").exists() || !site.data().join("b.json").exists() || !site.data().join("a.json").exists() {
+    while !site.data().join("c.json").exists()
+        || !site.data().join("b.json").exists()
+        || !site.data().join("a.json").exists()
+    {
         assert!(n < 40, "no kill left all tables");
         let _ended = kill_at(&mut child_of(&site, true), n, When::After).output().unwrap();
         n += 1;

@@ -135,7 +135,11 @@ pub async fn content(place: &Place, table: &str) -> Vec<Vec<u8>> {
     let mut rows = Vec::new();
     let mut cut = copy_text::Rows::default();
     for part in parts {
-        cut.feed(&part, |row| { rows.push(row.to_vec()); Ok::<(), ()>(()) }).unwrap();
+        cut.feed(&part, |row| {
+            rows.push(row.to_vec());
+            Ok::<(), ()>(())
+        })
+        .unwrap();
     }
     rows.sort();
     rows

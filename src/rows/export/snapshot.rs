@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, bail};
 use futures_util::future::try_join_all;
+use tokio_postgres::error::SqlState;
 
 use super::Options;
 use crate::adapter::database::{Place, Session};
@@ -14,6 +15,9 @@ use crate::rows::{Say, catalog};
 const ATTEMPTS: usize = 3;
 /// Plans must be plain scans: cutting a table by blocks relies on it, and compiling them costs more than it gives.
 const PLAIN: &str = "SET jit = off; SET max_parallel_workers_per_gather = 0; SET synchronize_seqscans = off";
+
+const LOCKED: &str =
+    "cannot lock the tables against changes of their shape; is a migration or a VACUUM FULL at work there?";
 
 /// The users' table and what stands beside it.
 pub(crate) struct Users {
@@ -72,14 +76,12 @@ impl Snapshot {
         let mut blocking = Vec::new();
         for concern in &self.catalog.concerns {
             let text = format!("{}: {}", concern.about, concern.words);
-            if concern.is_blocking { blocking.push(text) } else { say(text) }
+            // A table that was asked for by name and is not there must not be missing in silence.
+            let is_asked = options.tables.iter().any(|name| concern.about == format!("pattern {name}"));
+            if concern.is_blocking || is_asked { blocking.push(text) } else { say(text) }
         }
         if !blocking.is_empty() {
             bail!("the rows cannot be exported whole:\n{}", blocking.join("\n"));
-        }
-        if self.catalog.tables.is_empty() {
-            let patterns = if options.tables.is_empty() { &options.include } else { &options.tables };
-            bail!("no table meets {}; look at data.include, data.exclude and --table", patterns.join(", "));
         }
         Ok(())
     }
@@ -104,9 +106,19 @@ struct Seen {
 }
 
 async fn look(session: &Session, patterns: &Patterns, options: &Options) -> Result<Seen> {
-    let catalog = catalog::read(session, patterns, &options.users_table).await?;
-    let users = if options.has_users { users(session, &options.users_table).await? } else { None };
-    Ok(Seen { catalog, users })
+    let look = async {
+        let catalog = catalog::read(session, patterns, &options.users_table).await?;
+        let users = if options.has_users { users(session, &options.users_table).await? } else { None };
+        Ok(Seen { catalog, users })
+    };
+    look.await.map_err(|error: anyhow::Error| {
+        let is_locked = |cause: &tokio_postgres::Error| cause.code() == Some(&SqlState::LOCK_NOT_AVAILABLE);
+        if error.chain().any(|cause| cause.downcast_ref().is_some_and(is_locked)) {
+            error.context(LOCKED)
+        } else {
+            error
+        }
+    })
 }
 
 async fn users(session: &Session, name: &TableName) -> Result<Option<Users>> {
@@ -136,8 +148,7 @@ async fn lock(session: &Session, seen: &Seen) -> Result<()> {
         return Ok(());
     }
     let statement = format!("LOCK TABLE {} IN ACCESS SHARE MODE", tables.join(", "));
-    let words = "cannot lock the tables against changes of their shape; is a migration or a VACUUM FULL at work there?";
-    session.batch_execute(&statement).await.context(words)
+    session.batch_execute(&statement).await.context(LOCKED)
 }
 
 /// Tables that may not be read cannot be locked either; the reason is said in better words elsewhere.
