@@ -120,3 +120,19 @@ async fn a_user_who_cannot_be_made_holds_the_run_and_resume_goes_on_with_him() {
     says(&migration.expect(0, &["resume"]), &["COMPLETE", "has an account and is mapped"]);
     assert_eq!(service.users().len(), 2);
 }
+
+#[test]
+fn a_verification_names_the_row_and_the_column_that_differ() {
+    let migration = with_a_table("verify");
+    cluster().sql(
+        &migration.target,
+        "CREATE TABLE notes (id int PRIMARY KEY, words text); INSERT INTO notes VALUES (1, 'a')",
+    );
+    says(&migration.expect(0, &["data", "verify"]), &["THE SAME", "notes pass 1 1"]);
+    cluster().sql(&migration.target, "UPDATE notes SET words = 'b'");
+    let text = migration.expect(4, &["data", "verify"]);
+    says(&text, &["DIFFERENT", "notes fail 1 1 1", "notes: id=\"1\" is different: words is \"b\", should be \"a\""]);
+    let (report, code) = migration.json(&["data", "verify", "--skip-checksum"]);
+    assert_eq!((code, &report["tables"]["notes"]["status"]), (0, &serde_json::json!("warn")));
+    assert!(migration.path("migration-data/verification-report.json").exists());
+}

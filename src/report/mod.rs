@@ -20,6 +20,7 @@ pub mod status;
 pub mod style;
 pub mod table;
 pub mod text;
+pub mod verified;
 
 pub use event::{Event, Listener};
 pub use output::Patient;

@@ -1,5 +1,7 @@
 //! Lists of data runs: what moves rows and accounts, freezes or backs up. No container changes, so there is no release.
 
+pub mod options;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -42,6 +42,17 @@ pub struct Hands {
     pub run: RunTag,
 }
 
+/// Every gate, so that a new act is missed nowhere.
+macro_rules! gates {
+    () => {
+        Act::ExpectServices(_)
+            | Act::ExpectHealth(_)
+            | Act::ExpectSteady(_)
+            | Act::ExpectFrozen(_)
+            | Act::ExpectSameRows(_)
+    };
+}
+
 impl Hands {
     fn accounts(&self) -> Result<&StackAuth> {
         match &self.accounts {
@@ -92,9 +103,7 @@ impl Actor for Hands {
             Act::MigrateUsers(step) => step.check(self.accounts()?).await,
             Act::RunCommand(step) => step.check(&self.process, &self.variables, &self.run).await,
             Act::FreezeSource(step) => step.check(self.databases.shown(&step.place)?).await,
-            Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) | Act::ExpectFrozen(_) => {
-                Ok(World::Before("a gate has no sides".into()))
-            }
+            gates!() => Ok(World::Before("a gate has no sides".into())),
         }
     }
 
@@ -119,9 +128,7 @@ impl Actor for Hands {
             Act::MigrateUsers(step) => step.run(self.accounts()?, say).await,
             Act::RunCommand(step) => step.run(&self.process, &self.variables, &self.run, say).await,
             Act::FreezeSource(step) => step.run(self.databases.shown(&step.place)?, &self.run, say).await,
-            Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) | Act::ExpectFrozen(_) => {
-                Ok(Value::Null)
-            }
+            gates!() => Ok(Value::Null),
         }
     }
 
@@ -144,9 +151,7 @@ impl Actor for Hands {
             Act::FreezeSource(step) => step.undo(self.databases.shown(&step.place)?, &self.run, say).await,
             Act::SaveIncident(_) => Ok(Undone::Stays("what was saved stays".into())),
             Act::ExportDatabase(_) => Ok(Undone::Stays("the export stays".into())),
-            Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) | Act::ExpectFrozen(_) => {
-                Ok(Undone::Stays("a gate changes nothing".into()))
-            }
+            gates!() => Ok(Undone::Stays("a gate changes nothing".into())),
         }
     }
 
@@ -160,6 +165,7 @@ impl Actor for Hands {
             Act::ExpectHealth(gate) => gate.ask(&self.http, say).await,
             Act::ExpectSteady(gate) => gate.ask(&self.docker, &self.http, say).await,
             Act::ExpectFrozen(gate) => gate.ask(self.databases.shown(&gate.place)?, say).await,
+            Act::ExpectSameRows(gate) => gate.ask(&self.databases, &self.run.session(), say).await,
             _ => Ok(Seen { answer: Answer::Passed, words: "not a gate".into(), data: Value::Null }),
         }
     }

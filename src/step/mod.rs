@@ -10,6 +10,7 @@ pub mod dump;
 pub mod end_one_shots;
 pub mod expect_frozen;
 pub mod expect_health;
+pub mod expect_same_rows;
 pub mod expect_services;
 pub mod expect_steady;
 pub mod export_database;
@@ -140,6 +141,7 @@ pub enum Act {
     ExpectFrozen(expect_frozen::ExpectFrozen),
     RunCommand(run_command::RunCommand),
     MigrateUsers(migrate_users::MigrateUsers),
+    ExpectSameRows(expect_same_rows::ExpectSameRows),
 }
 
 impl Act {
@@ -160,7 +162,7 @@ impl Act {
 
     /// Whether it talks to a database by its connection string.
     pub fn needs_databases(&self) -> bool {
-        matches!(self, Self::FreezeSource(_) | Self::ExpectFrozen(_))
+        matches!(self, Self::FreezeSource(_) | Self::ExpectFrozen(_) | Self::ExpectSameRows(_))
     }
 
     /// What undoing gives back; gates change nothing.

@@ -5,6 +5,7 @@ pub mod connections;
 mod freeze;
 mod go;
 mod users;
+mod verify;
 
 use anyhow::Result;
 
@@ -20,6 +21,7 @@ pub async fn run(global: &Global, verb: &Data) -> Result<u8> {
         DataVerb::Connections => connections::run(global).await,
         DataVerb::Users(verb) => users::users(global, verb).await,
         DataVerb::MapUsers(verb) => users::map_users(global, verb).await,
+        DataVerb::Verify(verb) => verify::run(global, verb).await,
         DataVerb::Freeze(verb) => freeze::freeze(global, verb).await,
         DataVerb::Unfreeze(verb) => freeze::unfreeze(global, verb).await,
     }
