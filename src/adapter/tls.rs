@@ -45,7 +45,8 @@ pub async fn served(
         .dangerous()
         .with_custom_certificate_verifier(recorder.clone())
         .with_no_client_auth();
-    let server = ServerName::try_from(name.to_owned()).map_err(|_| anyhow!("{name:?} cannot be asked for a certificate"))?;
+    let server =
+        ServerName::try_from(name.to_owned()).map_err(|_| anyhow!("{name:?} cannot be asked for a certificate"))?;
     let exchange = async {
         let stream = TcpStream::connect(at).await.map_err(|error| plainly(&error))?;
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
@@ -78,12 +79,18 @@ fn distrust(
         Ok(verifier) => verifier,
         Err(error) => return Ok(Some(format!("this host believes nobody: {error}"))),
     };
-    let own = read.names.iter().map(|name| name.replacen("*.", "cutover.", 1)).find_map(|name| ServerName::try_from(name).ok());
+    let own = read
+        .names
+        .iter()
+        .map(|name| name.replacen("*.", "cutover.", 1))
+        .find_map(|name| ServerName::try_from(name).ok());
     let Some(own) = own else { return Ok(Some("it names no host".into())) };
     let middle = UnixTime::since_unix_epoch(Duration::from_secs(read.not_before.midpoint(read.not_after)));
     let verified = verifier.verify_server_cert(leaf, rest, &own, &[], middle);
     Ok(verified.err().map(|error| match error {
-        Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => "nobody that this host believes has issued it".into(),
+        Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
+            "nobody that this host believes has issued it".into()
+        }
         Error::InvalidCertificate(other) => format!("{other}"),
         other => other.to_string(),
     }))

@@ -20,6 +20,11 @@ use crate::secret::Secret;
 /// Types of records that can be written.
 pub const WRITABLE: [&str; 5] = ["A", "AAAA", "CNAME", "TXT", "CAA"];
 
+/// Where DigitalOcean's API is.
+pub const DIGITALOCEAN: &str = Maker::DigitalOcean.base();
+/// Where Cloudflare's API is.
+pub const CLOUDFLARE: &str = Maker::Cloudflare.base();
+
 /// One side of a change.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 pub struct SetSide {
@@ -117,7 +122,11 @@ async fn at_server(server: SocketAddr, sets: &[(&str, &str)], with: &Credentials
     let mut all = Vec::new();
     for (name, kind) in sets {
         let question = Question::direct(server, name, kind);
-        let reply = with.dns().ask(&question).await.with_context(|| format!("{server} could not be asked for {name} {kind}"))?;
+        let reply = with
+            .dns()
+            .ask(&question)
+            .await
+            .with_context(|| format!("{server} could not be asked for {name} {kind}"))?;
         if !reply.is_authoritative || !matches!(reply.code.as_str(), "NOERROR" | "NXDOMAIN") {
             bail!("{server} answers {} for {name} {kind}, without authority; is it a server of the zone?", reply.code);
         }

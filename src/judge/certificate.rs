@@ -95,7 +95,9 @@ fn of(name: &str, certificate: &Certificate, now: u64) -> (Verdict, String, Stri
     if let Some(why) = &certificate.distrust {
         let words = format!("the certificate of {issuer} is not trusted: {why}");
         let advice = match issuer.contains("Caddy Local Authority") {
-            true => "Caddy has issued it itself: it has no public one yet. Look in its log for the answer of the ACME server",
+            true => {
+                "Caddy has issued it itself: it has no public one yet. Look in its log for the answer of the ACME server"
+            }
             false => "serve the whole chain, from an issuer that browsers know",
         };
         return (Verdict::Fail, words, advice.to_owned());
@@ -104,7 +106,8 @@ fn of(name: &str, certificate: &Certificate, now: u64) -> (Verdict, String, Stri
     let words = format!("certificate of {issuer}, {} left of {}", spoken(left), spoken(life));
     // Caddy renews when a third of the life is left.
     if left < life / 6 {
-        let advice = "it should have been renewed by now: look in Caddy's log for the answer of the ACME server".to_owned();
+        let advice =
+            "it should have been renewed by now: look in Caddy's log for the answer of the ACME server".to_owned();
         return (Verdict::Warn, words, advice);
     }
     (Verdict::Ok, words, String::new())
@@ -113,7 +116,8 @@ fn of(name: &str, certificate: &Certificate, now: u64) -> (Verdict, String, Stri
 /// Whether a certificate's name covers another; a wildcard covers one label.
 fn covers(known: &str, name: &str) -> bool {
     let (known, name) = (known.to_ascii_lowercase(), name.to_ascii_lowercase());
-    let under = |known: &str| known.strip_prefix("*.").zip(name.split_once('.')).is_some_and(|(zone, (_, rest))| zone == rest);
+    let under =
+        |known: &str| known.strip_prefix("*.").zip(name.split_once('.')).is_some_and(|(zone, (_, rest))| zone == rest);
     known == name || under(&known)
 }
 

@@ -43,7 +43,8 @@ impl ExpectCertificate {
         loop {
             let pictures = self.once().await?;
             let bad: Vec<&Picture> = pictures.iter().filter(|one| one.verdict > Verdict::Warn).collect();
-            let said = |pictures: &[&Picture]| pictures.iter().map(|one| one.words.clone()).collect::<Vec<_>>().join("; ");
+            let said =
+                |pictures: &[&Picture]| pictures.iter().map(|one| one.words.clone()).collect::<Vec<_>>().join("; ");
             if bad.is_empty() {
                 let words = said(&pictures.iter().collect::<Vec<_>>());
                 return Ok(Seen { answer: Answer::Passed, words, data: json!({ "certificates": pictures }) });

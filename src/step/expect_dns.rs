@@ -39,12 +39,14 @@ impl ExpectDns {
         loop {
             let picture = judge(&survey(&self.wish, &mut memory, clock::unix_seconds()).await, &self.demand);
             let is_there = if self.waits_for_caches { picture.has_arrived() } else { picture.is_at_authorities() };
-            let data = json!({ "authority": picture.authority, "caches": picture.caches, "old_until": picture.old_until });
+            let data =
+                json!({ "authority": picture.authority, "caches": picture.caches, "old_until": picture.old_until });
             if is_there {
                 return Ok(Seen { answer: Answer::Passed, words: picture.headline(), data });
             }
             if watch.left(deadline).is_none() {
-                let words = format!("not there after {}: {}{}", spoken(watch.elapsed()), picture.missing(), worst(&picture));
+                let words =
+                    format!("not there after {}: {}{}", spoken(watch.elapsed()), picture.missing(), worst(&picture));
                 return Ok(Seen { answer: answer(&picture), words, data });
             }
             say(picture.missing());

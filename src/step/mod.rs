@@ -155,7 +155,16 @@ pub enum Act {
 impl Act {
     /// Whether it only asks.
     pub fn is_gate(&self) -> bool {
-        matches!(self, Self::ExpectServices(_) | Self::ExpectHealth(_) | Self::ExpectSteady(_) | Self::ExpectFrozen(_))
+        matches!(
+            self,
+            Self::ExpectServices(_)
+                | Self::ExpectHealth(_)
+                | Self::ExpectSteady(_)
+                | Self::ExpectFrozen(_)
+                | Self::ExpectSameRows(_)
+                | Self::ExpectDns(_)
+                | Self::ExpectCertificate(_)
+        )
     }
 
     /// Whether others stand on what it brings about.
@@ -165,7 +174,8 @@ impl Act {
 
     /// Whether the container engine is needed for it.
     pub fn needs_engine(&self) -> bool {
-        !self.needs_databases() && !matches!(self, Self::RunCommand(_) | Self::MigrateUsers(_))
+        let is_about_names = matches!(self, Self::SwitchDns(_) | Self::ExpectDns(_) | Self::ExpectCertificate(_));
+        !self.needs_databases() && !is_about_names && !matches!(self, Self::RunCommand(_) | Self::MigrateUsers(_))
     }
 
     /// Whether it talks to a database by its connection string.
@@ -190,6 +200,7 @@ impl Act {
                 | Self::StartServices(_)
                 | Self::RecordRelease(_)
                 | Self::FreezeSource(_)
+                | Self::SwitchDns(_)
                 | Self::RunCommand(_)
                 | Self::MigrateUsers(_)
         )

@@ -36,9 +36,8 @@ enum Stand {
 
 fn stand(change: &SetChange, now: &SetSide) -> Stand {
     // Where the values are the same on both sides, the TTL is what changes.
-    let is = |side: &SetSide| {
-        side.values == now.values && (change.from.values != change.to.values || side.ttl == now.ttl)
-    };
+    let is =
+        |side: &SetSide| side.values == now.values && (change.from.values != change.to.values || side.ttl == now.ttl);
     match (is(&change.to), is(&change.from)) {
         (true, _) => Stand::To,
         (_, true) => Stand::From,

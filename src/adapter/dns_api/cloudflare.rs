@@ -11,7 +11,10 @@ impl DnsApi {
         let answer = self.call(Method::Get, &format!("/zones?name={}", self.zone), None).await?;
         let zone = answer["result"].as_array().and_then(|zones| zones.first()).map(id);
         zone.with_context(|| {
-            format!("Cloudflare has no zone {} for this token; look at dns.zone and at what the token may do", self.zone)
+            format!(
+                "Cloudflare has no zone {} for this token; look at dns.zone and at what the token may do",
+                self.zone
+            )
         })
     }
 

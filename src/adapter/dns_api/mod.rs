@@ -27,7 +27,7 @@ pub enum Maker {
 
 impl Maker {
     /// Where its API is.
-    pub fn base(self) -> &'static str {
+    pub const fn base(self) -> &'static str {
         match self {
             Self::DigitalOcean => "https://api.digitalocean.com",
             Self::Cloudflare => "https://api.cloudflare.com/client/v4",
@@ -143,7 +143,9 @@ impl DnsApi {
             return Ok(json);
         }
         let hint = match reply.status {
-            401 | 403 => "; the token is not the right one, or may not write this zone: look at dns.token_env or dns.token_file",
+            401 | 403 => {
+                "; the token is not the right one, or may not write this zone: look at dns.token_env or dns.token_file"
+            }
             404 => "; the zone is not there for this token: look at dns.zone",
             429 => "; too many requests: try again in some minutes",
             _ => "",

@@ -3,6 +3,7 @@
 pub mod arguments;
 mod check;
 mod look;
+mod switch;
 mod wait;
 
 use anyhow::Result;
@@ -18,6 +19,6 @@ pub async fn run(global: &Global, verb: &Dns) -> Result<u8> {
     match &verb.what {
         DnsVerb::Check(verb) => check::run(global, verb).await,
         DnsVerb::Wait(verb) => wait::run(global, verb).await,
-        DnsVerb::Switch(_) => Err(anyhow::anyhow!("not there")),
+        DnsVerb::Switch(verb) => switch::run(global, verb).await,
     }
 }
