@@ -10,6 +10,7 @@ pub mod files;
 pub mod http;
 pub mod http_at;
 pub mod inside;
+pub mod loki;
 pub mod postgres;
 pub mod process;
 pub mod prometheus;
