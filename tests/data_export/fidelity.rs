@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use cutover::data::json_rows::{Decoder, Reading};
 use futures_util::SinkExt;
 
 use crate::site::{Site, content};
@@ -239,4 +240,27 @@ async fn a_table_of_many_pieces_is_written_whole_with_one_comma_between_any_two_
         rows.sort();
         assert!(rows == expected, "with {workers} workers");
     }
+}
+
+#[tokio::test]
+async fn what_node_writes_is_taken_by_the_server_as_the_value_that_it_was() {
+    let columns = "i interval, p point, c circle, b bytea, j jsonb, s jsonb, a text[], n int[], ja jsonb[], ba bytea[], f float8, t boolean, w timestamptz";
+    let site = Site::new(&format!("CREATE TABLE node ({columns})"));
+    let catalog = {
+        let session = site.place().connect("reader").await.unwrap();
+        let patterns = cutover::data::patterns::Patterns::parse(&["node"], &[""; 0]).unwrap();
+        let users = cutover::data::catalog::TableName::new("auth", "users");
+        cutover::rows::catalog::read(&session, &patterns, &users).await.unwrap()
+    };
+    let file = r#"[ {"i":{"years":1,"days":-2,"seconds":3,"milliseconds":4.5},"p":{"x":1,"y":-2.5},"c":{"x":0,"y":1,"radius":2},
+        "b":{"type":"Buffer","data":[0,255,92]},"j":{"k":[1,"\"",null]},"s":"text","a":["x","q\"\\,{}",null,""],"n":[[1,2],[3,null]],
+        "ja":[{"k":"v\\"},[1],"s"],"ba":[{"type":"Buffer","data":[1]}],"f":1e21,"t":true,"w":"2026-01-23T00:00:00.123Z"} ]"#;
+    let mut decoder = Decoder::new(file.as_bytes(), "node.json", &catalog.tables[0].columns, Reading::FOREIGN);
+    let mut row = Vec::new();
+    assert!(decoder.row(&mut row).unwrap());
+    load(&site, "node", &[row]).await;
+    let same = r#"SELECT i = '1 year -2 days 3.0045 s' AND p ~= point(1,-2.5) AND c ~= circle '<(0,1),2>' AND b = '\x00ff5c' AND j = '{"k":[1,"\"",null]}'
+        AND s = '"text"' AND a = ARRAY['x', 'q"\,{}', NULL, ''] AND n = '{{1,2},{3,NULL}}' AND ja = ARRAY['{"k":"v\\"}', '[1]', '"s"']::jsonb[]
+        AND ba = ARRAY['\x01'::bytea] AND f = 1e21 AND t AND w = '2026-01-23 00:00:00.123+00' FROM node"#;
+    assert_eq!(site.cluster.sql(&site.database, same), "t");
 }

@@ -8,7 +8,7 @@ use crate::site::{Site, process};
 use crate::support::kill::{When, kill_at, was_killed};
 
 const SCHEMA: &str =
-    "CREATE TABLE a (x int); INSERT INTO a VALUES (1); CREATE TABLE b (x int); CREATE TABLE c (x text);
+    "CREATE TABLE a (x int); INSERT INTO a VALUES (1); CREATE TABLE b (x int); INSERT INTO b VALUES (1); CREATE TABLE c (x text);
     INSERT INTO c SELECT repeat(md5(i::text), 30) FROM generate_series(1, 3000) i;";
 
 /// Not a test of its own: the process that is killed. It does nothing unless it is told where.
@@ -33,15 +33,16 @@ fn child_of(site: &Site, is_frozen: bool) -> Command {
 }
 
 /// Kills one export after the other at its n-th fsync, until one ends by itself; gives what each left.
-fn kill_everywhere(site: &Site, is_frozen: bool, mut look: impl FnMut(u32)) -> u32 {
+fn kill_everywhere(site: &Site, is_frozen: bool, prepare: impl Fn(), mut look: impl FnMut()) -> u32 {
     for n in 1..200 {
         for when in [When::Before, When::After] {
+            prepare();
             let status = kill_at(&mut child_of(site, is_frozen), n, when).output().unwrap().status;
             if !was_killed(status) {
                 assert!(status.success());
                 return n - 1;
             }
-            look(n);
+            look();
         }
     }
     panic!("an export never came to its end");
@@ -51,7 +52,12 @@ fn kill_everywhere(site: &Site, is_frozen: bool, mut look: impl FnMut(u32)) -> u
 fn a_kill_anywhere_leaves_a_whole_export_or_none() {
     let site = Site::new(&format!("{SCHEMA} {}", crate::site::AUTH));
     let (mut whole, mut none) = (0, 0);
-    let points = kill_everywhere(&site, false, |_| match site.metadata() {
+    // Each kill meets a whole export of rows that are other ones by now.
+    let prepare = || {
+        assert!(child_of(&site, false).output().unwrap().status.success());
+        site.cluster.sql(&site.database, "UPDATE a SET x = x + 1; UPDATE b SET x = x + 1; UPDATE c SET x = reverse(x)");
+    };
+    let points = kill_everywhere(&site, false, prepare, || match site.metadata() {
         Some(_) => {
             site.is_whole();
             whole += 1;
@@ -67,15 +73,20 @@ fn a_kill_anywhere_leaves_a_whole_export_or_none() {
 fn an_export_of_a_frozen_source_keeps_what_is_whole_and_trusts_no_file_unread() {
     let site = Site::new(SCHEMA);
     let mut kept = 0;
-    kill_everywhere(&site, true, |_| {
-        let there: Vec<String> =
-            site.files().into_iter().filter(|name| ["a.json", "b.json"].contains(&name.as_str())).collect();
-        kept = kept.max(there.len());
-        // What is there already is damaged now and then: it must be read again and found out.
-        if there.len() == 2 {
-            std::fs::write(site.data().join("a.json"), "[\n]\n").unwrap();
-        }
-    });
+    kill_everywhere(
+        &site,
+        true,
+        || (),
+        || {
+            let there: Vec<String> =
+                site.files().into_iter().filter(|name| ["a.json", "b.json"].contains(&name.as_str())).collect();
+            kept = kept.max(there.len());
+            // What is there already is damaged now and then: it must be read again and found out.
+            if there.len() == 2 {
+                std::fs::write(site.data().join("a.json"), "[\n]\n").unwrap();
+            }
+        },
+    );
     assert!(kept == 2, "no kill came between two tables");
     site.is_whole();
     assert_eq!(site.rows("a"), [b"1".to_vec()]);

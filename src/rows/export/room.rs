@@ -56,19 +56,23 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     let path = std::path::absolute(path).with_context(|| format!("{} is no path", path.display()))?;
     for parent in path.ancestors() {
         if let Ok(real) = parent.canonicalize() {
-            return Ok(path.strip_prefix(parent).map_or(real.clone(), |rest| real.join(rest)));
+            let rest = path.strip_prefix(parent).unwrap_or(Path::new(""));
+            return Ok(if rest.as_os_str().is_empty() { real } else { real.join(rest) });
         }
     }
     Ok(path)
 }
 
-/// Refuses to begin where the tables will hardly fit.
+/// Refuses to begin where the tables will hardly fit. What an earlier export left there gives its room back first.
 pub(super) fn check_space(directory: &Path, tables: &[Table], is_compressed: bool) -> Result<()> {
     let directory = absolute(directory)?;
     let there = directory.ancestors().find(|parent| parent.is_dir()).unwrap_or(Path::new("/"));
     let space =
         rustix::fs::statvfs(there).with_context(|| format!("cannot ask for the room in {}", there.display()))?;
-    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    let mut free = space.f_bavail.saturating_mul(space.f_frsize);
+    for name in super::files_there(&directory)? {
+        free += std::fs::metadata(directory.join(name)).map_or(0, |file| file.len());
+    }
     let rows: u64 = tables.iter().map(|table| table.bytes).sum();
     // One gigabyte of rows was seen to become 1.5 as JSON, and a third of one compressed.
     let needed = if is_compressed { rows / 2 } else { rows.saturating_add(rows / 2) };
