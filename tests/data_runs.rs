@@ -1,6 +1,7 @@
 //! Data verbs as runs: planned, journalled, undone by `cutover rollback`, on a host without a container engine.
 
 #![expect(clippy::disallowed_methods, reason = "tests start the program as a person would")]
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod support;
 
@@ -9,6 +10,7 @@ use std::sync::OnceLock;
 use support::cluster::Cluster;
 use support::live::says;
 use support::migration::Migration;
+use support::stack_auth;
 
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
@@ -63,4 +65,74 @@ fn a_source_that_is_not_configured_is_a_usage_error_with_the_key_to_write() {
     let mut migration = with_a_table("unset");
     migration.set("SOURCE_URL", "");
     says(&migration.expect(2, &["data", "freeze", "--yes"]), &["[source]", "SOURCE_URL", "not set"]);
+}
+
+/// Users in the data directory as an export leaves them.
+fn with_users(label: &str, url: &str) -> Migration {
+    let mut migration = Migration::new(cluster(), label);
+    migration.configure(&format!(
+        "[users]\nprovider = \"stack-auth\"\nbase_url = \"{url}\"\nproject_id_env = \"PROJECT\"\n\
+         secret_key_env = \"KEY\"\nrate = 1000\nattempts = 2\n"
+    ));
+    let setup = stack_auth::Setup::default();
+    migration.set("PROJECT", &setup.project);
+    migration.set("KEY", &setup.key);
+    let directory = migration.path("migration-data");
+    std::fs::create_dir(&directory).unwrap();
+    let users = "[\n{\"id\":\"0b1f6d0a-0000-4000-8000-000000000001\",\"email\":\"Anna@Example.com\",\
+                 \"email_confirmed_at\":\"2026-01-01 00:00:00+00\"},\n\
+                 {\"id\":\"0b1f6d0a-0000-4000-8000-000000000002\",\"email\":\"ben@example.com\"}\n]\n";
+    std::fs::write(directory.join("auth_users.json"), users).unwrap();
+    migration
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_are_made_once_mapped_and_taken_back_by_a_rollback() {
+    let service = stack_auth::Double::start(stack_auth::Setup::default()).await;
+    let migration = with_users("accounts", &service.url);
+
+    says(&migration.expect(0, &["data", "users", "--dry-run"]), &["2 of 2 accounts would be made"]);
+    assert_eq!(service.users().len(), 0);
+    let text = migration.expect(0, &["data", "users", "--yes"]);
+    says(&text, &["COMPLETE: the making of accounts", "every user in", "has an account and is mapped"]);
+    assert_eq!(service.users().len(), 2);
+    let mapping = std::fs::read_to_string(migration.path("migration-data/user-mapping.json")).unwrap();
+    says(&mapping, &["supabaseUserId", "retainUntil", "anna@example.com"]);
+
+    says(&migration.expect(0, &["data", "users", "--yes"]), &["COMPLETE"]);
+    assert_eq!(service.users().len(), 2, "nobody was made twice");
+    says(&migration.expect(0, &["data", "map-users"]), &["2"]);
+    let journal = std::fs::read_to_string(migration.path("state/runs/0001-data.jsonl")).unwrap();
+    assert!(!journal.contains(&stack_auth::Setup::default().key), "the key is in the journal");
+
+    let text = migration.expect(0, &["rollback", "--yes"]);
+    says(&text, &["the undoing of the making of accounts"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_cannot_be_made_holds_the_run_and_resume_goes_on_with_him() {
+    let service = stack_auth::Double::start(stack_auth::Setup::default()).await;
+    let migration = with_users("refused", &service.url);
+    service.fault(stack_auth::Fault::always("POST", stack_auth::Act::Status(500, "out of order".into())));
+    let text = migration.expect(4, &["data", "users", "--yes"]);
+    says(&text, &["FAILED AND HELD", "cutover resume"]);
+    service.heal();
+    says(&migration.expect(0, &["resume"]), &["COMPLETE", "has an account and is mapped"]);
+    assert_eq!(service.users().len(), 2);
+}
+
+#[test]
+fn a_verification_names_the_row_and_the_column_that_differ() {
+    let migration = with_a_table("verify");
+    cluster().sql(
+        &migration.target,
+        "CREATE TABLE notes (id int PRIMARY KEY, words text); INSERT INTO notes VALUES (1, 'a')",
+    );
+    says(&migration.expect(0, &["data", "verify"]), &["THE SAME", "notes pass 1 1"]);
+    cluster().sql(&migration.target, "UPDATE notes SET words = 'b'");
+    let text = migration.expect(4, &["data", "verify"]);
+    says(&text, &["DIFFERENT", "notes fail 1 1 1", "notes: id=\"1\" is different: words is \"b\", should be \"a\""]);
+    let (report, code) = migration.json(&["data", "verify", "--skip-checksum"]);
+    assert_eq!((code, &report["tables"]["notes"]["status"]), (0, &serde_json::json!("warn")));
+    assert!(migration.path("migration-data/verification-report.json").exists());
 }

@@ -126,6 +126,11 @@ impl Place {
         assurance(self.settings.mode_of(self.server()))
     }
 
+    /// Whether it is reached without a network: by a socket, or on this very host.
+    pub fn is_near(&self) -> bool {
+        self.settings.servers.iter().all(|server| server.is_socket() || server.is_loopback())
+    }
+
     /// The variables by which libpq's own programs (pg_dump, psql) reach the same server in the same way; the password is
     /// not among them: it goes into a file (`passfile`).
     pub fn variables(&self) -> Vec<(String, String)> {

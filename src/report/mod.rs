@@ -1,6 +1,7 @@
 //! What a run tells while it works, and how it is shown. An event in, text or JSON out; decides nothing.
 
 mod changed;
+pub mod dns;
 pub mod event;
 pub mod history;
 pub mod manifest;
@@ -20,6 +21,7 @@ pub mod status;
 pub mod style;
 pub mod table;
 pub mod text;
+pub mod verified;
 
 pub use event::{Event, Listener};
 pub use output::Patient;

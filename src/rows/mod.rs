@@ -3,11 +3,25 @@
 pub mod apply;
 pub mod catalog;
 pub mod diff;
+pub mod auth_export;
+pub mod backup;
+pub mod catalog;
+pub mod client_tools;
+pub mod connections;
+pub mod copy;
+pub mod export;
+pub mod filling;
 pub mod freeze;
+pub mod import;
 pub mod ledger;
+pub mod progress;
+pub mod purge;
+pub mod sequences;
 pub mod sessions;
+pub mod set_aside;
 pub mod users;
 pub mod verify;
+pub mod volumes;
 
 /// Says one short line at a time to whoever watches.
 pub type Say<'a> = &'a (dyn Fn(String) + Sync);

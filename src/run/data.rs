@@ -1,5 +1,7 @@
 //! Lists of data runs: what moves rows and accounts, freezes or backs up. No container changes, so there is no release.
 
+pub mod options;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -7,15 +9,18 @@ use super::deploy::Planned;
 use super::list::item;
 use crate::adapter::database::Place;
 use crate::adapter::files::sha256;
+use crate::adapter::stack_auth::StackAuth;
 use crate::config::Config;
+use crate::rows;
 use crate::rows::freeze::FreezeOptions;
 use crate::step::Act;
 use crate::step::expect_frozen::ExpectFrozen;
 use crate::step::freeze_source::FreezeSource;
+use crate::step::migrate_users::MigrateUsers;
 use crate::step::plan::{Item, Plan, RunKind};
 
 /// A plan of these items. A failure is put back: the engine undoes what was begun.
-pub fn plan(config: &Config, deed: String, items: Vec<Item>, way_back: Vec<Item>, remarks: Vec<String>) -> Planned {
+pub fn plan(config: &Config, deed: String, items: Vec<Item>) -> Planned {
     let plan = Plan {
         kind: RunKind::Data,
         project: config.compose_project().to_owned(),
@@ -25,11 +30,11 @@ pub fn plan(config: &Config, deed: String, items: Vec<Item>, way_back: Vec<Item>
         deed: Some(deed),
         undoes: None,
         services: Vec::new(),
-        remarks,
+        remarks: Vec::new(),
         rolls_back: true,
         items,
         home: Vec::new(),
-        way_back,
+        way_back: Vec::new(),
         files: BTreeMap::new(),
     };
     Planned { plan, files: Vec::new() }
@@ -45,10 +50,11 @@ pub fn freezing(config: &Config, place: &Place, deadline_s: u64) -> Planned {
         item("freeze_source", format!("make {shown} refuse every write"), Act::FreezeSource(freeze)),
         item("expect_frozen", "writes of every kind are attempted, and refused".into(), Act::ExpectFrozen(prove)),
     ];
-    let remarks = vec![
-        "sessions that could still write are ended; applications see errors until `cutover data unfreeze`".to_owned(),
-    ];
-    plan(config, format!("the freezing of {shown}"), items, Vec::new(), remarks)
+    let mut planned = plan(config, format!("the freezing of {shown}"), items);
+    planned.plan.remarks.push(
+        "sessions that could still write are ended; applications see errors until `cutover data unfreeze`".into(),
+    );
+    planned
 }
 
 /// The end of a freeze.
@@ -58,7 +64,45 @@ pub fn unfreezing(config: &Config, place: &Place, deadline_s: u64) -> Planned {
     let title = format!("let {shown} take writes again");
     let action = Act::FreezeSource(FreezeSource { place: shown.clone(), options });
     let back = Item { name: "unfreeze_source".into(), title, back: true, action };
-    plan(config, format!("the unfreezing of {shown}"), vec![back], Vec::new(), Vec::new())
+    plan(config, format!("the unfreezing of {shown}"), vec![back])
+}
+
+/// The making of accounts. A failure is held: thousands of accounts are not deleted because of one user.
+pub fn migrating_users(config: &Config, accounts: &StackAuth, wishes: &UserWishes) -> Planned {
+    let options = users(config, wishes);
+    let title = format!("make an account for every user in {}", options.directory.display());
+    let action = Act::MigrateUsers(MigrateUsers { service: accounts.fingerprint(), options });
+    let base = config.users.as_ref().map_or("", |users| users.base_url.as_str());
+    let deed = format!("the making of accounts at {}", base.trim_end_matches('/'));
+    let mut planned = plan(config, deed, vec![item("migrate_users", title, action)]);
+    planned.plan.rolls_back = false;
+    planned
+}
+
+/// What a person may ask for beside the configuration.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UserWishes {
+    /// Of several users with one address the first keeps it.
+    pub keeps_first: bool,
+    /// Accounts that were there before are taken for users with the same confirmed address.
+    pub links_existing: bool,
+}
+
+/// How users are moved.
+pub fn users(config: &Config, wishes: &UserWishes) -> rows::users::Options {
+    let mut options = rows::users::Options::new(config.data.directory.clone());
+    options.keep = config.data.keep_mapping;
+    options.is_linking_existing = wishes.links_existing;
+    if wishes.keeps_first {
+        options.collisions = rows::users::Collisions::KeepFirst;
+    }
+    if let Some(users) = &config.users {
+        options.concurrency = users.concurrency as usize;
+        (options.rate, options.attempts) = (users.rate, users.attempts);
+        options.has_passwords = users.has_passwords;
+        options.oauth.clone_from(&users.oauth);
+    }
+    options
 }
 
 /// How the source is frozen. The name of the freeze is the project's: a run that is not the one which froze may end it.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::Value;
 
 use super::run_command::Variables;
@@ -10,8 +10,11 @@ use super::{Act, Actor, Answer, Databases, RunTag, Say, Seen, Undone, World};
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
+use crate::adapter::inside::Inside;
 use crate::adapter::postgres::Postgres;
 use crate::adapter::process::Process;
+use crate::adapter::stack_auth::StackAuth;
+use crate::dns::provider::Credentials;
 use crate::release::Store;
 
 /// The adapters; each arm of the dispatch hands its step only those that it uses.
@@ -27,6 +30,12 @@ pub struct Hands {
     pub http: Http,
     /// Databases that rows move between.
     pub databases: Databases,
+    /// The service that accounts move to; why it cannot be called, where it cannot.
+    pub accounts: Option<Result<StackAuth, String>>,
+    /// Whoever keeps the names, and what they are called with.
+    pub names: Credentials,
+    /// Asks programs inside containers.
+    pub inside: Inside,
     /// Starts children.
     pub process: Process,
     /// Values of the variables that commands of the plan name.
@@ -37,6 +46,29 @@ pub struct Hands {
     pub state: PathBuf,
     /// Run.
     pub run: RunTag,
+}
+
+/// Every gate, so that a new act is missed nowhere.
+macro_rules! gates {
+    () => {
+        Act::ExpectServices(_)
+            | Act::ExpectHealth(_)
+            | Act::ExpectSteady(_)
+            | Act::ExpectFrozen(_)
+            | Act::ExpectSameRows(_)
+            | Act::ExpectDns(_)
+            | Act::ExpectCertificate(_)
+    };
+}
+
+impl Hands {
+    fn accounts(&self) -> Result<&StackAuth> {
+        match &self.accounts {
+            Some(Ok(accounts)) => Ok(accounts),
+            Some(Err(why)) => bail!("{why}"),
+            None => bail!("[users] is missing; it says which service the accounts move to"),
+        }
+    }
 }
 
 impl Actor for Hands {
@@ -76,11 +108,12 @@ impl Actor for Hands {
             Act::EndOneShots(step) => step.check(&self.docker).await,
             Act::SaveIncident(step) => step.check(&self.run),
             Act::ExportDatabase(step) => step.check(&self.run),
+            Act::MigrateUsers(step) => step.check(self.accounts()?).await,
             Act::RunCommand(step) => step.check(&self.process, &self.variables, &self.run).await,
             Act::FreezeSource(step) => step.check(self.databases.shown(&step.place)?).await,
-            Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) | Act::ExpectFrozen(_) => {
-                Ok(World::Before("a gate has no sides".into()))
-            }
+            Act::SwitchDns(step) => step.check(&self.names).await,
+            Act::KickCaddy(step) => step.check(&self.run),
+            gates!() => Ok(World::Before("a gate has no sides".into())),
         }
     }
 
@@ -102,11 +135,12 @@ impl Actor for Hands {
             Act::EndOneShots(step) => step.run(&self.docker, say).await,
             Act::SaveIncident(step) => step.run(&self.docker, &self.http, &self.run, say).await,
             Act::ExportDatabase(step) => step.run(&self.docker, &self.postgres, &self.run, say).await,
+            Act::MigrateUsers(step) => step.run(self.accounts()?, say).await,
             Act::RunCommand(step) => step.run(&self.process, &self.variables, &self.run, say).await,
             Act::FreezeSource(step) => step.run(self.databases.shown(&step.place)?, &self.run, say).await,
-            Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) | Act::ExpectFrozen(_) => {
-                Ok(Value::Null)
-            }
+            Act::SwitchDns(step) => step.run(&self.names, say).await,
+            Act::KickCaddy(step) => step.run(&self.docker, &self.inside, &self.run, say).await,
+            gates!() => Ok(Value::Null),
         }
     }
 
@@ -124,13 +158,14 @@ impl Actor for Hands {
             Act::PinRelease(step) => step.undo(&self.docker, &self.store).await,
             Act::BackUpDatabase(step) => step.undo(&self.docker, &self.postgres, &self.run).await,
             Act::EndOneShots(_) => Ok(Undone::Stays("what was ended stays ended".into())),
+            Act::MigrateUsers(step) => step.undo(self.accounts()?, say).await,
             Act::RunCommand(step) => step.undo(&self.process, &self.variables, &self.run, say).await,
             Act::FreezeSource(step) => step.undo(self.databases.shown(&step.place)?, &self.run, say).await,
             Act::SaveIncident(_) => Ok(Undone::Stays("what was saved stays".into())),
             Act::ExportDatabase(_) => Ok(Undone::Stays("the export stays".into())),
-            Act::ExpectServices(_) | Act::ExpectHealth(_) | Act::ExpectSteady(_) | Act::ExpectFrozen(_) => {
-                Ok(Undone::Stays("a gate changes nothing".into()))
-            }
+            Act::SwitchDns(step) => step.undo(&self.names, say).await,
+            Act::KickCaddy(_) => Ok(Undone::Stays("a reload leaves nothing to undo".into())),
+            gates!() => Ok(Undone::Stays("a gate changes nothing".into())),
         }
     }
 
@@ -144,6 +179,9 @@ impl Actor for Hands {
             Act::ExpectHealth(gate) => gate.ask(&self.http, say).await,
             Act::ExpectSteady(gate) => gate.ask(&self.docker, &self.http, say).await,
             Act::ExpectFrozen(gate) => gate.ask(self.databases.shown(&gate.place)?, say).await,
+            Act::ExpectDns(gate) => gate.ask(say).await,
+            Act::ExpectCertificate(gate) => gate.ask(say).await,
+            Act::ExpectSameRows(gate) => gate.ask(&self.databases, &self.run.session(), say).await,
             _ => Ok(Seen { answer: Answer::Passed, words: "not a gate".into(), data: Value::Null }),
         }
     }

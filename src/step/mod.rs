@@ -8,14 +8,19 @@ pub mod containers;
 pub mod databases;
 pub mod dump;
 pub mod end_one_shots;
+pub mod expect_certificate;
+pub mod expect_dns;
 pub mod expect_frozen;
 pub mod expect_health;
+pub mod expect_same_rows;
 pub mod expect_services;
 pub mod expect_steady;
 pub mod export_database;
 pub mod freeze_source;
 pub mod hands;
+pub mod kick_caddy;
 pub mod migrate_schema;
+pub mod migrate_users;
 pub mod patchwork;
 pub mod pin_release;
 pub mod plan;
@@ -24,6 +29,7 @@ pub mod record_release;
 pub mod run_command;
 pub mod save_incident;
 pub mod start_services;
+pub mod switch_dns;
 
 use std::path::PathBuf;
 
@@ -138,12 +144,27 @@ pub enum Act {
     FreezeSource(freeze_source::FreezeSource),
     ExpectFrozen(expect_frozen::ExpectFrozen),
     RunCommand(run_command::RunCommand),
+    MigrateUsers(migrate_users::MigrateUsers),
+    ExpectSameRows(expect_same_rows::ExpectSameRows),
+    SwitchDns(switch_dns::SwitchDns),
+    KickCaddy(kick_caddy::KickCaddy),
+    ExpectDns(expect_dns::ExpectDns),
+    ExpectCertificate(expect_certificate::ExpectCertificate),
 }
 
 impl Act {
     /// Whether it only asks.
     pub fn is_gate(&self) -> bool {
-        matches!(self, Self::ExpectServices(_) | Self::ExpectHealth(_) | Self::ExpectSteady(_) | Self::ExpectFrozen(_))
+        matches!(
+            self,
+            Self::ExpectServices(_)
+                | Self::ExpectHealth(_)
+                | Self::ExpectSteady(_)
+                | Self::ExpectFrozen(_)
+                | Self::ExpectSameRows(_)
+                | Self::ExpectDns(_)
+                | Self::ExpectCertificate(_)
+        )
     }
 
     /// Whether others stand on what it brings about.
@@ -153,12 +174,13 @@ impl Act {
 
     /// Whether the container engine is needed for it.
     pub fn needs_engine(&self) -> bool {
-        !self.needs_databases() && !matches!(self, Self::RunCommand(_))
+        let is_about_names = matches!(self, Self::SwitchDns(_) | Self::ExpectDns(_) | Self::ExpectCertificate(_));
+        !self.needs_databases() && !is_about_names && !matches!(self, Self::RunCommand(_) | Self::MigrateUsers(_))
     }
 
     /// Whether it talks to a database by its connection string.
     pub fn needs_databases(&self) -> bool {
-        matches!(self, Self::FreezeSource(_) | Self::ExpectFrozen(_))
+        matches!(self, Self::FreezeSource(_) | Self::ExpectFrozen(_) | Self::ExpectSameRows(_))
     }
 
     /// What undoing gives back; gates change nothing.
@@ -172,7 +194,16 @@ impl Act {
 
     /// Whether undoing it means to change what serves people (images kept or files written do not).
     pub fn changes_the_world(&self) -> bool {
-        matches!(self, Self::MigrateSchema(_) | Self::StartServices(_) | Self::RecordRelease(_) | Self::FreezeSource(_))
+        matches!(
+            self,
+            Self::MigrateSchema(_)
+                | Self::StartServices(_)
+                | Self::RecordRelease(_)
+                | Self::FreezeSource(_)
+                | Self::SwitchDns(_)
+                | Self::RunCommand(_)
+                | Self::MigrateUsers(_)
+        )
     }
 }
 

@@ -3,10 +3,12 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot be set up ends here, and says why")]
 
+pub mod certificates;
 pub mod cluster;
 pub mod engine;
 pub mod kill;
 pub mod live;
 pub mod migration;
+pub mod odd;
 pub mod project;
 pub mod stack_auth;

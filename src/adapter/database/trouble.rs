@@ -143,6 +143,10 @@ fn of_server(code: &SqlState, message: &str, mode: Mode) -> Reason {
         SqlState::CANNOT_CONNECT_NOW | SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN => {
             (Trouble::NotReady, "wait until it is up and call again")
         }
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION if message.contains("channel binding check failed") => (
+            Trouble::NotTrusted,
+            "the certificate that was shown here is not the server's: somebody stands between; ask who, before anything else",
+        ),
         SqlState::INVALID_AUTHORIZATION_SPECIFICATION if mode == Mode::Disable && message.contains("pg_hba.conf") => {
             (Trouble::WantsTls, "it may want an encrypted connection: write sslmode=verify-full instead of disable")
         }
@@ -155,7 +159,7 @@ fn of_server(code: &SqlState, message: &str, mode: Mode) -> Reason {
         ),
         _ => (Trouble::Other, "see the server's log"),
     };
-    (trouble, format!("the server says {message:?} ({}); {act}", code.code()))
+    (trouble, format!("the server says: {message} ({}); {act}", code.code()))
 }
 
 fn of_system(error: &io::Error, server: &Server) -> Reason {
@@ -232,5 +236,41 @@ fn hint(server: &Server) -> &'static str {
          use the session pooler (REGION.pooler.supabase.com:5432, user postgres.REF)"
     } else {
         ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(host: &str, port: u16) -> Server {
+        Server { host: host.to_owned(), address: None, port }
+    }
+
+    #[test]
+    fn who_cannot_reach_supabases_direct_address_is_told_of_ipv6() {
+        let unknown = io::Error::other("failed to lookup address information: No address associated with hostname");
+        let unreachable = io::Error::from(io::ErrorKind::NetworkUnreachable);
+        for error in [unknown, unreachable] {
+            let (_, words) = of_system(&error, &server("db.abcdefgh.supabase.co", 5432));
+            assert!(words.contains("IPv6 only") && words.contains("session pooler"), "{words}");
+            let (_, words) = of_system(&error, &server("db.example.com", 5432));
+            assert!(!words.contains("IPv6"), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_servers_words_lead_to_the_next_act() {
+        let of = |code: &SqlState, message: &str, mode| of_server(code, message, mode).0;
+        let rule = SqlState::INVALID_AUTHORIZATION_SPECIFICATION;
+        let entry = "no pg_hba.conf entry for host \"10.0.0.1\", user \"u\", database \"d\", no encryption";
+        assert_eq!(of(&rule, entry, Mode::Disable), Trouble::WantsTls);
+        assert_eq!(of(&rule, entry, Mode::VerifyFull), Trouble::NotAllowed);
+        assert_eq!(of(&rule, "SCRAM channel binding check failed", Mode::Require), Trouble::NotTrusted);
+        assert_eq!(
+            of(&SqlState::CANNOT_CONNECT_NOW, "the database system is starting up", Mode::Disable),
+            Trouble::NotReady
+        );
+        assert_eq!(of(&SqlState::INTERNAL_ERROR, "Tenant or user not found", Mode::Require), Trouble::WrongPassword);
     }
 }

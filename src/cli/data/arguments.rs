@@ -13,10 +13,68 @@ pub struct Data {
 /// What can be done with rows.
 #[derive(Debug, Subcommand)]
 pub enum DataVerb {
+    /// Reach both databases; say what they are, what this role may do there, and what stands in the way
+    Connections,
+    /// Make an account in the new service for every user, and write the mapping of ids
+    Users(Users),
+    /// Write the mapping of ids anew, from the accounts that are there
+    MapUsers(MapUsers),
+    /// Compare every row of the target with the source, or with the export; name what differs
+    Verify(Verify),
     /// Let nobody write to the source any more, and prove it
     Freeze(Freeze),
     /// Let the source take writes again, exactly as before
     Unfreeze(Freeze),
+}
+
+/// `data users`.
+#[derive(Args, Debug)]
+pub struct Users {
+    /// Say what would be made; the service is only read
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Of several users with one e-mail address, let the first keep it (else nothing is begun)
+    #[arg(long)]
+    pub keep_first: bool,
+    /// Take an account that was there before for the user with the same address, where both have it confirmed
+    #[arg(long)]
+    pub link_existing: bool,
+}
+
+/// `data map-users`.
+#[derive(Args, Debug)]
+pub struct MapUsers {
+    /// Say what would be mapped, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `data verify`.
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// Compare with the exported files instead of the source
+    #[arg(long)]
+    pub files: bool,
+    /// Only these tables
+    #[arg(long, value_name = "TABLE", value_delimiter = ',')]
+    pub table: Vec<String>,
+    /// Count rows, do not compare them: nothing passes then, it is a warning at best
+    #[arg(long)]
+    pub skip_checksum: bool,
+    /// End at the first table that fails
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// Compare this share of the rows, such as 10%
+    #[arg(long, value_name = "PERCENT", value_parser = percent, default_value = "100%")]
+    pub sample: u8,
+    /// Where the report is written (verification-report.json in the data directory)
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<std::path::PathBuf>,
+}
+
+fn percent(text: &str) -> Result<u8, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim().parse::<u8>().ok();
+    number.filter(|percent| (1..=100).contains(percent)).ok_or_else(|| format!("{text:?} is no share from 1% to 100%"))
 }
 
 /// `data freeze` and `data unfreeze`.

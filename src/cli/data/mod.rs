@@ -1,8 +1,11 @@
 //! `cutover data …`: one file per verb. What changes a database is a run with a journal; what only reads is not.
 
 pub mod arguments;
+pub mod connections;
 mod freeze;
-mod go;
+pub mod go;
+mod users;
+mod verify;
 
 use anyhow::Result;
 
@@ -15,6 +18,10 @@ use arguments::{Data, DataVerb};
 /// Refusals and faults before a run began; a run's own failure is an exit code.
 pub async fn run(global: &Global, verb: &Data) -> Result<u8> {
     match &verb.what {
+        DataVerb::Connections => connections::run(global).await,
+        DataVerb::Users(verb) => users::users(global, verb).await,
+        DataVerb::MapUsers(verb) => users::map_users(global, verb).await,
+        DataVerb::Verify(verb) => verify::run(global, verb).await,
         DataVerb::Freeze(verb) => freeze::freeze(global, verb).await,
         DataVerb::Unfreeze(verb) => freeze::unfreeze(global, verb).await,
     }
