@@ -68,7 +68,8 @@ fn docker_program() -> PathBuf {
 async fn caddy_is_kicked_once_and_then_serves_a_certificate() {
     let project = Project::up();
     let docker = Docker::new(None, Duration::from_secs(10)).unwrap().negotiate().await.unwrap();
-    let environment = vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()), ("HOME".to_owned(), "/root".to_owned())];
+    let environment =
+        vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()), ("HOME".to_owned(), "/root".to_owned())];
     let inside = Inside::new(docker_program(), Process::new(environment, Redactor::default()));
     let run = RunTag { number: 7, epoch: 1, side: project.directory.path().to_owned() };
     let kick = KickCaddy { project: project.name.clone(), service: "front".into() };
@@ -77,7 +78,10 @@ async fn caddy_is_kicked_once_and_then_serves_a_certificate() {
     kick.run(&docker, &inside, &run, &|_| ()).await.unwrap();
     let World::After(said) = kick.check(&run).unwrap() else { panic!("it was done") };
     assert_eq!(said, "front was reloaded once by this run");
-    assert!(project.compose(&["logs", "front"]).contains("\"uri\":\"/load\""), "Caddy itself says that it was told to load");
+    assert!(
+        project.compose(&["logs", "front"]).contains("\"uri\":\"/load\""),
+        "Caddy itself says that it was told to load"
+    );
 
     let root = project.compose(&["exec", "-T", "front", "cat", "/data/caddy/pki/authorities/local/root.crt"]);
     let file = project.directory.path().join("root.crt");
@@ -101,7 +105,10 @@ async fn caddy_is_kicked_once_and_then_serves_a_certificate() {
     fs::write(project.directory.path().join("Caddyfile"), "www.move.test {\n\tno_such_directive\n}\n").unwrap();
     let again = RunTag { number: 8, side: tempfile::tempdir().unwrap().keep(), ..run };
     let error = format!("{:#}", kick.run(&docker, &inside, &again, &|_| ()).await.unwrap_err());
-    assert!(error.contains("it goes on with the configuration that it has") && error.contains("no_such_directive"), "{error}");
+    assert!(
+        error.contains("it goes on with the configuration that it has") && error.contains("no_such_directive"),
+        "{error}"
+    );
     assert!(matches!(kick.check(&again).unwrap(), World::Before(_)));
     assert_eq!(gate(Some(file)).ask(&|_| ()).await.unwrap().answer, Answer::Passed);
     fs::remove_dir_all(again.side).unwrap();
