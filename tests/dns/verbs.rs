@@ -94,6 +94,32 @@ impl Site {
         (output.status.code().unwrap(), text.replace(&format!(":{}", self.port), ""))
     }
 
+    /// Until the run has begun, which its journal shows.
+    fn wait_for_start(&self) {
+        let journal = self.directory.path().join("state/runs/0001-dns.jsonl");
+        let since = std::time::Instant::now();
+        while !fs::read_to_string(&journal).unwrap_or_default().contains("\"started\"") {
+            assert!(since.elapsed().as_secs() < 20, "the run does not begin");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Does what the instructions say.
+    fn as_a_person(&self) {
+        self.update(
+            "update delete www.move.test. A\nupdate delete www.move.test. AAAA\nupdate add www.move.test. 60 A 192.0.2.10\n\
+             update delete app.move.test. A\nupdate add app.move.test. 60 CNAME www.move.test.\n",
+        );
+    }
+
+    /// Changes the zone as somebody else would.
+    fn update(&self, lines: &str) {
+        let file = self.directory.path().join("somebody");
+        let head = format!("server 127.53.0.11 {}\nkey hmac-sha256:{} {}\nzone move.test.\n", self.port, KEY.0, KEY.1);
+        fs::write(&file, format!("{head}{lines}send\n")).unwrap();
+        output("/usr/bin/knsupdate", &[file.to_str().unwrap()], "");
+    }
+
     /// What a server says, as `300 198.51.100.7`.
     fn dig(&self, last: u8, name: &str, kind: &str) -> String {
         let (server, port) = (format!("@127.53.0.{last}"), self.port.to_string());
@@ -194,13 +220,7 @@ fn records_that_somebody_else_changed_meanwhile_are_not_brought_back_over() {
     site.by_update();
     let (code, text) = site.told(&["dns", "switch", "--yes"]);
     assert_eq!(code, 0, "{text}");
-    let file = site.directory.path().join("somebody");
-    let script = format!(
-        "server 127.53.0.11 {}\nkey hmac-sha256:{} {}\nzone move.test.\nupdate delete www.move.test. A\nupdate add www.move.test. 60 A 203.0.113.99\nsend\n",
-        site.port, KEY.0, KEY.1
-    );
-    fs::write(&file, script).unwrap();
-    output("/usr/bin/knsupdate", &[file.to_str().unwrap()], "");
+    site.update("update delete www.move.test. A\nupdate add www.move.test. 60 A 203.0.113.99\n");
     assert_eq!(site.dig(11, "www.move.test", "A"), "60 203.0.113.99");
     let (code, text) = site.told(&["rollback", "--yes"]);
     assert_ne!(code, 0, "{text}");
@@ -236,23 +256,74 @@ fn by_hand_the_exact_records_are_said_and_the_world_is_waited_for() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    // Once the run has begun, which its journal shows, a person does what it says.
-    let journal = site.directory.path().join("state/runs/0001-dns.jsonl");
-    let since = std::time::Instant::now();
-    while !fs::read_to_string(&journal).unwrap_or_default().contains("\"started\"") {
-        assert!(since.elapsed().as_secs() < 20, "the run does not begin");
-        std::thread::yield_now();
-    }
-    let file = site.directory.path().join("person");
-    let script = format!(
-        "server 127.53.0.11 {}\nkey hmac-sha256:{} {}\nzone move.test.\nupdate delete www.move.test. A\nupdate delete www.move.test. AAAA\n\
-         update add www.move.test. 60 A 192.0.2.10\nupdate delete app.move.test. A\nupdate add app.move.test. 60 CNAME www.move.test.\nsend\n",
-        site.port, KEY.0, KEY.1
-    );
-    fs::write(&file, script).unwrap();
-    output("/usr/bin/knsupdate", &[file.to_str().unwrap()], "");
+    site.wait_for_start();
+    site.as_a_person();
     let output = waiting.wait_with_output().unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{text}");
     assert!(text.contains("COMPLETE"), "{text}");
+}
+
+#[test]
+fn a_switch_by_hand_that_was_killed_is_gone_on_with() {
+    let site = site(OLD);
+    site.configure("provider = \"manual\"");
+    let mut waiting = Command::new(env!("CARGO_BIN_EXE_cutover"))
+        .args(["--quiet", "dns", "switch", "--yes"])
+        .current_dir(site.directory.path())
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    site.wait_for_start();
+    waiting.kill().unwrap();
+    waiting.wait().unwrap();
+    let (code, text) = site.told(&["dns", "switch", "--yes"]);
+    assert_eq!(code, 6, "an open run comes first: {text}");
+    site.as_a_person();
+    let (code, text) = site.told(&["resume", "--yes"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("COMPLETE"), "{text}");
+}
+
+#[test]
+fn certificates_are_looked_at_where_it_is_asked_for() {
+    let site = site(OLD);
+    site.by_update();
+    let file = site.directory.path().join("cutover.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    // Nothing listens there.
+    fs::write(
+        &file,
+        text.replace("quorum = 1\n", "quorum = 1\norigin = [\"127.53.0.99\"]\nhttp_port = 1\nhttps_port = 1\n"),
+    )
+    .unwrap();
+    let (code, text) = site.told(&["dns", "check", "--certificates", "--name", "www.move.test"]);
+    assert_eq!(code, 4, "{text}");
+    let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "certificates at the new system unknown www.move.test at 127.53.0.99:1: no certificate was served: connection refused",
+        "FAIL www.move.test at 127.53.0.99:1: port 1 does not answer: connection refused",
+    ] {
+        assert!(plain.contains(words), "{words}\n{text}");
+    }
+    let (code, text) = site.told(&["dns", "check", "--name", "nobody.move.test"]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("[[dns.record]] has no such name; it has www.move.test, app.move.test"), "{text}");
+}
+
+#[test]
+fn preflight_says_when_the_ttl_was_not_lowered() {
+    let site = site("www 3600 A 198.51.100.7\napp 60 A 198.51.100.7\n");
+    site.by_update();
+    let (code, text) = site.told(&["dns", "check", "--before-switch"]);
+    assert_eq!(code, 4, "{text}");
+    let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        plain.contains("the TTL is 60 min, more than 60 s: after a switch some go to the old place for so long"),
+        "{text}"
+    );
+    assert!(plain.contains("lower it to 60 s now, and switch after 20"), "{text}");
 }
