@@ -6,6 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use cutover::adapter::dns::Dns;
+use cutover::adapter::dns::tsig::{Digest, Key};
+use cutover::adapter::dns::update::Exchange;
+use cutover::secret::Secret;
+
 use crate::lab::{Daemon, KEY, ZoneFile, at, free_port, knot, output, unbound};
 
 /// Seconds that the secondary waits before it looks for a new serial.
@@ -29,9 +34,12 @@ fn site(records: &str) -> Site {
     let servers = "@ NS ns1\n@ NS ns2\nns1 A 127.53.0.11\nns2 A 127.53.0.12\n";
     let top = zone(".", 3600, "@ NS ns.test.\ntest. NS ns.test.\nns.test. A 127.53.0.2\n");
     let parent = "@ NS ns\nns A 127.53.0.2\nmove NS ns1.move\nmove NS ns2.move\nns1.move A 127.53.0.11\nns2.move A 127.53.0.12\n";
-    let key = format!("key:\n  - id: {}.\n    algorithm: hmac-sha256\n    secret: {}\n", KEY.0, KEY.1);
+    let key = format!(
+        "key:\n  - id: {0}.\n    algorithm: hmac-sha256\n    secret: {1}\n  - id: {0}-512.\n    algorithm: hmac-sha512\n    secret: {1}\n",
+        KEY.0, KEY.1
+    );
     let acl = format!(
-        "{key}acl:\n  - id: changes\n    key: {}.\n    action: update\n  - id: copies\n    address: 127.0.0.0/8\n    action: transfer\n",
+        "{key}acl:\n  - id: changes\n    key: [{0}., {0}-512.]\n    action: update\n  - id: copies\n    address: 127.0.0.0/8\n    action: transfer\n",
         KEY.0
     );
     let mut primary = ZoneFile::new("move.test", zone("move.test.", REFRESH, &format!("{servers}{records}")));
@@ -326,4 +334,53 @@ fn preflight_says_when_the_ttl_was_not_lowered() {
         "{text}"
     );
     assert!(plain.contains("lower it to 60 s now, and switch after 20"), "{text}");
+}
+
+#[tokio::test]
+async fn an_update_is_signed_conditional_and_refused_in_words() {
+    let site = site(OLD);
+    let dns = Dns { timeout: std::time::Duration::from_secs(2), attempts: 1 };
+    let key = |name: &str, digest| Key { name: name.into(), digest, secret: Secret::new(KEY.1.into()) };
+    let exchange = |before: &str, after: &str| Exchange {
+        name: "www.move.test".into(),
+        kind: "A".into(),
+        before: vec![before.into()],
+        after: vec![after.into()],
+        ttl: 60,
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let server = at(11, site.port);
+    let long = key("cutover-lab-512", Digest::Sha512);
+    dns.update(server, "move.test", &[exchange("198.51.100.7", "192.0.2.11")], &long, now).await.unwrap();
+    assert_eq!(site.dig(11, "www.move.test", "A"), "60 192.0.2.11");
+
+    let told = async |zone: &str, exchange: Exchange, key: &Key, now: u64| {
+        let error = dns.update(server, zone, &[exchange], key, now).await.unwrap_err().to_string();
+        error.replace(&format!("127.53.0.11:{} refused the update ", site.port), "")
+    };
+    // Somebody was faster: nothing of it is done.
+    assert_eq!(
+        told("move.test", exchange("198.51.100.7", "192.0.2.12"), &long, now).await,
+        "(NXRRSET): the records are not any more as they were when this was planned; nothing was changed, plan it again"
+    );
+    assert_eq!(
+        told("move.test", exchange("192.0.2.11", "192.0.2.12"), &key("nobody", Digest::Sha256), now).await,
+        "(NOTAUTH): the server does not know the key nobody with hmac-sha256 (BADKEY)"
+    );
+    assert_eq!(
+        told("move.test", exchange("192.0.2.11", "192.0.2.12"), &long, now - 3_600).await,
+        "(NOTAUTH): the server's clock and ours are too far apart (BADTIME); set the clocks"
+    );
+    let elsewhere = told(
+        "other.test",
+        Exchange { name: "www.other.test".into(), ..exchange("192.0.2.11", "192.0.2.12") },
+        &long,
+        now,
+    );
+    assert_eq!(
+        elsewhere.await,
+        "(NOTAUTH): it is no primary server of other.test, or does not know the key cutover-lab-512; look at dns.server and \
+         dns.tsig_name"
+    );
+    assert_eq!(site.dig(11, "www.move.test", "A"), "60 192.0.2.11");
 }
