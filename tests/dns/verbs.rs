@@ -9,7 +9,10 @@ use std::process::{Command, Output};
 use cutover::adapter::dns::Dns;
 use cutover::adapter::dns::tsig::{Digest, Key};
 use cutover::adapter::dns::update::Exchange;
+use cutover::dns::provider::{Credentials, Keeper, SetChange, SetSide};
 use cutover::secret::Secret;
+use cutover::step::World;
+use cutover::step::switch_dns::SwitchDns;
 
 use crate::lab::{Daemon, KEY, ZoneFile, at, free_port, knot, output, unbound};
 
@@ -383,4 +386,26 @@ async fn an_update_is_signed_conditional_and_refused_in_words() {
          dns.tsig_name"
     );
     assert_eq!(site.dig(11, "www.move.test", "A"), "60 192.0.2.11");
+}
+
+#[tokio::test]
+async fn a_ttl_alone_is_a_change_too_and_comes_back() {
+    let site = site(OLD);
+    let side = |ttl| SetSide { values: ["198.51.100.7".to_owned()].into(), ttl, is_proxied: false };
+    let change = SetChange { name: "www.move.test".into(), kind: "A".into(), from: side(4), to: side(60) };
+    let switch = SwitchDns {
+        zone: "move.test".into(),
+        keeper: Keeper::Rfc2136(at(11, site.port)),
+        changes: vec![change],
+        deadline_s: 5,
+    };
+    let key = Key { name: KEY.0.into(), digest: Digest::Sha256, secret: Secret::new(KEY.1.into()) };
+    let with = Credentials { key: Some(Ok(key)), ..Credentials::default() };
+    assert!(matches!(switch.check(&with).await.unwrap(), World::Before(_)));
+    switch.run(&with, &|_| ()).await.unwrap();
+    assert!(matches!(switch.check(&with).await.unwrap(), World::After(_)));
+    assert_eq!(site.dig(11, "www.move.test", "A"), "60 198.51.100.7");
+    switch.undo(&with, &|_| ()).await.unwrap();
+    assert!(matches!(switch.check(&with).await.unwrap(), World::Before(_)));
+    assert_eq!(site.dig(11, "www.move.test", "A"), "4 198.51.100.7");
 }
