@@ -12,7 +12,7 @@ use crate::config::{Config, Dns, DnsProvider};
 use crate::dns::provider::{self, Credentials, Keeper, SetChange, SetSide, WRITABLE};
 use crate::dns::{Name, Wish};
 use crate::judge::dns::seen::{Demand, Set, Sight, Values, Wanted};
-use crate::judge::dns::{Verdict, before_switch, spoken};
+use crate::judge::dns::{Verdict, before_switch, judge, spoken};
 use crate::step::Act;
 use crate::step::expect_certificate::ExpectCertificate;
 use crate::step::expect_dns::ExpectDns;
@@ -110,8 +110,10 @@ fn keeper(settings: &Dns, sight: &Sight) -> Keeper {
 }
 
 fn servers(sight: &Sight) -> Vec<SocketAddr> {
-    let mut all: Vec<SocketAddr> =
-        sight.zones.iter().flat_map(|zone| &zone.servers).map(|server| server.address).collect();
+    // Those that answer; what the others are is told by the check.
+    let answering = sight.zones.iter().flat_map(|zone| &zone.servers);
+    let answering = answering.filter(|server| server.soa.said().is_some_and(|said| said.is_authoritative));
+    let mut all: Vec<SocketAddr> = answering.map(|server| server.address).collect();
     all.sort();
     all.dedup();
     all
@@ -193,7 +195,9 @@ fn remarks(zone: &str, keeper: &Keeper, changes: &[SetChange], sight: &Sight, de
             "honest caches can hold the old records for {longest} after the switch: keep the old system answering"
         ));
     }
-    let troubles = before_switch(sight, demand);
+    // Zones, servers and issuers are not put right by a switch; the records themselves are.
+    let mut troubles = before_switch(sight, demand);
+    troubles.extend(judge(sight, demand).subjects.into_iter().filter(|subject| subject.authority.is_none()));
     let troubles = troubles.iter().flat_map(|subject| subject.findings.iter().map(|finding| (&subject.about, finding)));
     let troubles = troubles.filter(|(_, finding)| finding.verdict > Verdict::Ok);
     remarks.extend(troubles.map(|(about, finding)| format!("{about}: {}; {}", finding.words, finding.advice)));

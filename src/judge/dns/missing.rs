@@ -53,3 +53,47 @@ impl Picture {
         self.has_arrived() && self.verdict <= Verdict::Warn
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Finding, Subject};
+    use super::*;
+
+    fn picture(authority: (usize, usize), caches: (usize, usize), old_until: Option<u64>) -> Picture {
+        let count = |(right, of)| Count { right, of };
+        let mut subject = Subject::new("www.a.test A", vec![Finding::new("authority", Verdict::Ok, "", "")]);
+        subject.authority = Some(count(authority));
+        Picture {
+            at: 1_795_262_400,
+            verdict: Verdict::Ok,
+            authority: count(authority),
+            caches: count(caches),
+            quorum: 2,
+            old_until,
+            subjects: vec![subject],
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_the_time_that_it_can_take() {
+        assert_eq!(
+            picture((1, 2), (0, 3), None).missing(),
+            "1 of 2 authorities have every record (missing: www.a.test A); 0 of 3 resolvers have every record, 2 are wanted; \
+             caches follow only after the last authority"
+        );
+        assert_eq!(
+            picture((2, 2), (1, 3), Some(1_795_264_200)).missing(),
+            "1 of 3 resolvers have every record, 2 are wanted; it can take until 2026-11-21 12:30 UTC (30 min more)"
+        );
+        assert_eq!(picture((2, 2), (2, 3), None).missing(), "nothing is missing");
+    }
+
+    #[test]
+    fn where_no_authority_is_known_nothing_has_arrived() {
+        assert!(!picture((0, 0), (3, 3), None).has_arrived());
+        assert!(picture((2, 2), (2, 3), None).has_arrived());
+        assert!(!picture((2, 2), (1, 3), None).has_arrived());
+        // With fewer resolvers than are wanted, all of them.
+        assert!(picture((2, 2), (1, 1), None).has_arrived());
+    }
+}

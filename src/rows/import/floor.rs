@@ -26,12 +26,27 @@ use crate::rows::set_aside::{self, Recorded, Stage};
 pub(super) enum Task {
     /// Brings things back, one after the other.
     PutBack(Vec<Recorded>),
+    /// Says that a table's rows are in, and sees that they are those which were to come.
+    Tell(usize),
     /// Lets the server look at a table's rows.
-    Analyze(usize),
+    Analyze(TableName),
     /// Counts a table's rows.
-    Count(usize),
+    Count(Check),
     /// Writes the file of what a table's rows are.
     Baseline(usize),
+}
+
+/// A table whose rows are counted, and looked at by the server.
+#[derive(Clone, Debug)]
+pub(super) struct Check {
+    /// Its name.
+    pub name: TableName,
+    /// What is read from.
+    pub source: String,
+    /// How many rows it must hold.
+    pub rows: u64,
+    /// Bytes that came in.
+    pub bytes: u64,
 }
 
 /// What came in of a table.
@@ -134,16 +149,12 @@ impl Floor {
                 }
                 Ok(())
             }
-            Task::Analyze(lane) => {
-                let (name, total) = (self.lanes[lane].name(), self.totals()[lane]);
-                let (rows, bytes) = (total.chunk.sum.rows, spoken_size(total.chunk.bytes));
-                self.tell(format!("{name}: {rows} rows, {bytes} in {}", spoken(total.time)));
-                target
-                    .batch_execute(&format!("ANALYZE {}", name.sql()))
-                    .await
-                    .with_context(|| format!("cannot analyze {name}"))
+            Task::Tell(lane) => self.came(lane),
+            Task::Analyze(name) => {
+                let analyze = format!("ANALYZE {}", name.sql());
+                target.batch_execute(&analyze).await.with_context(|| format!("cannot analyze {name}"))
             }
-            Task::Count(lane) => self.count(lane, target).await,
+            Task::Count(check) => count(&check, target).await,
             Task::Baseline(lane) => {
                 let Some(directory) = &self.baselines else { return Ok(()) };
                 baseline::write(&self.lanes[lane], directory).await
@@ -151,24 +162,30 @@ impl Floor {
         }
     }
 
-    async fn count(&self, lane: usize, target: &Session) -> Result<()> {
+    fn came(&self, lane: usize) -> Result<()> {
         let Lane { table, expected, origin, .. } = &self.lanes[lane];
-        let came = self.totals()[lane].chunk.sum;
-        if expected.rows.is_some_and(|rows| rows != came.rows) {
-            bail!("{origin}: {} rows came in, but metadata.json says {}", came.rows, expected.rows.unwrap_or(0));
+        let total = self.totals()[lane];
+        let came = total.chunk.sum;
+        if let Some(rows) = expected.rows.filter(|rows| *rows != came.rows) {
+            bail!("{origin}: {} rows came in, but metadata.json says {rows}", came.rows);
         }
         if expected.digest.is_some_and(|digest| digest != came) {
             bail!("{origin}: the digest of the rows that came in is not that of metadata.json");
         }
-        let query = format!("SELECT pg_catalog.count(*) FROM {}", table.source());
-        let rows: i64 =
-            target.query_one(&query, &[]).await.with_context(|| format!("cannot count {}", table.name))?.get(0);
-        if u64::try_from(rows) != Ok(came.rows) {
-            let sent = came.rows;
-            bail!("{} holds {rows} rows after {sent} were loaded: somebody else writes into the target", table.name);
-        }
+        let (bytes, time) = (spoken_size(total.chunk.bytes), spoken(total.time));
+        self.tell(format!("{}: {} rows, {bytes} in {time}", table.name, came.rows));
         Ok(())
     }
+}
+
+async fn count(check: &Check, target: &Session) -> Result<()> {
+    let Check { name, source, rows: sent, .. } = check;
+    let query = format!("SELECT pg_catalog.count(*) FROM {source}");
+    let rows: i64 = target.query_one(&query, &[]).await.with_context(|| format!("cannot count {name}"))?.get(0);
+    if u64::try_from(rows) != Ok(*sent) {
+        bail!("{name} holds {rows} rows after {sent} were loaded: somebody else writes into the target");
+    }
+    Ok(())
 }
 
 /// What `run` is to do.
@@ -215,25 +232,40 @@ pub(super) async fn run(hold: &Hold, plan: Plan, say: &(dyn Fn(String) + Sync)) 
     end.map(|()| floor.totals().clone())
 }
 
-/// Validates foreign keys: those of one table one after the other (they exclude each other), those of others beside.
-pub(super) async fn validate(
+/// Validates foreign keys, those of one table one after the other (they exclude each other, and the server's look at the
+/// table), those of others beside; and counts rows on whatever is idle meanwhile.
+pub(super) async fn settle(
     hold: &Hold,
     items: Vec<Recorded>,
-    count: usize,
+    checks: Vec<Check>,
+    workers_wanted: usize,
     index_memory: u64,
     say: &(dyn Fn(String) + Sync),
 ) -> Result<()> {
-    let mut tables: Vec<(TableName, Vec<Vec<Task>>)> = Vec::new();
+    let mut tables: Vec<(TableName, u64, Vec<Vec<Task>>)> = Vec::new();
     for recorded in items {
+        let bytes = checks.iter().find(|check| check.name == recorded.item.table).map_or(0, |check| check.bytes);
         let wave = |recorded| vec![Task::PutBack(vec![recorded])];
-        match tables.iter_mut().find(|(table, _)| *table == recorded.item.table) {
-            Some((_, waves)) => waves.push(wave(recorded)),
-            None => tables.push((recorded.item.table.clone(), vec![wave(recorded)])),
+        match tables.iter_mut().find(|(table, ..)| *table == recorded.item.table) {
+            Some((.., waves)) => waves.push(wave(recorded)),
+            None => tables.push((recorded.item.table.clone(), bytes, vec![wave(recorded)])),
         }
     }
+    for check in &checks {
+        let look = vec![Task::Analyze(check.name.clone())];
+        match tables.iter_mut().find(|(table, ..)| *table == check.name) {
+            Some((.., waves)) => waves.push(look),
+            None => tables.push((check.name.clone(), check.bytes, vec![look])),
+        }
+    }
+    // Weighs nothing: nobody waits for a count.
+    let counts = checks.into_iter().map(|check| (check.name.clone(), 0, vec![vec![Task::Count(check)]]));
+    tables.extend(counts);
+    let count = workers_wanted.min(tables.len());
+    let (weights, groups): (Vec<u64>, Vec<_>) = tables.into_iter().map(|(_, bytes, waves)| (bytes, waves)).unzip();
     let (told, heard) = tokio::sync::mpsc::unbounded_channel();
-    let count = count.min(tables.len());
-    let board = Board::new(tables.into_iter().map(|(_, waves)| waves).collect(), false, 1);
+    let board = Board::new(groups, false, 1);
+    weights.iter().enumerate().for_each(|(group, bytes)| board.weigh(group, *bytes));
     let totals = Mutex::default();
     let floor = Floor { lanes: Vec::new(), present: HashMap::new(), board, totals, told, baselines: None };
     workers(hold, &Arc::new(floor), count, index_memory, Vec::new(), None, heard, say).await
@@ -245,9 +277,7 @@ fn waves(items: Vec<Recorded>, loaded: Option<(usize, bool)>) -> Vec<Vec<Task>> 
     let mut build: Vec<Task> = indexes.into_iter().map(|recorded| Task::PutBack(vec![recorded])).collect();
     let mut waves = Vec::new();
     if let Some((lane, has_baseline)) = loaded {
-        // First, for what comes then shuts it out; and while others still load, nobody waits for it.
-        waves.push(vec![Task::Analyze(lane)]);
-        build.push(Task::Count(lane));
+        waves.push(vec![Task::Tell(lane)]);
         if has_baseline {
             build.push(Task::Baseline(lane));
         }
