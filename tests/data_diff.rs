@@ -18,6 +18,7 @@ use cutover::data::patterns::Patterns;
 use cutover::rows::apply::{Applied, ApplyOptions, State, apply, read, state};
 use cutover::rows::diff::{Diff, DiffOptions, diff};
 use cutover::rows::filling::Filling;
+use cutover::rows::freeze::{self, FreezeOptions, FreezeState};
 use cutover::rows::import;
 use cutover::rows::verify::{Options, Source, Users, verify};
 use cutover::secret::Secret;
@@ -304,6 +305,48 @@ async fn what_the_importer_left_beside_the_rows_is_the_baseline() {
     std::fs::write(&broken, &bytes[..bytes.len() - 40]).unwrap();
     let error = format!("{:#}", empty.try_diff(&files).await.unwrap_err());
     assert!(error.contains("sidecar of sites"), "{error}");
+}
+
+#[tokio::test]
+async fn a_frozen_source_takes_the_changes_and_stays_frozen() {
+    let world = World::new();
+    world.at_target(WRITES);
+    let found = world.diff().await;
+    let place = world.place(&world.source);
+    let options = FreezeOptions {
+        id: "run 7".into(),
+        record: world.directory.path().join("freeze.json"),
+        required: vec![TableName::new("public", "sites"), TableName::new("public", "parts")],
+        deadline_s: 30,
+        session: "cutover".into(),
+    };
+    let frozen = freeze::freeze(&place, &options, &|_| ()).await.unwrap();
+    let refused = "BEGIN READ WRITE; DO $$ BEGIN DELETE FROM public.sites; RAISE 'it wrote'; \
+        EXCEPTION WHEN SQLSTATE '25006' THEN NULL; END $$; ROLLBACK";
+    assert_eq!(world.state().await, State::Before);
+    assert_eq!(world.apply().await.unwrap().written, found.head.all());
+    assert_eq!(freeze::state(&place, Some(&frozen)).await.unwrap(), FreezeState::Frozen);
+    world.at_source(refused);
+    world.must_be_equal().await;
+    freeze::unfreeze(&place, &options, &|_| ()).await.unwrap();
+    assert_eq!(world.state().await, State::After);
+}
+
+#[tokio::test]
+async fn the_owner_of_the_tables_needs_no_further_right() {
+    let world = World::new();
+    world.at_target(WRITES);
+    let found = world.diff().await;
+    let role = format!("owner_of_{}", world.source);
+    world.at_source(&format!(
+        "CREATE ROLE {role} LOGIN PASSWORD 'pw'; ALTER SCHEMA public OWNER TO {role}; DO $$ DECLARE t regclass; BEGIN \
+         FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') \
+         LOOP EXECUTE format('ALTER TABLE %s OWNER TO {role}', t); END LOOP; END $$"
+    ));
+    let place = Place::parse(&Secret::new(world.cluster.url_of(&role, "pw", &world.source)), None).unwrap();
+    let applied = apply(&place, &world.options(), &|_| ()).await.unwrap();
+    assert_eq!(applied.written, found.head.all());
+    world.must_be_equal().await;
 }
 
 #[tokio::test]

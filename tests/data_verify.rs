@@ -248,6 +248,26 @@ async fn user_columns_are_compared_by_what_their_ids_became() {
     both.at_target(&format!("UPDATE profiles SET user_id = '{}' WHERE name = 'b'", id(2)));
     let table = both.table("profiles").await;
     assert_eq!(table.status, Status::Pass, "{table:#?}");
+    both.options.users.unmapped.clear();
+    let table = both.table("profiles").await;
+    assert_eq!((table.status, table.differences.len()), (Status::Fail, 0), "an id without an account may not stay");
+}
+
+#[tokio::test]
+async fn a_table_that_is_read_in_pieces_is_read_whole_and_once() {
+    // Each row fills a block: three pieces.
+    let both = Both::new(
+        "CREATE TABLE wide (id int PRIMARY KEY, v text, m money); ALTER TABLE wide ALTER v SET STORAGE PLAIN; \
+         CREATE TABLE plain (id int PRIMARY KEY, v text); ALTER TABLE plain ALTER v SET STORAGE PLAIN; \
+         INSERT INTO wide SELECT i, rpad(i::text, 7000, 'x') FROM generate_series(1, 16390) i; \
+         INSERT INTO plain SELECT id, v FROM wide WHERE id < 8200",
+    );
+    let report = both.verify().await;
+    let count = |name: &str| (report.tables[name].status, report.tables[name].target_count);
+    assert_eq!([count("wide"), count("plain")], [(Status::Pass, Some(16390)), (Status::Pass, Some(8199))]);
+    both.at_target("UPDATE wide SET m = 1 WHERE id IN (1, 8192, 8193, 16384, 16385, 16390)");
+    let table = both.table("wide").await;
+    assert_eq!((table.different, table.missing, table.extra, table.differences.len()), (6, 0, 0, 6));
 }
 
 #[tokio::test]
