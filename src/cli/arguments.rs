@@ -92,6 +92,8 @@ pub enum Verb {
     Releases,
     /// Move rows and accounts, and prove that they arrived
     Data(super::data::arguments::Data),
+    /// Back databases up, prove the backups, bring them back
+    Backup(super::backup::Backup),
     /// Look at the configuration
     Config(Config),
     /// Print a completion script

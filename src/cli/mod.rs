@@ -2,6 +2,7 @@
 
 mod apply;
 mod arguments;
+mod backup;
 mod carry;
 mod completions;
 mod config;
@@ -103,6 +104,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::History(verb) => history::run(global, verb),
         Verb::Releases => wait(releases::run(global)),
         Verb::Data(verb) => wait(data::run(global, verb)),
+        Verb::Backup(verb) => wait(backup::run(global, verb)),
         Verb::Config(verb) => config::run(global, verb),
         Verb::Completions { shell } => completions::completions(global, *shell),
         Verb::Man => completions::man(global),

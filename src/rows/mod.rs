@@ -2,14 +2,14 @@
 
 pub mod backup;
 pub mod catalog;
-pub mod connections;
 pub mod client_tools;
+pub mod connections;
 pub mod freeze;
 pub mod ledger;
 pub mod sessions;
-pub mod volumes;
 pub mod users;
 pub mod verify;
+pub mod volumes;
 
 /// Says one short line at a time to whoever watches.
 pub type Say<'a> = &'a (dyn Fn(String) + Sync);
