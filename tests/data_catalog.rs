@@ -369,3 +369,33 @@ async fn a_database_of_many_tables_is_read_in_one_breath() {
     assert_eq!((catalog.tables.len(), catalog.sequences.len()), (400, 400));
     assert_eq!((&*names(&catalog)[0], &*names(&catalog)[399]), ("t1", "t400"));
 }
+
+#[tokio::test]
+async fn rows_of_extensions_and_of_partitions_abroad_are_told() {
+    let cluster = shared();
+    let file = cluster.directory.path().join("abroad.csv");
+    std::fs::write(&file, "2020-01-01\n").unwrap();
+    let database = made(
+        &cluster,
+        "abroad",
+        &format!(
+            "CREATE EXTENSION citext; CREATE TABLE made_by_it (a int PRIMARY KEY); ALTER EXTENSION citext ADD TABLE made_by_it;
+             CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+             CREATE TABLE log (at date) PARTITION BY RANGE (at);
+             CREATE FOREIGN TABLE log_old PARTITION OF log FOR VALUES FROM (MINVALUE) TO ('2021-01-01')
+               SERVER files OPTIONS (filename '{}', format 'csv');
+             CREATE TABLE log_new PARTITION OF log FOR VALUES FROM ('2021-01-01') TO (MAXVALUE);
+             CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+             CREATE TRIGGER own BEFORE INSERT ON log_new FOR EACH ROW EXECUTE FUNCTION f();
+             CREATE TABLE empty (a int) PARTITION BY HASH (a);",
+            file.display()
+        ),
+    );
+    let catalog = read(&cluster, &database).await;
+    assert_eq!(names(&catalog), ["empty", "log"]);
+    says(&catalog, "table made_by_it", "belongs to the extension citext");
+    says(&catalog, "table log", "has a partition that is a foreign table");
+    says(&catalog, "table log", "the trigger own is of the partition public.log_new alone");
+    assert_eq!((table(&catalog, "empty").rows_estimate, table(&catalog, "empty").bytes), (0, 0));
+    assert_eq!(table(&catalog, "log").rows_estimate, -1, "nobody has analyzed it");
+}

@@ -15,6 +15,7 @@ const ALL: &[&str] = &[
     "secret",
     "redact",
     "data",
+    "dns",
     "judge",
     "rows",
     "config",
@@ -37,14 +38,21 @@ const TABLE: &[(&str, &[&str])] = &[
     ("adapter", &["secret", "redact"]),
     ("release", &["adapter", "redact"]),
     ("rows", &["adapter", "data", "secret", "redact"]),
-    ("preflight", &["adapter", "config", "release", "secret", "redact", "rows", "data"]),
-    ("step", &["adapter", "data", "judge", "release", "rows", "secret", "redact"]),
+    ("dns", &["adapter", "judge", "secret", "redact"]),
+    ("preflight", &["adapter", "config", "release", "secret", "redact", "rows", "data", "dns", "judge"]),
+    ("step", &["adapter", "data", "dns", "judge", "release", "rows", "secret", "redact"]),
     ("journal", &["step"]),
     (
         "report",
         &["journal", "step", "preflight", "release", "data", "adapter::clock::spoken", "adapter::files::spoken_size"],
     ),
-    ("run", &["config", "adapter", "data", "step", "journal", "report", "release", "rows", "secret", "redact"]),
+    (
+        "run",
+        &[
+            "config", "adapter", "data", "dns", "judge", "step", "journal", "report", "release", "rows", "secret",
+            "redact",
+        ],
+    ),
     ("cli", ALL),
     ("watch", ALL),
 ];

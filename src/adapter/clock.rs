@@ -14,6 +14,11 @@ pub fn now() -> String {
     format!("{now:.3}")
 }
 
+/// Wall time now in seconds since 1970, for what other systems count by.
+pub fn unix_seconds() -> u64 {
+    u64::try_from(clock_gettime(ClockId::Realtime).tv_sec).unwrap_or(0)
+}
+
 /// Time since the host was started, sleep included.
 pub fn since_boot() -> Duration {
     let time = clock_gettime(ClockId::Boottime);

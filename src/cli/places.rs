@@ -38,5 +38,9 @@ pub fn accounts(config: &Config, environment: &Environment, http: &Http) -> Opti
 fn place(table: &str, database: &Database, environment: &Environment) -> Result<Place, String> {
     let url = database.url.read(environment).map_err(|error| format!("[{table}] has no connection string: {error}"))?;
     out::redactor().learn([url.expose().to_owned()]);
-    Place::parse(&url, database.ca_certificate.as_deref()).map_err(|error| format!("[{table}]: {error:#}"))
+    let place =
+        Place::parse(&url, database.ca_certificate.as_deref()).map_err(|error| format!("[{table}]: {error:#}"))?;
+    // In a string of words (host=… password=…) nothing but its reader knows which of them is the password.
+    out::redactor().learn(place.password().map(|password| password.expose().to_owned()));
+    Ok(place)
 }

@@ -1,6 +1,7 @@
 //! Puts the tables that a migration needs into their types. Judges nothing: what is missing was reported before.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use super::choices::{DnsProvider, TsigAlgorithm, UserProvider};
 use super::later::{Assertion, Data, Database, Dns, Listen, Notify, Record, Serve, Stabilize, Tsig, Users, server};
@@ -69,8 +70,29 @@ pub(super) fn dns(table: &Table<'_>, records: Vec<Record>) -> Option<Dns> {
         tsig: table.text("tsig_name").and_then(tsig),
         token: table.secret("token"),
         ttl: table.duration("ttl")?,
+        api_url: table.url("api_url"),
+        resolvers: servers(table, "resolvers"),
+        quorum: table.number("quorum")?,
+        roots: servers(table, "roots"),
+        port: port(table, "port")?,
+        timeout: table.duration("timeout")?,
+        interval: table.duration("interval")?,
+        deadline: table.duration("deadline")?,
+        issuers: table.list("issuers")?,
+        origin: table.parsed("origin"),
+        http_port: port(table, "http_port")?,
+        https_port: port(table, "https_port")?,
+        ca_certificate: table.path("ca_certificate"),
         records,
     })
+}
+
+fn servers(table: &Table<'_>, name: &str) -> Vec<SocketAddr> {
+    table.list(name).unwrap_or_default().iter().filter_map(|text| server(text)).collect()
+}
+
+fn port(table: &Table<'_>, name: &str) -> Option<u16> {
+    table.number(name).and_then(|port| u16::try_from(port).ok())
 }
 
 /// Names are compared with answers of servers, so they get one form here.
@@ -83,6 +105,7 @@ pub(super) fn record(table: &Table<'_>) -> Option<Record> {
         cname: table.text("CNAME").map(name),
         txt: table.list("TXT"),
         caa: table.list("CAA"),
+        https: table.list("HTTPS"),
     })
 }
 

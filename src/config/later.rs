@@ -133,6 +133,32 @@ pub struct Dns {
     pub token: Option<SecretAt>,
     /// The TTL that records get, and the largest that is accepted before a switch.
     pub ttl: Duration,
+    /// The address of the provider's API; none means its own.
+    pub api_url: Option<Url>,
+    /// The resolvers that stand for the public.
+    pub resolvers: Vec<SocketAddr>,
+    /// How many of them must hold the new records.
+    pub quorum: u32,
+    /// Where the way down to a zone begins; empty means the root servers.
+    pub roots: Vec<SocketAddr>,
+    /// The port that name servers are asked at.
+    pub port: u16,
+    /// The longest wait for one answer.
+    pub timeout: Duration,
+    /// The time between two looks.
+    pub interval: Duration,
+    /// The longest wait for the records to arrive.
+    pub deadline: Duration,
+    /// Who issues certificates, as CAA records name them.
+    pub issuers: Vec<String>,
+    /// The addresses of the new system itself; empty means those of the records.
+    pub origin: Vec<IpAddr>,
+    /// The port of HTTP there.
+    pub http_port: u16,
+    /// The port of HTTPS there.
+    pub https_port: u16,
+    /// Certificates that are believed beside the system's, absolute.
+    pub ca_certificate: Option<PathBuf>,
     /// What must be true after the switch, name by name.
     pub records: Vec<Record>,
 }
@@ -163,6 +189,8 @@ pub struct Record {
     pub txt: Option<Vec<String>>,
     /// Its CAA records; none means they are not looked at.
     pub caa: Option<Vec<String>>,
+    /// Its HTTPS records; none means only their address hints are looked at.
+    pub https: Option<Vec<String>>,
 }
 
 /// `[stabilize]`: the watched window after a cutover.

@@ -18,6 +18,8 @@ pub(super) fn allowed(shape: Shape) -> &'static str {
         Shape::UrlPath => "a path that starts with `/`, without `..`, `?`, `#`, `{`, `}` and white space",
         Shape::Version => "a version such as \"20.10\": one to three numbers with points",
         Shape::Host => "a domain name such as \"api.example.com\"",
+        Shape::Owner => "a domain name such as \"api.example.com\" or \"*.example.com\"",
+        Shape::Ip => "an address such as \"203.0.113.10\" or \"2001:db8::10\"",
         Shape::Ipv4 => "an IPv4 address such as \"203.0.113.10\"",
         Shape::Ipv6 => "an IPv6 address such as \"2001:db8::10\"",
         Shape::Server => "an address such as \"192.0.2.1\", \"192.0.2.1:53\" or \"[2001:db8::1]:53\"",
@@ -46,6 +48,8 @@ pub(super) fn fits(shape: Shape, text: &str) -> bool {
         Shape::UrlPath => url_path(text),
         Shape::Version => version(text),
         Shape::Host => host(text),
+        Shape::Owner => host(text.strip_prefix("*.").unwrap_or(text)),
+        Shape::Ip => text.parse::<IpAddr>().is_ok(),
         Shape::Ipv4 => text.parse::<Ipv4Addr>().is_ok(),
         Shape::Ipv6 => text.parse::<Ipv6Addr>().is_ok(),
         Shape::Server => {
@@ -139,6 +143,8 @@ mod tests {
                 &["api.example.com", "_acme-challenge.a.b", "localhost."],
                 &["", "a..b", "-a.b", "a b", "http://a"],
             ),
+            (Shape::Owner, &["example.com", "*.example.com"], &["", "*", "a.*.b", "*a.b"]),
+            (Shape::Ip, &["203.0.113.10", "::1"], &["", "203.0.113", "203.0.113.10:53"]),
             (
                 Shape::Ipv4,
                 &["203.0.113.10"],

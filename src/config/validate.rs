@@ -233,15 +233,18 @@ fn dns(reader: &mut Reader<'_>) {
         }
     }
     let foreign = |name: &str| match name {
-        "token_env" | "token_file" => !api,
+        "token_env" | "token_file" | "api_url" => !api,
         _ => !updates,
     };
-    for name in ["server", "tsig_name", "tsig_secret_env", "tsig_secret_file", "token_env", "token_file"] {
+    for name in ["server", "tsig_name", "tsig_secret_env", "tsig_secret_file", "token_env", "token_file", "api_url"] {
         let path = format!("dns.{name}");
         if foreign(name) && reader.is_set(&path) {
             let found = format!("{name} beside provider = {provider:?}");
-            let allowed =
-                if name.starts_with("token") { "with \"digitalocean\", \"cloudflare\"" } else { "with \"rfc2136\"" };
+            let allowed = if name.starts_with("token") || name == "api_url" {
+                "with \"digitalocean\", \"cloudflare\""
+            } else {
+                "with \"rfc2136\""
+            };
             reader.push(reader.key_place(&path), &path, found, allowed, None);
         }
     }
@@ -255,7 +258,7 @@ fn record(reader: &mut Reader<'_>, table: &str) {
     };
     let alias = reader.is_set(&path("CNAME"));
     let addresses = filled("A") || filled("AAAA");
-    let others = addresses || filled("TXT") || filled("CAA");
+    let others = addresses || filled("TXT") || filled("CAA") || filled("HTTPS");
     if alias && others {
         let hint = "a name that is an alias has no other records";
         reader.push(
@@ -268,7 +271,12 @@ fn record(reader: &mut Reader<'_>, table: &str) {
     }
     if !alias && !others && reader.is_set(&path("name")) {
         let hint = "a name without any record would vanish";
-        reader.missing(reader.key_place(table), &path("A"), "at least one of A, AAAA, CNAME, TXT, CAA", Some(hint));
+        reader.missing(
+            reader.key_place(table),
+            &path("A"),
+            "at least one of A, AAAA, CNAME, TXT, CAA, HTTPS",
+            Some(hint),
+        );
     }
 }
 

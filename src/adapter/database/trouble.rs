@@ -143,6 +143,10 @@ fn of_server(code: &SqlState, message: &str, mode: Mode) -> Reason {
         SqlState::CANNOT_CONNECT_NOW | SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN => {
             (Trouble::NotReady, "wait until it is up and call again")
         }
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION if message.contains("channel binding check failed") => (
+            Trouble::NotTrusted,
+            "the certificate that was shown here is not the server's: somebody stands between; ask who, before anything else",
+        ),
         SqlState::INVALID_AUTHORIZATION_SPECIFICATION if mode == Mode::Disable && message.contains("pg_hba.conf") => {
             (Trouble::WantsTls, "it may want an encrypted connection: write sslmode=verify-full instead of disable")
         }

@@ -79,6 +79,10 @@ pub enum Shape {
     Version,
     /// A domain name.
     Host,
+    /// A domain name, or `*.` and one: the owner of a record.
+    Owner,
+    /// An address of either family, without a port.
+    Ip,
     /// An IPv4 address.
     Ipv4,
     /// An IPv6 address.

@@ -1,0 +1,68 @@
+//! What the records were when they were last seen, so that it is known later what caches may still hold, and until when.
+//!
+//! Kept as a file in the state directory; losing it loses knowledge, never correctness.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::judge::dns::seen::{Before, Heard, Set, Sight, Soa, Values};
+
+/// The memory: `NAME TYPE` and what is known of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Memory {
+    sets: BTreeMap<String, Known>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+struct Known {
+    values: Values,
+    ttl: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<Before>,
+}
+
+impl Memory {
+    /// Notes what a change replaced; `until` is the last moment at which an authority can have given it.
+    pub fn note(&mut self, name: &str, kind: &str, before: Before, now: Values, ttl: u32) {
+        self.sets.insert(format!("{name} {kind}"), Known { values: now, ttl, before: Some(before) });
+    }
+
+    /// Puts into the sight what was there before, and learns from it.
+    pub(super) fn compare(&mut self, sight: &mut Sight) {
+        let at = sight.at;
+        for set in &mut sight.sets {
+            let key = format!("{} {}", set.name, set.kind);
+            let known = self.sets.get(&key);
+            let Some((values, ttl)) = agreed(set) else {
+                // The change is under way: the old value is still given out.
+                set.before = known.map(|known| match &known.before {
+                    Some(before) if before.until.is_none() => before.clone(),
+                    _ => Before { values: known.values.clone(), ttl: known.ttl, until: None },
+                });
+                continue;
+            };
+            let before = match known {
+                Some(known) if known.values != values => {
+                    Some(Before { values: known.values.clone(), ttl: known.ttl, until: Some(at) })
+                }
+                Some(known) => known.before.clone().map(|before| Before { until: before.until.or(Some(at)), ..before }),
+                None => None,
+            };
+            let is_over = |before: &Before| before.until.is_some_and(|until| until + u64::from(before.ttl) < at);
+            let before = before.filter(|before| !is_over(before));
+            self.sets.insert(key, Known { values, ttl, before: before.clone() });
+            set.before = before;
+        }
+    }
+}
+
+/// What all authorities say, if they say the same.
+fn agreed(set: &Set) -> Option<(Values, u32)> {
+    let said: Vec<_> = set.authority.iter().map(Heard::said).collect::<Option<_>>()?;
+    let first = said.first()?;
+    let is_same = said.iter().all(|one| one.is_authoritative && one.values == first.values && one.chain == first.chain);
+    let negative = |one: &&crate::judge::dns::seen::Said| one.soa.as_ref().map(Soa::negative_ttl);
+    let ttl = said.iter().filter_map(|one| one.ttl.or_else(|| negative(one))).max()?;
+    is_same.then(|| (first.values.clone(), ttl))
+}

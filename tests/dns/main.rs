@@ -1,0 +1,10 @@
+//! DNS against real servers: knot as authorities, unbound as caches, all of them ours, on loopback addresses and a free port.
+//!
+//! Needs the packages of `scripts/lab dns`; says so where they are missing.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+#![allow(clippy::disallowed_methods, reason = "a test starts the servers it asks")]
+
+mod lab;
+mod situations;
+mod stage;
