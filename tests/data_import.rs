@@ -7,7 +7,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 use cutover::adapter::database::Place;
 use cutover::adapter::files;
@@ -24,18 +24,9 @@ use support::cluster::Cluster;
 use support::odd::{self, ROLE, ROLE_PASSWORD};
 use tempfile::TempDir;
 
-fn cluster() -> &'static Cluster {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| {
-        let cluster = Cluster::new(&["fsync = off"]);
-        odd::make_role(&cluster);
-        cluster
-    })
-}
-
 /// Files, and a target for them.
 struct Case {
-    cluster: &'static Cluster,
+    cluster: Arc<Cluster>,
     source: String,
     target: String,
     directory: TempDir,
@@ -47,13 +38,13 @@ type Whole = (String, String);
 impl Case {
     /// A source with this schema and rows, exported, and a target with the schema alone.
     async fn new(label: &str, schema: &str) -> Self {
-        Self::on(cluster(), label, schema).await
+        Self::on(odd::shared(), label, schema).await
     }
 
-    async fn on(cluster: &'static Cluster, label: &str, schema: &str) -> Self {
-        let source = odd::database(cluster, label);
-        odd::sql(cluster, &source, schema);
-        let target = odd::make_target(cluster, &source, &format!("{label}_to"));
+    async fn on(cluster: Arc<Cluster>, label: &str, schema: &str) -> Self {
+        let source = odd::database(&cluster, label);
+        odd::sql(&cluster, &source, schema);
+        let target = odd::make_target(&cluster, &source, &format!("{label}_to"));
         let case = Self { cluster, source, target, directory: TempDir::new().unwrap() };
         std::fs::create_dir(case.files()).unwrap();
         case.export().await;
@@ -157,7 +148,7 @@ impl Case {
     }
 
     fn whole(&self) -> Whole {
-        (odd::schema_of(self.cluster, &self.target), odd::content_of(self.cluster, &self.target))
+        (odd::schema_of(&self.cluster, &self.target), odd::content_of(&self.cluster, &self.target))
     }
 
     /// Sees that the target is as it was, and holds nothing of ours.
@@ -170,7 +161,7 @@ impl Case {
 
     fn holds_what_the_source_holds(&self, schema: &str) {
         let after = self.whole();
-        odd::same(&after.1, &odd::content_of(self.cluster, &self.source));
+        odd::same(&after.1, &odd::content_of(&self.cluster, &self.source));
         odd::same(&after.0, schema);
     }
 
@@ -307,7 +298,7 @@ async fn user_ids_are_mapped_and_one_without_an_account_is_refused_unless_its_co
 async fn a_target_that_holds_rows_is_refused_and_emptied_only_with_a_backup() {
     let case = Case::new("full", SHOP).await;
     odd::sql(
-        case.cluster,
+        &case.cluster,
         &case.target,
         "INSERT INTO shops VALUES (1, NULL, 'old'); INSERT INTO sales (shop) VALUES (1)",
     );
@@ -379,12 +370,12 @@ async fn an_import_whose_connections_were_cut_goes_on_or_is_taken_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_goes_on_after_the_server_crashed_in_its_middle() {
-    let own: &'static Cluster = Box::leak(Box::new(Cluster::new(&[])));
-    odd::make_role(own);
-    let case = Case::on(own, "crash", SHOP).await;
+    let own = Arc::new(Cluster::new(&[]));
+    odd::make_role(&own);
+    let case = Case::on(Arc::clone(&own), "crash", SHOP).await;
     let (options, before) = (case.options(), case.whole());
     // A crash makes a sequence skip values, also that of the source.
-    let expected = odd::content_of(own, &case.source);
+    let expected = odd::content_of(&own, &case.source);
     let say = once(|| {
         own.stop("immediate");
         own.start();
@@ -394,7 +385,6 @@ async fn an_import_goes_on_after_the_server_crashed_in_its_middle() {
     case.import(&options).await.unwrap();
     odd::same(&case.whole().1, &expected);
     odd::same(&case.whole().0, &before.0);
-    own.stop("immediate");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,7 +29,8 @@ bring_dns() {
   local had_knot=no had_unbound=no
   if is_installed knot; then had_knot=yes; fi
   if is_installed unbound; then had_unbound=yes; fi
-  # In a subshell, since a failure ends it, and the policy must go all the same.
+  # In a shell of its own, since a failure ends it, and the policy must go all the same: $1 and the rest are that shell's.
+  # shellcheck disable=SC2016
   without_services bash -c 'set -euo pipefail; source "$1"; shift; install_packages "$@"' install \
     "$LAB_ROOT/scripts/lab.d/common.sh" "${DNS_PACKAGES[@]}"
   # Nor at the next start of this host.

@@ -1,4 +1,4 @@
-//! Prometheus over its HTTP API: an instant query, with no data, NaN and warnings told apart from numbers.
+//! Prometheus over its HTTP API: no data, NaN and warnings are told apart from numbers, and raw samples are never rated.
 
 use std::time::Duration;
 
@@ -6,6 +6,10 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::http::Http;
+
+mod raw;
+
+pub use raw::{RawSeries, clock_ms, raw};
 
 /// What an instant query that should give one number gave.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,17 +44,24 @@ struct Data {
 /// # Errors
 /// When Prometheus cannot be reached, answers no JSON, or refuses the query: nothing is known then.
 pub async fn number(http: &Http, base: &str, query: &str, deadline: Duration) -> Result<Number> {
-    let url = format!("{}/api/v1/query?query={}", base.trim_end_matches('/'), escape(query));
+    let reply = ask(http, base, query, None, deadline).await?;
+    if let Some(warning) = reply.warnings.first() {
+        return Ok(Number::Unclear(format!("Prometheus warns: {warning}")));
+    }
+    Ok(reply.data.map_or_else(|| Number::Nothing("no data".into()), |data| one_number(&data)))
+}
+
+/// Asks an instant query, as of now or of a time in milliseconds.
+async fn ask(http: &Http, base: &str, query: &str, at_ms: Option<i64>, deadline: Duration) -> Result<Reply> {
+    let time = at_ms.map_or_else(String::new, |at| format!("&time={}.{:03}", at.div_euclid(1000), at.rem_euclid(1000)));
+    let url = format!("{}/api/v1/query?query={}{time}", base.trim_end_matches('/'), escape(query));
     let answer = http.get(&url, deadline).await.with_context(|| format!("cannot ask Prometheus at {base}"))?;
     let reply: Reply = serde_json::from_str(&answer.body)
         .with_context(|| format!("Prometheus at {base} answered {} without its JSON", answer.status))?;
     if reply.status != "success" {
         bail!("Prometheus refused the query {query:?}: {}", reply.error);
     }
-    if let Some(warning) = reply.warnings.first() {
-        return Ok(Number::Unclear(format!("Prometheus warns: {warning}")));
-    }
-    Ok(reply.data.map_or_else(|| Number::Nothing("no data".into()), |data| one_number(&data)))
+    Ok(reply)
 }
 
 fn one_number(data: &Data) -> Number {
@@ -71,7 +82,7 @@ fn one_number(data: &Data) -> Number {
     }
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),

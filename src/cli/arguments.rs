@@ -94,6 +94,8 @@ pub enum Verb {
     Data(super::data::arguments::Data),
     /// Back databases up, prove the backups, bring them back
     Backup(super::backup::Backup),
+    /// Look at names, wait for them, and change them
+    Dns(super::dns::arguments::Dns),
     /// Look at the configuration
     Config(Config),
     /// Print a completion script

@@ -175,13 +175,16 @@ fn list(global: &Global, config: &Config) -> Result<u8> {
     let mut table = Table::new(&["BACKUP", "OF", "TAKEN", "SIZE", "PROVEN"]);
     for one in found {
         let row: Vec<Cell> = match &one.token {
-            Ok(token) => {
+            Some(token) => {
                 let proof = token.verified.as_ref();
                 let proof = proof.map_or_else(|| "no".to_owned(), |proof| format!("{} rows, {}", proof.rows, proof.at));
                 let cells = [one.id, token.place.clone(), token.taken_at.clone(), spoken_size(token.bytes), proof];
                 cells.into_iter().map(Cell::from).collect()
             }
-            Err(why) => [one.id, String::new(), String::new(), String::new(), why.clone()].map(Cell::from).to_vec(),
+            None => {
+                let why = one.problem.clone().unwrap_or_default();
+                [one.id, String::new(), String::new(), String::new(), why].map(Cell::from).to_vec()
+            }
         };
         table.row(row);
     }

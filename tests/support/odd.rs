@@ -1,17 +1,29 @@
 //! A schema with everything that makes moving rows hard, owned by a plain role; and ways to look at a database whole.
 
 use std::process::Command;
+use std::sync::Arc;
 
-use super::cluster::{Cluster, programs};
+use super::cluster::{self, Cluster, programs};
 
 /// The plain role that owns everything.
 pub const ROLE: &str = "app";
 /// Its password.
 pub const ROLE_PASSWORD: &str = "app-pw";
 
-/// Makes the role, once per server.
+/// The shared server, with the role in it.
+pub fn shared() -> Arc<Cluster> {
+    let cluster = cluster::shared();
+    make_role(&cluster);
+    cluster
+}
+
+/// Makes the role unless it is there; several tests may do so at once.
 pub fn make_role(cluster: &Cluster) {
-    let make = format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{ROLE_PASSWORD}' NOSUPERUSER NOBYPASSRLS");
+    let make = format!(
+        "DO $$ BEGIN PERFORM pg_advisory_xact_lock(1); \
+           IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = '{ROLE}') THEN \
+             CREATE ROLE {ROLE} LOGIN PASSWORD '{ROLE_PASSWORD}' NOSUPERUSER NOBYPASSRLS; END IF; END $$"
+    );
     cluster.sql("postgres", &make);
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use tokio_postgres::{Client, Transaction};
 
-use super::floor::{self, Plan, Producer, Sources, Total};
+use super::floor::{self, Check, Plan, Producer, Sources, Total};
 use super::hold::{Hold, is_interrupted};
 use super::journal::{self, Before, Phase};
 use super::load::Lane;
@@ -207,12 +207,18 @@ async fn load(
         sources,
     };
     let (index_memory, described) = (plan.index_memory, described(&plan.lanes));
+    let sources: Vec<String> = plan.lanes.iter().map(|lane| lane.table.source()).collect();
     let totals = floor::run(hold, plan, say).await?;
-    put_back_rest(hold, course.workers, index_memory, say).await?;
+    let checks = described.iter().zip(sources).zip(&totals).map(|((table, source), total)| Check {
+        name: table.table.clone(),
+        source,
+        rows: total.chunk.sum.rows,
+        bytes: total.chunk.bytes,
+    });
+    put_back_rest(hold, checks.collect(), course.workers, index_memory, say).await?;
     sequences::set(&hold.session, &course.sequences).await?;
     let derived = sequences::behind(&hold.session, &course.derived).await?;
     sequences::set(&hold.session, &derived).await?;
-    analyze_expressions(&hold.session, &described).await?;
     let tables = described.into_iter().zip(&totals).map(|(mut table, total)| {
         fill_in(&mut table, total);
         table
@@ -247,9 +253,10 @@ fn fill_in(table: &mut ImportedTable, total: &Total) {
     table.digest = table.is_read.then_some(total.chunk.sum);
 }
 
-/// Foreign keys, their validation, triggers: what waits until every table is filled.
+/// Foreign keys, their validation, counts, statistics, triggers: what waits until every table is filled.
 async fn put_back_rest(
     hold: &mut Hold,
+    checks: Vec<Check>,
     workers: usize,
     index_memory: u64,
     say: &(dyn Fn(String) + Sync),
@@ -264,7 +271,7 @@ async fn put_back_rest(
             Stage::Index | Stage::Finish => bail!("the {} was not put back", recorded.item.about),
         }
     }
-    floor::validate(hold, late, workers, index_memory, say).await?;
+    floor::settle(hold, late, checks, workers, index_memory, say).await?;
     for recorded in &quiet {
         set_aside::put_back(&mut hold.session, recorded).await?;
     }
@@ -286,7 +293,7 @@ async fn put_back_all(hold: &mut Hold, workers: usize, say: &(dyn Fn(String) + S
         baselines: None,
     };
     floor::run(hold, plan, say).await?;
-    put_back_rest(hold, workers, index_memory, say).await
+    put_back_rest(hold, Vec::new(), workers, index_memory, say).await
 }
 
 /// Takes back whatever an import did, from any point; nothing where none is recorded.
@@ -348,17 +355,4 @@ async fn index_memory(session: &Client, workers: usize) -> Result<u64> {
     let (cache, own): (i64, i64) = (row.get(0), row.get(1));
     let share = cache / i64::try_from(workers.max(1))?;
     Ok(u64::try_from(share.clamp(64 << 10, 1 << 20).max(own))?)
-}
-
-/// What an index computes is looked at only once it is there.
-async fn analyze_expressions(session: &Client, tables: &[ImportedTable]) -> Result<()> {
-    let query =
-        "SELECT 1 FROM pg_catalog.pg_index WHERE indrelid = $1::text::regclass AND indexprs IS NOT NULL LIMIT 1";
-    for table in tables {
-        let name = table.table.sql();
-        if session.query_opt(query, &[&name]).await?.is_some() {
-            session.batch_execute(&format!("ANALYZE {name}")).await?;
-        }
-    }
-    Ok(())
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures_util::future::BoxFuture;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinSet;
 
 use super::baseline;
@@ -20,18 +20,38 @@ use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::database::Session;
 use crate::adapter::files::spoken_size;
 use crate::data::catalog::TableName;
+use crate::rows::Say;
+use crate::rows::progress::Meter;
 use crate::rows::set_aside::{self, Recorded, Stage};
+
+/// How often it is said how far it is.
+const PACE: Duration = Duration::from_secs(1);
 
 /// What a worker does beside loading rows.
 pub(super) enum Task {
     /// Brings things back, one after the other.
     PutBack(Vec<Recorded>),
+    /// Says that a table's rows are in, and sees that they are those which were to come.
+    Tell(usize),
     /// Lets the server look at a table's rows.
-    Analyze(usize),
+    Analyze(TableName),
     /// Counts a table's rows.
-    Count(usize),
+    Count(Check),
     /// Writes the file of what a table's rows are.
     Baseline(usize),
+}
+
+/// A table whose rows are counted, and looked at by the server.
+#[derive(Clone, Debug)]
+pub(super) struct Check {
+    /// Its name.
+    pub name: TableName,
+    /// What is read from.
+    pub source: String,
+    /// How many rows it must hold.
+    pub rows: u64,
+    /// Bytes that came in.
+    pub bytes: u64,
 }
 
 /// What came in of a table.
@@ -42,6 +62,7 @@ pub(super) struct Total {
     /// From its first chunk to its last one.
     pub time: Duration,
     began: Option<Stopwatch>,
+    is_ended: bool,
 }
 
 /// The floor.
@@ -53,6 +74,9 @@ pub(crate) struct Floor {
     board: Board<Unit, Task>,
     totals: Mutex<Vec<Total>>,
     told: UnboundedSender<String>,
+    meter: Meter,
+    /// What is being put back at this moment.
+    busy: Mutex<Vec<String>>,
     /// Where the files of what tables' rows are go.
     baselines: Option<std::path::PathBuf>,
 }
@@ -96,6 +120,19 @@ impl Floor {
         self.board.weigh(lane, chunk.bytes);
     }
 
+    fn busy(&self) -> MutexGuard<'_, Vec<String>> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far it is, in one line; none where there is nothing new to say.
+    fn progress(&self) -> Option<String> {
+        if self.totals().iter().any(|total| !total.is_ended) {
+            return Some(self.meter.whole());
+        }
+        let busy = self.busy();
+        (!busy.is_empty()).then(|| format!("putting back: {}", busy.join(", ")))
+    }
+
     fn tell(&self, line: String) {
         // Whoever listened is gone only when the import is.
         drop(self.told.send(line));
@@ -114,11 +151,14 @@ impl Floor {
 
     async fn load(&self, lane: usize, unit: Unit, target: &mut Session, source: Option<&Session>) -> Result<()> {
         self.totals()[lane].began.get_or_insert_with(Stopwatch::start);
+        self.meter.begin(lane);
         let is_new = !unit.is_in_target;
+        let read = unit.rows.bytes();
         let chunk = load::load(&self.lanes[lane], unit, target, source).await?;
         if is_new {
             self.add(lane, chunk);
         }
+        self.meter.add(lane, chunk.sum.rows, read.unwrap_or(chunk.bytes));
         Ok(())
     }
 
@@ -127,23 +167,21 @@ impl Floor {
             Task::PutBack(items) => {
                 for item in &items {
                     let watch = Stopwatch::start();
+                    self.busy().push(item.item.about.clone());
                     set_aside::put_back(target, item).await?;
+                    self.busy().retain(|about| *about != item.item.about);
                     if watch.elapsed() > Duration::from_secs(1) {
                         self.tell(format!("{}: put back in {}", item.item.about, spoken(watch.elapsed())));
                     }
                 }
                 Ok(())
             }
-            Task::Analyze(lane) => {
-                let (name, total) = (self.lanes[lane].name(), self.totals()[lane]);
-                let (rows, bytes) = (total.chunk.sum.rows, spoken_size(total.chunk.bytes));
-                self.tell(format!("{name}: {rows} rows, {bytes} in {}", spoken(total.time)));
-                target
-                    .batch_execute(&format!("ANALYZE {}", name.sql()))
-                    .await
-                    .with_context(|| format!("cannot analyze {name}"))
+            Task::Tell(lane) => self.came(lane),
+            Task::Analyze(name) => {
+                let analyze = format!("ANALYZE {}", name.sql());
+                target.batch_execute(&analyze).await.with_context(|| format!("cannot analyze {name}"))
             }
-            Task::Count(lane) => self.count(lane, target).await,
+            Task::Count(check) => count(&check, target).await,
             Task::Baseline(lane) => {
                 let Some(directory) = &self.baselines else { return Ok(()) };
                 baseline::write(&self.lanes[lane], directory).await
@@ -151,24 +189,35 @@ impl Floor {
         }
     }
 
-    async fn count(&self, lane: usize, target: &Session) -> Result<()> {
+    fn came(&self, lane: usize) -> Result<()> {
         let Lane { table, expected, origin, .. } = &self.lanes[lane];
-        let came = self.totals()[lane].chunk.sum;
-        if expected.rows.is_some_and(|rows| rows != came.rows) {
-            bail!("{origin}: {} rows came in, but metadata.json says {}", came.rows, expected.rows.unwrap_or(0));
+        let total = {
+            let total = &mut self.totals()[lane];
+            total.is_ended = true;
+            *total
+        };
+        self.meter.end(lane);
+        let came = total.chunk.sum;
+        if let Some(rows) = expected.rows.filter(|rows| *rows != came.rows) {
+            bail!("{origin}: {} rows came in, but metadata.json says {rows}", came.rows);
         }
         if expected.digest.is_some_and(|digest| digest != came) {
             bail!("{origin}: the digest of the rows that came in is not that of metadata.json");
         }
-        let query = format!("SELECT pg_catalog.count(*) FROM {}", table.source());
-        let rows: i64 =
-            target.query_one(&query, &[]).await.with_context(|| format!("cannot count {}", table.name))?.get(0);
-        if u64::try_from(rows) != Ok(came.rows) {
-            let sent = came.rows;
-            bail!("{} holds {rows} rows after {sent} were loaded: somebody else writes into the target", table.name);
-        }
+        let (bytes, time) = (spoken_size(total.chunk.bytes), spoken(total.time));
+        self.tell(format!("{}: {} rows, {bytes} in {time}", table.name, came.rows));
         Ok(())
     }
+}
+
+async fn count(check: &Check, target: &Session) -> Result<()> {
+    let Check { name, source, rows: sent, .. } = check;
+    let query = format!("SELECT pg_catalog.count(*) FROM {source}");
+    let rows: i64 = target.query_one(&query, &[]).await.with_context(|| format!("cannot count {name}"))?.get(0);
+    if u64::try_from(rows) != Ok(*sent) {
+        bail!("{name} holds {rows} rows after {sent} were loaded: somebody else writes into the target");
+    }
+    Ok(())
 }
 
 /// What `run` is to do.
@@ -209,34 +258,54 @@ pub(super) async fn run(hold: &Hold, plan: Plan, say: &(dyn Fn(String) + Sync)) 
         board.close(plan.lanes.len());
     }
     let totals = Mutex::new(vec![Total::default(); plan.lanes.len()]);
-    let floor = Floor { lanes: plan.lanes, present: plan.present, board, totals, told, baselines: plan.baselines };
+    let meter = Meter::new("loaded", plan.lanes.iter().map(|lane| (lane.name().to_string(), lane.bytes)));
+    let Plan { lanes, present, baselines, workers: count, index_memory, sources, producer, .. } = plan;
+    let crew = Crew { count, index_memory, sources, producer };
+    let floor = Floor { lanes, present, board, totals, told, meter, busy: Mutex::default(), baselines };
     let floor = Arc::new(floor);
-    let end = workers(hold, &floor, plan.workers, plan.index_memory, plan.sources, plan.producer, heard, say).await;
+    let end = workers(hold, &floor, crew, heard, say).await;
     end.map(|()| floor.totals().clone())
 }
 
-/// Validates foreign keys: those of one table one after the other (they exclude each other), those of others beside.
-pub(super) async fn validate(
+/// Validates foreign keys, those of one table one after the other (they exclude each other, and the server's look at the
+/// table), those of others beside; and counts rows on whatever is idle meanwhile.
+pub(super) async fn settle(
     hold: &Hold,
     items: Vec<Recorded>,
-    count: usize,
+    checks: Vec<Check>,
+    workers_wanted: usize,
     index_memory: u64,
     say: &(dyn Fn(String) + Sync),
 ) -> Result<()> {
-    let mut tables: Vec<(TableName, Vec<Vec<Task>>)> = Vec::new();
+    let mut tables: Vec<(TableName, u64, Vec<Vec<Task>>)> = Vec::new();
     for recorded in items {
+        let bytes = checks.iter().find(|check| check.name == recorded.item.table).map_or(0, |check| check.bytes);
         let wave = |recorded| vec![Task::PutBack(vec![recorded])];
-        match tables.iter_mut().find(|(table, _)| *table == recorded.item.table) {
-            Some((_, waves)) => waves.push(wave(recorded)),
-            None => tables.push((recorded.item.table.clone(), vec![wave(recorded)])),
+        match tables.iter_mut().find(|(table, ..)| *table == recorded.item.table) {
+            Some((.., waves)) => waves.push(wave(recorded)),
+            None => tables.push((recorded.item.table.clone(), bytes, vec![wave(recorded)])),
         }
     }
+    for check in &checks {
+        let look = vec![Task::Analyze(check.name.clone())];
+        match tables.iter_mut().find(|(table, ..)| *table == check.name) {
+            Some((.., waves)) => waves.push(look),
+            None => tables.push((check.name.clone(), check.bytes, vec![look])),
+        }
+    }
+    // Weighs nothing: nobody waits for a count.
+    let counts = checks.into_iter().map(|check| (check.name.clone(), 0, vec![vec![Task::Count(check)]]));
+    tables.extend(counts);
+    let count = workers_wanted.min(tables.len());
+    let (weights, groups): (Vec<u64>, Vec<_>) = tables.into_iter().map(|(_, bytes, waves)| (bytes, waves)).unzip();
     let (told, heard) = tokio::sync::mpsc::unbounded_channel();
-    let count = count.min(tables.len());
-    let board = Board::new(tables.into_iter().map(|(_, waves)| waves).collect(), false, 1);
+    let board = Board::new(groups, false, 1);
+    weights.iter().enumerate().for_each(|(group, bytes)| board.weigh(group, *bytes));
     let totals = Mutex::default();
-    let floor = Floor { lanes: Vec::new(), present: HashMap::new(), board, totals, told, baselines: None };
-    workers(hold, &Arc::new(floor), count, index_memory, Vec::new(), None, heard, say).await
+    let (meter, busy) = (Meter::new("counted", []), Mutex::default());
+    let floor = Floor { lanes: Vec::new(), present: HashMap::new(), board, totals, told, meter, busy, baselines: None };
+    let crew = Crew { count, index_memory, sources: Vec::new(), producer: None };
+    workers(hold, &Arc::new(floor), crew, heard, say).await
 }
 
 fn waves(items: Vec<Recorded>, loaded: Option<(usize, bool)>) -> Vec<Vec<Task>> {
@@ -245,9 +314,7 @@ fn waves(items: Vec<Recorded>, loaded: Option<(usize, bool)>) -> Vec<Vec<Task>> 
     let mut build: Vec<Task> = indexes.into_iter().map(|recorded| Task::PutBack(vec![recorded])).collect();
     let mut waves = Vec::new();
     if let Some((lane, has_baseline)) = loaded {
-        // First, for what comes then shuts it out; and while others still load, nobody waits for it.
-        waves.push(vec![Task::Analyze(lane)]);
-        build.push(Task::Count(lane));
+        waves.push(vec![Task::Tell(lane)]);
         if has_baseline {
             build.push(Task::Baseline(lane));
         }
@@ -259,32 +326,39 @@ fn waves(items: Vec<Recorded>, loaded: Option<(usize, bool)>) -> Vec<Vec<Task>> 
     waves
 }
 
-#[expect(clippy::too_many_arguments, reason = "each is one thing, handed on once")]
-async fn workers(
-    hold: &Hold,
-    floor: &Arc<Floor>,
+/// Who works, and with what.
+struct Crew {
     count: usize,
     index_memory: u64,
     sources: Sources,
     producer: Option<Producer>,
-    mut heard: tokio::sync::mpsc::UnboundedReceiver<String>,
-    say: &(dyn Fn(String) + Sync),
+}
+
+async fn workers(
+    hold: &Hold,
+    floor: &Arc<Floor>,
+    crew: Crew,
+    mut heard: UnboundedReceiver<String>,
+    say: Say<'_>,
 ) -> Result<()> {
     let _given_up = GivenUp(Arc::clone(floor));
     let mut set = JoinSet::new();
-    let mut sources = sources.into_iter();
-    for _ in 0..count {
+    let mut sources = crew.sources.into_iter();
+    for _ in 0..crew.count {
         let session = hold.worker().await?;
-        session.batch_execute(&format!("SET maintenance_work_mem = {index_memory}")).await?;
+        session.batch_execute(&format!("SET maintenance_work_mem = {}", crew.index_memory)).await?;
         set.spawn(Arc::clone(floor).work(session, sources.next()));
     }
-    if let Some(producer) = producer {
+    if let Some(producer) = crew.producer {
         set.spawn(producer(Arc::clone(floor)));
     }
+    let mut pace = tokio::time::interval(PACE);
+    pace.tick().await;
     let mut failure = None;
     loop {
         tokio::select! {
             Some(line) = heard.recv() => say(line),
+            _ = pace.tick() => floor.progress().into_iter().for_each(say),
             ended = set.join_next() => match ended {
                 None => break,
                 Some(ended) => {
