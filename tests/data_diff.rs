@@ -17,6 +17,8 @@ use cutover::data::mapping::{MappedUser, MappingFile};
 use cutover::data::patterns::Patterns;
 use cutover::rows::apply::{Applied, ApplyOptions, State, apply, read, state};
 use cutover::rows::diff::{Diff, DiffOptions, diff};
+use cutover::rows::filling::Filling;
+use cutover::rows::import;
 use cutover::rows::verify::{Options, Source, Users, verify};
 use cutover::secret::Secret;
 use support::cluster::{Cluster, shared};
@@ -108,7 +110,7 @@ impl World {
             tables: Self::patterns(),
             users: self.users.clone(),
             mapping: Some(self.mapping.clone()),
-            sidecars: None,
+            sidecars: Some(self.directory.path().join("sidecars")),
             directory: self.directory.path().join("changes"),
             workers: 2,
             session_name: "cutover".into(),
@@ -255,6 +257,53 @@ async fn the_export_files_are_a_baseline_like_the_source_itself_and_the_file_is_
     assert_eq!(by_source.head.sha256, by_files.head.sha256);
     let lines = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(lines(&text), lines(&std::fs::read_to_string(&by_files.file).unwrap()));
+}
+
+#[tokio::test]
+async fn what_the_importer_left_beside_the_rows_is_the_baseline() {
+    let world = World::new();
+    let export = world.exported();
+    let mapping = world.directory.path().join("user-mapping.json");
+    std::fs::write(&mapping, serde_json::to_string(&world.mapping).unwrap()).unwrap();
+    let empty = World { target: world.cluster.database("imported"), ..world };
+    empty.at_target(&format!("{SCHEMA} TRUNCATE {}", TABLES.join(", ")));
+    let columns = |table: &str| (table.to_owned(), vec!["owner".to_owned()]);
+    let filling = Filling {
+        user_columns: ["sites", "members", "log"].map(columns).into(),
+        mapping: Some(mapping),
+        workers: 2,
+        state: empty.directory.path().to_owned(),
+        baselines: Some(empty.directory.path().join("sidecars")),
+        ..Filling::default()
+    };
+    std::fs::create_dir(empty.directory.path().join("sidecars")).unwrap();
+    let options = import::Options { directory: export.clone(), filling };
+    import::import(&empty.place(&empty.target), &options, &|_| ()).await.unwrap();
+    empty.must_be_equal().await;
+    for table in TABLES {
+        assert!(empty.directory.path().join(format!("sidecars/{table}.sidecar")).exists(), "{table}");
+    }
+    let files = Source::Files(export.clone());
+    assert_eq!(empty.try_diff(&files).await.unwrap().head.all(), 0);
+
+    empty.at_target(WRITES);
+    let beside = empty.try_diff(&files).await.unwrap();
+    let text = std::fs::read_to_string(&beside.file).unwrap();
+    std::fs::rename(empty.directory.path().join("sidecars"), empty.directory.path().join("moved")).unwrap();
+    let by_files = empty.try_diff(&files).await.unwrap();
+    assert!(by_files.head.all() > 20);
+    assert_eq!(by_files.head.sha256, beside.head.sha256);
+    assert_eq!(text.lines().count() as u64, by_files.head.all() + 1);
+    assert_eq!(empty.apply().await.unwrap().written, by_files.head.all());
+    empty.must_be_equal().await;
+
+    // A sidecar that was cut short is no baseline.
+    std::fs::rename(empty.directory.path().join("moved"), empty.directory.path().join("sidecars")).unwrap();
+    let broken = empty.directory.path().join("sidecars/sites.sidecar");
+    let bytes = std::fs::read(&broken).unwrap();
+    std::fs::write(&broken, &bytes[..bytes.len() - 40]).unwrap();
+    let error = format!("{:#}", empty.try_diff(&files).await.unwrap_err());
+    assert!(error.contains("sidecar of sites"), "{error}");
 }
 
 #[tokio::test]

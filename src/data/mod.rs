@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod change_file;
+pub mod copy_binary;
 pub mod copy_text;
 pub mod difference;
 pub mod difference_csv;
@@ -17,3 +18,4 @@ pub mod sidecar_shape;
 pub mod sorted;
 pub mod users;
 pub mod verification;
+pub mod verification_text;

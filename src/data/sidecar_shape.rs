@@ -41,6 +41,11 @@ impl Shape {
         !self.key.is_empty()
     }
 
+    /// Where the key's columns stand, in the key's order.
+    pub fn key_places(&self) -> &[usize] {
+        &self.key
+    }
+
     /// Whether ids are mapped in it.
     pub fn has_users(&self) -> bool {
         !self.users.is_empty()

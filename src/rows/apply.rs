@@ -186,7 +186,7 @@ impl<'a> Work<'a> {
         let table = table.with_context(|| format!("the source has no table {}", changes.table))?;
         let shape = Shape::new(&changes.columns, &changes.key, &changes.users)
             .map_err(|error| anyhow!("{}: {error}", changes.table))?;
-        let way = Way { shape: Arc::new(shape), mapping: self.forward.clone() };
+        let way = Way { shape: Arc::new(shape), mapping: self.forward.clone(), is_binary: false };
         Ok(Target { changes, table, way, backward: Arc::clone(&self.backward), number })
     }
 

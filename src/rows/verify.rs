@@ -216,7 +216,10 @@ async fn tables_of(sides: &mut Sides, some: &[Both], options: &Options) -> Resul
     if options.is_counting_only {
         return counted(sides, some).await;
     }
-    let how = How { mapping: forward(options.mapping.as_ref())?, sample: options.sample_percent, named: options.named };
+    let is_same_major = sides.source_snapshot().is_some()
+        && sides.source_catalog.server_version / 10_000 == sides.target_catalog.server_version / 10_000;
+    let mapping = forward(options.mapping.as_ref())?;
+    let how = How { mapping, sample: options.sample_percent, named: options.named, is_same_major };
     rows::rows_of(&mut sides.source, &mut sides.target, some, &options.users, &how).await
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 
 use super::scan::Fold;
+use crate::data::copy_binary;
 use crate::data::difference::{Line, Side, Wanted};
 use crate::data::digest::Sum;
 use crate::data::mapping::Mapping;
@@ -56,6 +57,8 @@ pub struct Way {
     pub shape: Arc<Shape>,
     /// What the users' ids become; nothing on a side that is compared as it is.
     pub mapping: Option<Arc<Mapping>>,
+    /// Whether rows come in the binary format: then no id is mapped.
+    pub is_binary: bool,
 }
 
 #[derive(Default)]
@@ -67,6 +70,13 @@ struct Room {
 
 impl Way {
     fn row<'a>(&self, row: &'a [u8], room: &'a mut Room) -> Result<(&'a [u8], Pair)> {
+        if self.is_binary {
+            let fields = copy_binary::fields(row);
+            if fields != self.shape.columns() {
+                bail!("a row has {fields} fields where {} were asked for", self.shape.columns());
+            }
+            return Ok((row, copy_binary::pair(row, self.shape.key_places(), &mut room.key)));
+        }
         // A row with other columns than the shape's would be compared with nothing.
         let fields = memchr::memchr_iter(b'\t', row).count() + 1;
         if fields != self.shape.columns().max(1) {
@@ -114,6 +124,11 @@ impl Buckets {
             all += *sum;
             all
         })
+    }
+
+    /// That sum as it stands in a report; of rows in the binary format it is another one, and says so.
+    pub fn shown(&self) -> String {
+        if self.way.is_binary { format!("binary:{}", self.whole()) } else { self.whole().to_string() }
     }
 
     /// Ids that had no account.

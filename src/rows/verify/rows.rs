@@ -23,9 +23,12 @@ pub struct How {
     pub sample: u8,
     /// How many differing keys of a table are named.
     pub named: usize,
+    /// Whether both sides are servers of one major version.
+    pub is_same_major: bool,
 }
 
-/// Compares every row of these tables.
+/// Compares every row of these tables. Where both servers write the same bytes for the same value, they are asked for
+/// those (`is_same_major`); what then differs is compared again as text, which alone decides and names.
 ///
 /// # Errors
 /// When a side cannot be read: then nothing is known of any of them.
@@ -36,6 +39,35 @@ pub async fn rows_of(
     users: &Users,
     how: &How,
 ) -> Result<Vec<TableReport>> {
+    let is_binary = |both: &Both| how.is_same_major && both.is_plain(how.mapping.is_some());
+    let tables: Vec<Both> = tables.iter().map(|both| both.read_as(is_binary(both))).collect();
+    let mut sums = sums_of(source, target, &tables, how).await?;
+    let is_doubted = |both: &Both, (left, right): &(Buckets, Buckets)| both.source.is_binary && !is_same(left, right);
+    let doubted: Vec<usize> = (0..tables.len()).filter(|&at| is_doubted(&tables[at], &sums[at])).collect();
+    if !doubted.is_empty() {
+        let again: Vec<Both> = doubted.iter().map(|&at| tables[at].read_as(false)).collect();
+        let found = sums_of(source, target, &again, how).await?;
+        doubted.into_iter().zip(found).for_each(|(at, found)| sums[at] = found);
+    }
+    let mut reports = Vec::new();
+    for (both, (left, right)) in tables.iter().zip(&sums) {
+        let mut report = verdict(both, left, right, how);
+        judge_unmapped(&mut report, both, users, left.unmapped());
+        if left.sums != right.sums {
+            let differing = left.sums.iter().zip(&right.sums).map(|(left, right)| left != right).collect();
+            name(source, target, &both.read_as(false), how, Arc::new(differing), &mut report).await?;
+        }
+        reports.push(report);
+    }
+    Ok(reports)
+}
+
+fn is_same(left: &Buckets, right: &Buckets) -> bool {
+    left.sums == right.sums && left.rows == right.rows
+}
+
+/// Counts and sums of both sides, read at the same time.
+async fn sums_of(source: &mut Side, target: &mut Side, tables: &[Both], how: &How) -> Result<Vec<(Buckets, Buckets)>> {
     let (left, right) = readings(tables);
     let ways = tables.iter().map(|both| both.ways(how.mapping.as_ref())).collect::<Result<Vec<_>>>()?;
     let bits: Vec<u32> = tables.iter().map(|both| both.bits).collect();
@@ -48,17 +80,7 @@ pub async fn rows_of(
         })
     };
     let (left, right) = tokio::try_join!(scan(source, &left, make(true)), scan(target, &right, make(false)))?;
-    let mut reports = Vec::new();
-    for ((both, left), right) in tables.iter().zip(&left).zip(&right) {
-        let mut report = verdict(both, left, right, how);
-        judge_unmapped(&mut report, both, users, left.unmapped());
-        if left.sums != right.sums {
-            let differing = left.sums.iter().zip(&right.sums).map(|(left, right)| left != right).collect();
-            name(source, target, both, how, Arc::new(differing), &mut report).await?;
-        }
-        reports.push(report);
-    }
-    Ok(reports)
+    Ok(left.into_iter().zip(right).collect())
 }
 
 fn readings(tables: &[Both]) -> (Vec<super::scan::Reading>, Vec<super::scan::Reading>) {
@@ -72,9 +94,8 @@ fn numbers(tables: &[Both]) -> impl Fn(usize) -> usize + Send + Sync + 'static {
 }
 
 fn verdict(both: &Both, left: &Buckets, right: &Buckets, how: &How) -> TableReport {
-    let is_same = left.sums == right.sums && left.rows == right.rows;
     let mut notes = both.notes.clone();
-    let status = match (is_same, how.sample < 100 || !notes.is_empty()) {
+    let status = match (is_same(left, right), how.sample < 100 || !notes.is_empty()) {
         (false, _) => Status::Fail,
         (true, true) => Status::Warn,
         (true, false) => Status::Pass,
@@ -89,8 +110,8 @@ fn verdict(both: &Both, left: &Buckets, right: &Buckets, how: &How) -> TableRepo
         status,
         source_count: Some(left.rows),
         target_count: Some(right.rows),
-        source_checksum: Some(left.whole().to_string()),
-        target_checksum: Some(right.whole().to_string()),
+        source_checksum: Some(left.shown()),
+        target_checksum: Some(right.shown()),
         notes,
         ..TableReport::default()
     }

@@ -10,6 +10,7 @@ use tokio_postgres::Client;
 use super::files::Exported;
 use super::snapshot::Snapshot;
 use crate::data::catalog::{Storage, Table, quoted};
+use crate::data::copy_binary::Tuples;
 use crate::data::copy_text::Rows;
 
 /// Blocks of a heap that one piece of work reads: 64 MiB, so that the last piece keeps nobody waiting for long.
@@ -41,6 +42,8 @@ pub struct Reading {
     pub table: Table,
     /// The columns, in the order in which both sides are read.
     pub columns: Vec<String>,
+    /// Whether rows come in the binary format, which costs the server less; the folds must know.
+    pub is_binary: bool,
 }
 
 /// Where rows come from.
@@ -125,7 +128,7 @@ struct Piece {
 }
 
 enum From {
-    Query { query: String, about: String },
+    Query { query: String, about: String, is_binary: bool },
     File(Reading),
 }
 
@@ -154,12 +157,17 @@ impl<F: Fold> Work<F> {
             if let Some(done) = current.take_if(|(at, _)| *at != piece.at) {
                 send.send(done).await.ok().context("the scan was given up")?;
             }
-            let From::Query { query, about } = piece.from else { continue };
+            let From::Query { query, about, is_binary } = piece.from else { continue };
             let (at, mut fold) = match current.take() {
                 Some(current) => current,
                 None => (piece.at, (self.make)(self.numbers[piece.at])?),
             };
-            stream(session, &query, &mut fold).await.with_context(|| format!("cannot read {about} to its end"))?;
+            let read = if is_binary {
+                stream_binary(session, &query, &mut fold).await
+            } else {
+                stream(session, &query, &mut fold).await
+            };
+            read.with_context(|| format!("cannot read {about} to its end"))?;
             current = Some((at, fold));
         }
         match current {
@@ -192,6 +200,27 @@ pub(in crate::rows) async fn stream<F: Fold>(session: &Client, copy: &str, fold:
     Ok(())
 }
 
+/// Hands every row of a `COPY … TO STDOUT (FORMAT binary)` to a fold, as it comes.
+async fn stream_binary<F: Fold>(session: &Client, copy: &str, fold: &mut F) -> Result<()> {
+    let mut pieces = std::pin::pin!(session.copy_out(copy).await?);
+    let mut rows = Tuples::default();
+    while let Some(piece) = pieces.try_next().await? {
+        rows.feed(&piece, |row| fold.row(row).map_err(Failed)).map_err(|Failed(error)| error)?;
+    }
+    if !rows.is_whole() {
+        bail!("the last row is not whole");
+    }
+    Ok(())
+}
+
+struct Failed(anyhow::Error);
+
+impl std::convert::From<String> for Failed {
+    fn from(words: String) -> Self {
+        Self(anyhow::Error::msg(words))
+    }
+}
+
 async fn pieces_of_tables(session: &Client, readings: &[Reading]) -> Result<Vec<Piece>> {
     let version: String = session.query_one("SHOW server_version_num", &[]).await?.try_get(0)?;
     let has_ranges = version.parse::<u32>().unwrap_or(0) >= RANGES_SINCE;
@@ -200,19 +229,22 @@ async fn pieces_of_tables(session: &Client, readings: &[Reading]) -> Result<Vec<
         let table = &reading.table;
         let columns: Vec<String> = reading.columns.iter().map(|column| quoted(column)).collect();
         let columns = columns.join(", ");
+        let (about, is_binary) = (table.name.to_string(), reading.is_binary);
+        let to = if is_binary { "TO STDOUT (FORMAT binary)" } else { "TO STDOUT" };
+        let piece = |query| Piece { at, from: From::Query { query, about: about.clone(), is_binary } };
         for (relation, blocks) in relations(session, table).await? {
             let mut from = 0;
             while has_ranges && from + BLOCKS < blocks {
                 let query = format!(
-                    "COPY (SELECT {columns} FROM {relation} WHERE ctid >= '({from},0)' AND ctid < '({},0)') TO STDOUT",
+                    "COPY (SELECT {columns} FROM {relation} WHERE ctid >= '({from},0)' AND ctid < '({},0)') {to}",
                     from + BLOCKS
                 );
-                pieces.push(Piece { at, from: From::Query { query, about: table.name.to_string() } });
+                pieces.push(piece(query));
                 from += BLOCKS;
             }
             let rest = if from > 0 { format!(" WHERE ctid >= '({from},0)'") } else { String::new() };
-            let query = format!("COPY (SELECT {columns} FROM {relation}{rest}) TO STDOUT");
-            pieces.push(Piece { at, from: From::Query { query, about: table.name.to_string() } });
+            let query = format!("COPY (SELECT {columns} FROM {relation}{rest}) {to}");
+            pieces.push(piece(query));
         }
     }
     Ok(pieces)

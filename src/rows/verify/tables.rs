@@ -127,7 +127,8 @@ impl Both {
         let rows = source.rows_estimate.max(target.rows_estimate).max(0).unsigned_abs();
         let rows = rows.max(source.bytes.max(target.bytes) / 256);
         let bits = (rows / 64).next_power_of_two().trailing_zeros().clamp(4, 16);
-        let reading = |table: &Table| Reading { number, table: table.clone(), columns: columns.clone() };
+        let reading =
+            |table: &Table| Reading { number, table: table.clone(), columns: columns.clone(), is_binary: false };
         let both = Self {
             name: source.name.clone(),
             source: reading(source),
@@ -154,9 +155,70 @@ impl Both {
     /// When a configured column is not there.
     pub fn ways(&self, mapping: Option<&Arc<Mapping>>) -> Result<(Way, Way)> {
         let shape = Arc::new(self.shape().map_err(|error| anyhow!("{}: {error}", self.name))?);
-        let source = Way { shape: Arc::clone(&shape), mapping: mapping.cloned() };
-        Ok((source, Way { shape, mapping: None }))
+        let is_binary = self.source.is_binary;
+        let source = Way { shape: Arc::clone(&shape), mapping: mapping.cloned(), is_binary };
+        Ok((source, Way { shape, mapping: None, is_binary }))
     }
+
+    /// Whether equal rows of both sides are equal bytes in the binary format too: columns of the same built-in types, and
+    /// no id to be mapped.
+    pub fn is_plain(&self, has_mapping: bool) -> bool {
+        let type_of = |table: &Table, name: &String| {
+            table.columns.iter().find(|column| column.name == *name).map(|column| column.type_name.clone())
+        };
+        let is_same = |name: &String| {
+            let here = type_of(&self.source.table, name);
+            here.as_deref().is_some_and(is_built_in) && here == type_of(&self.target.table, name)
+        };
+        (self.users.is_empty() || !has_mapping)
+            && !self.source.columns.is_empty()
+            && self.source.columns.iter().all(is_same)
+    }
+
+    /// The same, read in the binary format or as text.
+    #[must_use]
+    pub fn read_as(&self, is_binary: bool) -> Self {
+        let mut both = self.clone();
+        (both.source.is_binary, both.target.is_binary) = (is_binary, is_binary);
+        both
+    }
+}
+
+/// Types whose binary form says no more and no less than their text, and names no object of its database.
+fn is_built_in(type_name: &str) -> bool {
+    const PLAIN: &[&str] = &[
+        "bigint",
+        "bit",
+        "bit varying",
+        "boolean",
+        "bytea",
+        "character",
+        "character varying",
+        "cidr",
+        "date",
+        "double precision",
+        "inet",
+        "integer",
+        "interval",
+        "json",
+        "jsonb",
+        "macaddr",
+        "numeric",
+        "real",
+        "smallint",
+        "text",
+        "time with time zone",
+        "time without time zone",
+        "timestamp with time zone",
+        "timestamp without time zone",
+        "uuid",
+    ];
+    let name = type_name.strip_suffix("[]").unwrap_or(type_name);
+    let name = match (name.find('('), name.find(')')) {
+        (Some(from), Some(until)) if from < until => format!("{}{}", &name[..from], &name[until + 1..]),
+        _ => name.to_owned(),
+    };
+    PLAIN.contains(&name.as_str())
 }
 
 /// The catalog of an export: its tables as the target has them, with the columns that the files hold.
@@ -202,5 +264,20 @@ fn nothing(name: TableName) -> Table {
         rows_estimate: 0,
         bytes: 0,
         blocks: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_built_in_types_are_compared_by_their_bytes() {
+        for plain in ["integer", "numeric(6,2)", "text[]", "timestamp(3) with time zone", "character varying(20)[]"] {
+            assert!(is_built_in(plain), "{plain}");
+        }
+        for other in ["public.mood", "\"text\"", "xml", "regclass", "aclitem[]", "public.citext", "interval day"] {
+            assert!(!is_built_in(other), "{other}");
+        }
     }
 }
