@@ -17,7 +17,7 @@ use cutover::adapter::process::Process;
 use cutover::redact::Redactor;
 use cutover::rows::backup::{
     BackupOptions, CommandBackup, Format, Freshness, Kind, RestoreOptions, Token, create, create_by_command, flip,
-    is_fresh, let_go, list, read_token, restore, restore_by_command, sweep_scratch, unflip, verify,
+    is_fresh, let_go, list, read_token, restore, restore_by_command, sweep_scratch, sweep_unfinished, unflip, verify,
 };
 use cutover::rows::client_tools::{ToolPlaces, Tools, host_directories};
 use cutover::rows::freeze::{FreezeOptions, freeze};
@@ -329,6 +329,7 @@ async fn what_a_killed_backup_left_is_swept() {
         assert!(is_there() && project.shelf() == [format!(".making-{id}")], "{:?}", project.shelf());
         assert!(list(&project.backups()).unwrap().is_empty(), "it is no backup");
         if sweeps {
+            assert_eq!(sweep_unfinished(&project.backups()).unwrap(), [id.as_str()]);
             assert!(!sweep_scratch(&place, "another place", &options).await.unwrap() && is_there());
             assert!(sweep_scratch(&place, place.shown(), &options).await.unwrap());
             assert!(!is_there());
@@ -406,8 +407,10 @@ async fn a_restore_goes_beside_the_live_database_and_names_are_exchanged_and_exc
 
     let clients = Clients::start(&project.app());
     eventually("clients come", || clients.seen("0")).await;
+    let idle = Place::parse(&Secret::new(project.app()), None).unwrap().connect("shop").await.unwrap();
     let aside = format!("{name}_before_one");
     let flipped = flip(&place, &restored.database, &aside, "cutover", WAIT, &|_| ()).await.unwrap();
+    assert!(idle.batch_execute("SELECT 1").await.is_err(), "whoever stays is sent away");
     eventually("clients see the restored rows", || clients.seen("2000")).await;
     assert_eq!(settings(&name), before, "owner, limit, grants, comment and settings are the old one's");
     assert_eq!(project.sql("SELECT count(*) FROM part"), "2000");

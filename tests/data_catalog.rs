@@ -328,13 +328,16 @@ async fn a_target_that_the_rows_do_not_fit_into_is_told_apart_from_one_that_diff
         &cluster,
         "from",
         "CREATE EXTENSION citext; CREATE TABLE t (id int PRIMARY KEY, a varchar(10), b json, c public.citext, d int, e uuid);
-         CREATE TABLE gone (id int); CREATE SEQUENCE s;",
+         CREATE TABLE gone (id int); CREATE SEQUENCE s; CREATE TYPE mood AS ENUM ('sad', 'ok', 'good'); CREATE TYPE idle AS ENUM ('a');
+         CREATE TABLE feels (id int PRIMARY KEY, m mood[]);",
     );
     let target = made(
         &cluster,
         "into",
         "CREATE TABLE t (id bigint PRIMARY KEY, a varchar(20), b jsonb, d int NOT NULL, e text, extra int NOT NULL,
-         filled timestamptz NOT NULL DEFAULT now(), idle int)",
+         filled timestamptz NOT NULL DEFAULT now(), idle int);
+         CREATE TYPE mood AS ENUM ('ok', 'sad'); CREATE TYPE idle AS ENUM ('b');
+         CREATE TABLE feels (id int PRIMARY KEY, m mood[]);",
     );
     let (source, target) = (read(&cluster, &source).await, read(&cluster, &target).await);
     let compared = Catalog { concerns: catalog::compare(&source, &target), ..Catalog::default() };
@@ -350,6 +353,9 @@ async fn a_target_that_the_rows_do_not_fit_into_is_told_apart_from_one_that_diff
     ] {
         says(&compared, "table t", part);
     }
+    says(&compared, "type public.mood", "BLOCKING lacks good in the target");
+    says(&compared, "type public.idle", "lacks a in the target");
+    assert!(!words(&compared, "type public.idle").contains("BLOCKING"), "no column is of it");
     says(&compared, "table gone", "BLOCKING is not in the target");
     says(&compared, "sequence s", "is not in the target");
     says(&compared, "extensions citext", "CREATE EXTENSION");

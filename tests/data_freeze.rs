@@ -53,7 +53,11 @@ const SCHEMA: &str = r#"
 
 impl Project {
     fn new(label: &str, rights: &str) -> Self {
-        let cluster = cluster();
+        Self::on(&cluster(), label, rights)
+    }
+
+    fn on(cluster: &Arc<Cluster>, label: &str, rights: &str) -> Self {
+        let cluster = Arc::clone(cluster);
         let name = cluster.database(label);
         cluster.sql(
             "postgres",
@@ -341,6 +345,13 @@ async fn tables_of_others_are_named_and_required_ones_refuse_the_freeze() {
     assert!(
         project.as_superuser("BEGIN READ WRITE; INSERT INTO lent VALUES (1); COMMIT").unwrap_err().contains("frozen")
     );
+    let holder = hold(&project.place(), &frozen, "cutover").await.unwrap();
+    assert_eq!(holder.locked(), 7, "the lent one may not be locked");
+    drop(holder);
+    // What the freeze could not reach moves; that is said, and is no fault of what it could reach.
+    project.as_superuser("BEGIN READ WRITE; INSERT INTO foreign_one VALUES (1); COMMIT").unwrap();
+    let proof = prove(&project.place(), &frozen, &|_| ()).await.unwrap();
+    assert!(proof.is_frozen() && proof.moved_in_gaps.len() == 1, "{proof:?}");
     project.unfreeze().await.unwrap();
     assert_eq!(project.catalog(), before, "the trigger on the lent table is gone, too");
     let mut options = project.options();
@@ -387,6 +398,22 @@ async fn the_holder_keeps_the_layers_from_being_taken_away_and_knows_when_it_is_
                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     project.as_superuser(end).unwrap();
     assert!(!holder.is_held().await);
+    project.unfreeze().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_freeze_outlives_the_server_and_the_counters_do_not() {
+    let own = Arc::new(Cluster::new(&[]));
+    let project = Project::on(&own, "restart", "CREATEROLE");
+    let frozen = project.freeze().await.unwrap();
+    for mode in ["fast", "immediate"] {
+        own.stop(mode);
+        own.start();
+        assert_eq!(state(&project.place(), Some(&frozen)).await.unwrap(), FreezeState::Frozen);
+        let error = prove(&project.place(), &frozen, &|_| ()).await.unwrap_err().to_string();
+        assert!(error.contains("started again") && error.contains("unknown"), "{error}");
+        assert!(project.sql("app", "BEGIN READ WRITE; DELETE FROM part; COMMIT").unwrap_err().contains("frozen"));
+    }
     project.unfreeze().await.unwrap();
 }
 

@@ -29,6 +29,8 @@ struct World {
     directory: tempfile::TempDir,
     double: Double,
     said: Mutex<Vec<String>>,
+    /// How long one answer is waited for.
+    deadline: Duration,
 }
 
 impl World {
@@ -38,7 +40,12 @@ impl World {
 
     async fn with(setup: Setup) -> Self {
         let double = Double::start(setup).await;
-        Self { directory: tempfile::tempdir().unwrap(), double, said: Mutex::default() }
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            double,
+            said: Mutex::default(),
+            deadline: Duration::from_secs(20),
+        }
     }
 
     fn path(&self) -> &Path {
@@ -64,7 +71,7 @@ impl World {
 
     fn client(&self) -> StackAuth {
         let setup = Setup::default();
-        client(&self.double.url, &setup.project, &setup.key)
+        patient(&self.double.url, &setup.project, &setup.key, self.deadline)
     }
 
     fn say(&self) -> impl Fn(String) + Sync {
@@ -112,8 +119,19 @@ impl World {
 }
 
 fn client(url: &str, project: &str, key: &str) -> StackAuth {
+    patient(url, project, key, Duration::from_secs(20))
+}
+
+fn patient(url: &str, project: &str, key: &str, deadline: Duration) -> StackAuth {
     let secret = |value: &str| Secret::new(value.to_owned());
-    StackAuth::new(Http::default(), url, secret(project), secret(key), Duration::from_millis(400)).unwrap()
+    StackAuth::new(Http::default(), url, secret(project), secret(key), deadline).unwrap()
+}
+
+/// Waits for something that another task of this test brings about.
+async fn until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 fn id(number: usize) -> String {
@@ -231,8 +249,11 @@ async fn every_passing_fault_is_ridden_out_and_nobody_is_made_twice() {
         ("made after the deadline", Act::Slow(430)),
     ];
     let tried = acts.map(|(name, act)| async move {
-        let world = World::new().await;
-        let rows = people(10);
+        let mut world = World::new().await;
+        world.deadline = Duration::from_millis(400);
+        let mut rows = people(10);
+        // The one without an address is struck too: nothing but our looking keeps him from being made twice.
+        rows.rotate_right(1);
         world.export(&rows);
         world.double.fault(Fault::first(4, "POST", act.clone()));
         world.double.fault(Fault { on: "GET".into(), after: 1, times: Some(2), act: Act::Status(500, "no".into()) });
@@ -361,9 +382,7 @@ async fn somebody_who_signs_up_meanwhile_is_no_match_either() {
     world.double.fault(Fault::first(1, "POST", Act::Slow(150)));
     let double = world.double.clone();
     let stranger = async move {
-        while double.count("POST") == 0 {
-            tokio::task::yield_now().await;
-        }
+        until(|| double.count("POST") > 0).await;
         double.put(json!({ "primary_email": "user0@example.com", "primary_email_auth_enabled": true }));
     };
     let options = world.options();
@@ -401,6 +420,36 @@ async fn a_picture_that_the_service_refuses_costs_nobody_his_account() {
     world.export(&[picture("https://example.com/refuse-me.png")]);
     let migrated = world.migrate(&world.options()).await.unwrap();
     assert_eq!((migrated.created, migrated.pictures_refused, migrated.is_complete()), (1, 1, true));
+}
+
+#[tokio::test]
+async fn a_request_that_is_still_at_work_after_a_kill_is_waited_for() {
+    let world = World::new().await;
+    let rows = [json!({ "id": id(1), "email": null, "phone": "49170" })];
+    world.export(&rows);
+    world.double.fault(Fault::first(1, "POST", Act::Slow(700)));
+    let options = Options { settle: Duration::from_millis(1500), ..world.options() };
+    tokio::select! {
+        _ = world.migrate(&options) => panic!("it was to be dropped"),
+        () = until(|| world.double.count("POST") > 0) => {}
+    }
+    assert_eq!(world.double.users().len(), 0, "the service is still at it");
+    let migrated = world.migrate(&options).await.unwrap();
+    assert_eq!((migrated.found, migrated.is_complete()), (1, true), "{}", migrated.text());
+    world.everybody_has_exactly_one(&rows);
+}
+
+#[tokio::test]
+async fn the_account_of_another_old_user_is_never_taken_for_an_address() {
+    let world = World::new().await;
+    world.export(&people(1));
+    world.double.put(json!({ "primary_email": "user0@example.com", "primary_email_auth_enabled": true,
+        "primary_email_verified": true, "server_metadata": { METADATA: { "user_id": id(9) } } }));
+    let linking = Options { is_linking_existing: true, ..world.options() };
+    let migrated = world.migrate(&linking).await.unwrap();
+    assert!(migrated.linked.is_empty() && migrated.failed[0].reason.contains("of another old user"), "{migrated:?}");
+    let mapped = users::map_users(&world.options(), &world.client(), &world.say()).await.unwrap();
+    assert_eq!((mapped.by_email.len(), mapped.missing.len()), (0, 1));
 }
 
 #[tokio::test]
@@ -549,9 +598,12 @@ async fn never_more_requests_in_a_second_than_allowed() {
     let world = World::new().await;
     world.export(&people(100));
     let options = Options { concurrency: 16, rate: 40, ..world.options() };
-    assert!(world.migrate(&options).await.unwrap().is_complete());
-    // Requests are evenly spaced when they leave; on the way one may catch up with another.
-    assert!(world.double.busiest_second() <= 43, "{}", world.double.busiest_second());
+    let migrated = world.migrate(&options).await.unwrap();
+    assert!(migrated.is_complete());
+    // Requests are evenly spaced when they leave; on the way, on a busy machine, some catch up with others.
+    let sent = world.double.count("POST") + world.double.count("GET");
+    assert!(migrated.duration_ms >= (sent - 1) * 25, "{sent} requests in {} ms", migrated.duration_ms);
+    assert!(world.double.busiest_second() <= 60, "{}", world.double.busiest_second());
 }
 
 #[tokio::test]
@@ -636,10 +688,11 @@ async fn undo_finds_accounts_whose_answer_never_came() {
     world.export(&people(10));
     world.double.fault(Fault { on: "POST".into(), after: 3, times: None, act: Act::DoThenHang });
     let options = world.options();
-    let running = tokio::time::timeout(Duration::from_millis(300), world.migrate(&options)).await;
-    assert!(running.is_err());
+    tokio::select! {
+        _ = world.migrate(&options) => panic!("it was to be dropped"),
+        () = until(|| world.double.users().len() > 5) => {}
+    }
     world.double.heal();
-    assert!(world.double.users().len() > 3);
     assert!(users::undo(&options, &world.client(), &world.say()).await.unwrap().is_complete());
     assert_eq!(world.double.users().len(), 0);
     assert_eq!(world.state().await, State::None);
@@ -719,4 +772,22 @@ async fn the_client_compares_what_the_service_only_contains_and_reads_every_page
     );
     let both = json!({ "primary_email": "z@example.com", "password": "x", "password_hash": BCRYPT });
     assert!(world.client().create(&both).await.unwrap_err().to_string().contains("Cannot set both"));
+}
+
+#[tokio::test]
+async fn the_double_keeps_its_accounts_over_restarts_and_obeys_a_file_of_faults() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, faults) = (directory.path().join("store"), directory.path().join("faults"));
+    let setup = Setup { store: Some(store), faults: Some(faults.clone()), ..Setup::default() };
+    let first = Double::start(setup.clone()).await;
+    let (kept, gone) = (first.put(json!({ "display_name": "a" })), first.put(json!({})));
+    assert!(client(&first.url, &setup.project, &setup.key).delete(&gone).await.unwrap());
+    let second = Double::start(setup.clone()).await;
+    let users: Vec<Value> = second.users().into_iter().map(|user| user["id"].clone()).collect();
+    assert_eq!(users, [json!(kept)]);
+    let client = client(&second.url, &setup.project, &setup.key);
+    std::fs::write(&faults, r#"[{"on":"GET","act":{"status":[500,"no"]}}]"#).unwrap();
+    assert!(matches!(client.account(&kept).await.unwrap_err(), StackAuthError::Server { status: 500, .. }));
+    std::fs::remove_file(&faults).unwrap();
+    assert!(client.account(&kept).await.unwrap().is_some());
 }

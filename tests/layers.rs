@@ -44,7 +44,16 @@ const TABLE: &[(&str, &[&str])] = &[
     ("journal", &["step"]),
     (
         "report",
-        &["journal", "step", "preflight", "release", "data", "adapter::clock::spoken", "adapter::files::spoken_size"],
+        &[
+            "journal",
+            "step",
+            "preflight",
+            "release",
+            "data",
+            "judge",
+            "adapter::clock::spoken",
+            "adapter::files::spoken_size",
+        ],
     ),
     (
         "run",

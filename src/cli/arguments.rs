@@ -92,6 +92,8 @@ pub enum Verb {
     Releases,
     /// Move rows and accounts, and prove that they arrived
     Data(super::data::arguments::Data),
+    /// Look at names, wait for them, and change them
+    Dns(super::dns::arguments::Dns),
     /// Look at the configuration
     Config(Config),
     /// Print a completion script

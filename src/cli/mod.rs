@@ -8,6 +8,7 @@ mod config;
 mod confirm;
 mod data;
 mod deploy;
+mod dns;
 pub mod exit;
 mod history;
 mod out;
@@ -102,6 +103,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Status => wait(status::run(global)),
         Verb::History(verb) => history::run(global, verb),
         Verb::Releases => wait(releases::run(global)),
+        Verb::Dns(verb) => wait(dns::run(global, verb)),
         Verb::Data(verb) => wait(data::run(global, verb)),
         Verb::Config(verb) => config::run(global, verb),
         Verb::Completions { shell } => completions::completions(global, *shell),

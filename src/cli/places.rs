@@ -2,9 +2,11 @@
 
 use super::out;
 use crate::adapter::database::Place;
+use crate::adapter::dns::tsig::{Digest, Key};
 use crate::adapter::http::Http;
 use crate::adapter::stack_auth::StackAuth;
-use crate::config::{Config, Database, Environment, SecretAt};
+use crate::config::{Config, Database, Environment, SecretAt, TsigAlgorithm};
+use crate::dns::provider::Credentials;
 use crate::secret::Secret;
 use crate::step::Databases;
 
@@ -33,6 +35,25 @@ pub fn accounts(config: &Config, environment: &Environment, http: &Http) -> Opti
             .map_err(|error| format!("[users]: {error}"))
     };
     Some(client())
+}
+
+/// `[dns]`: what whoever keeps the names is called with.
+pub fn names(config: &Config, environment: &Environment, http: &Http) -> Credentials {
+    let Some(dns) = &config.dns else { return Credentials::default() };
+    let fetch = |name: &str, at: &SecretAt| -> Result<Secret, String> {
+        let secret = at.read(environment).map_err(|error| format!("[dns] has no {name}: {error}"))?;
+        out::redactor().learn([secret.expose().to_owned()]);
+        Ok(secret)
+    };
+    let key = dns.tsig.as_ref().map(|tsig| {
+        let digest = match tsig.algorithm {
+            TsigAlgorithm::HmacSha256 => Digest::Sha256,
+            TsigAlgorithm::HmacSha512 => Digest::Sha512,
+        };
+        Ok(Key { name: tsig.name.clone(), digest, secret: fetch("TSIG key", &tsig.secret)? })
+    });
+    let token = dns.token.as_ref().map(|token| fetch("API token", token));
+    Credentials { http: http.clone(), key, token, timeout: dns.timeout }
 }
 
 fn place(table: &str, database: &Database, environment: &Environment) -> Result<Place, String> {

@@ -11,10 +11,12 @@ use super::{out, places, secrets};
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
+use crate::adapter::inside::Inside;
 use crate::adapter::postgres::Postgres;
 use crate::adapter::process::Process;
 use crate::adapter::stack_auth::StackAuth;
 use crate::config::{self, Config, Environment};
+use crate::dns::provider::Credentials;
 use crate::redact::Redactor;
 use crate::release::{Store, model};
 use crate::report::style::{Inputs, Style};
@@ -63,6 +65,8 @@ pub struct Setup {
     pub program: PathBuf,
     /// Starts children.
     pub process: Process,
+    /// Whoever keeps the names.
+    pub names: Credentials,
     /// Databases that rows move between.
     pub databases: Databases,
     /// The service that accounts move to.
@@ -146,6 +150,7 @@ impl Setup {
         let databases = config.map(|config| places::of(config, &environment)).unwrap_or_default();
         let http = Http::new()?;
         let accounts = config.and_then(|config| places::accounts(config, &environment, &http));
+        let names = config.map(|config| places::names(config, &environment, &http)).unwrap_or_default();
         Ok(Self {
             docker: Docker::new(environment.get("DOCKER_HOST"), Duration::ZERO)?.with_redactor(redactor.clone()),
             compose: Compose::new(program.clone(), process.clone()),
@@ -156,6 +161,7 @@ impl Setup {
             redactor,
             style: style(global, &environment, out::is_progress_shown()),
             program,
+            names,
             process,
             databases,
             accounts,
@@ -183,6 +189,8 @@ impl Setup {
             http: self.http.clone(),
             databases: self.databases.clone(),
             accounts: self.accounts.clone(),
+            names: self.names.clone(),
+            inside: Inside::new(self.program.clone(), self.process.clone()),
             process: self.process.clone(),
             variables: Vec::new(),
             store: self.store.clone(),

@@ -255,6 +255,9 @@ pub struct Catalog {
     pub sequences: Vec<Sequence>,
     /// Extensions and their versions.
     pub extensions: Vec<(String, String)>,
+    /// Enumerated types, as the server writes their names, and their values in order.
+    #[serde(default)]
+    pub enums: Vec<(String, Vec<String>)>,
     /// What does not move, or not whole.
     pub concerns: Vec<Concern>,
 }

@@ -8,6 +8,7 @@ pub mod json_rows;
 pub mod mapping;
 pub mod metadata;
 pub mod order;
+pub mod passage;
 pub mod patterns;
 pub mod sidecar;
 pub mod sidecar_shape;

@@ -3,8 +3,10 @@
 //! It decides nothing and changes nothing; what it could not ask is part of what it saw.
 
 mod authorization;
+pub mod certificate;
 mod identity;
 mod memory;
+pub mod provider;
 mod survey;
 mod walk;
 
@@ -15,6 +17,7 @@ use std::time::Duration;
 
 use crate::adapter::dns::{Dns, Question, Reply};
 use crate::judge::dns::seen::{Heard, Said, Soa, Values};
+use serde::{Deserialize, Serialize};
 
 pub use memory::Memory;
 pub use survey::survey;
@@ -42,7 +45,7 @@ pub const ROOTS: [IpAddr; 13] = {
 };
 
 /// A name and what it is to be, type by type; a type that is not named is not looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Name {
     /// The name, in lower case and without the trailing point.
     pub name: String,
@@ -51,7 +54,7 @@ pub struct Name {
 }
 
 /// What is asked, and whom.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Wish {
     /// The names.
     pub names: Vec<Name>,
@@ -70,7 +73,7 @@ pub struct Wish {
 }
 
 /// The new system itself, asked without any name server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Origin {
     /// Its addresses; empty where none is known.
     pub addresses: Vec<IpAddr>,

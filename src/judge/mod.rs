@@ -5,6 +5,7 @@
 
 pub mod accept;
 pub mod arm;
+pub mod certificate;
 pub mod counts;
 pub mod cusum;
 pub mod dns;

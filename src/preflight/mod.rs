@@ -24,6 +24,7 @@ mod compose;
 mod containers;
 mod database;
 mod disk;
+pub mod dns;
 mod engine;
 mod env_files;
 mod finding;
@@ -68,6 +69,7 @@ pub const CHECKS: &[(&str, &str)] = &[
     ("database", "the stack's PostgreSQL answers, and its dump tools are as new as the server"),
     ("backup", "backups can be written, and there is room for one and its trial"),
     ("caddy", "the public route and the identity are answered by a Caddy that is new enough"),
+    ("dns", "the names are as configured, or can be switched: zone well, TTL low for long enough, issuer allowed"),
     ("prometheus", "Prometheus answers, and the error ratio has a series that can fail"),
 ];
 
@@ -203,6 +205,7 @@ async fn check(id: &str, ask: &Ask<'_>) -> Found {
         "database" => database::check(ask).await,
         "backup" => backup::check(ask).await,
         "caddy" => caddy::check(ask).await,
+        "dns" => dns::check(ask).await,
         "prometheus" => prometheus::check(ask).await,
         other => Found::unknown(format!("the check {other} has no question"), "please report this"),
     }

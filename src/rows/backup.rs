@@ -37,7 +37,7 @@ pub use databases::Shape;
 pub use flip::{Flip, flip, unflip};
 pub use restoring::{RestoreOptions, Restored, restore};
 pub use scratch::{sweep_scratch, verify};
-pub use shelf::{Listed, let_go, list, read_token};
+pub use shelf::{Listed, let_go, list, read_token, sweep_unfinished};
 pub use token::{Freshness, Kind, StoredFile, Token, Verified, is_fresh};
 
 /// How a dump is stored.
@@ -136,7 +136,8 @@ async fn make(
     say(format!("dumping {} with pg_dump {}", place.shown(), tools.shown()));
     let dump = dump(place, tools, options, &holder.name, unfinished);
     let digests = contents(place, Some(&holder.name), options.jobs, &options.session, &options.exclude_schemas);
-    let ((), read) = tokio::try_join!(dump, digests)?;
+    let both = async { tokio::try_join!(dump, digests) };
+    let ((), read) = with_size(&unfinished.join(shelf::DUMP), say, both).await?;
     holder.must_still_stand().await?;
     let stored = shelf::seal(unfinished, options.format)?;
     let bytes = stored.iter().map(|file| file.bytes).sum();
@@ -180,6 +181,17 @@ async fn dump(place: &Place, tools: &Tools, options: &BackupOptions, snapshot: &
     let call =
         Call { program: "pg_dump", arguments, directory: to, session: &options.session, deadline: options.deadline() };
     tools.run(place, call, &|_| ()).await.context("the dump failed")
+}
+
+/// Says every few seconds how large the dump has become.
+async fn with_size<T>(dump: &Path, say: Say<'_>, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    loop {
+        match tokio::time::timeout(Duration::from_secs(2), &mut work).await {
+            Ok(done) => return done,
+            Err(_) => say(format!("dumping: {}", spoken_size(shelf::size(dump)))),
+        }
+    }
 }
 
 /// A session that keeps a snapshot for as long as it lives.

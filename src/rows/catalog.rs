@@ -40,7 +40,11 @@ struct Relation {
 /// # Errors
 /// When the server is older than 12, or a question fails.
 pub async fn read(session: &Session, patterns: &Patterns, users_table: &TableName) -> Result<Catalog> {
-    let (relations, whole) = tokio::try_join!(ask(session, statements::RELATIONS), ask(session, statements::WHOLE))?;
+    let (relations, whole, enums) = tokio::try_join!(
+        ask(session, statements::RELATIONS),
+        ask(session, statements::WHOLE),
+        ask(session, statements::ENUMS)
+    )?;
     let whole = whole.first().context("the server did not say what it is")?;
     let server_version = u32::try_from(whole.get::<_, i32>(0)).unwrap_or_default();
     if server_version < OLDEST {
@@ -52,6 +56,7 @@ pub async fn read(session: &Session, patterns: &Patterns, users_table: &TableNam
     let mut catalog = Catalog {
         server_version,
         database: whole.get(1),
+        enums: enums.iter().map(|row| (row.get(0), row.get(1))).collect(),
         extensions: names.into_iter().zip(versions).collect(),
         ..Catalog::default()
     };

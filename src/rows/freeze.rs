@@ -41,7 +41,7 @@ mod settings;
 mod state;
 
 pub use hold::{Holder, hold};
-pub use proof::{Counters, Proof, counters, prove};
+pub use proof::{Counters, Moved, Proof, counters, prove};
 pub use record::{Frozen, Gap, Phase, RoleSetting, read_record, recorded_in_the_database};
 pub use state::{FreezeState, state};
 

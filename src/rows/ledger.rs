@@ -266,6 +266,15 @@ impl Ledger {
     }
 }
 
+impl Drop for Inner {
+    /// Closing alone lets go only when the last copy of the descriptor is closed, and a child that is just being started
+    /// has one for a moment.
+    fn drop(&mut self) {
+        // What cannot be let go here is let go when the process ends.
+        drop(self.file.unlock());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

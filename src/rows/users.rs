@@ -184,6 +184,10 @@ async fn make_all(options: &Options, plan: &Plan, service: &Service<'_>, say: Sa
 fn proven(person: &users::Person, outcome: Outcome, after: &Accounts) -> Outcome {
     let Some(id) = outcome.account() else { return outcome };
     let twins = after.of_user(&person.legacy_id);
+    let is_his = matches!(outcome, Outcome::Linked(_)) || twins.iter().any(|account| account.id == id);
+    if after.has(id) && !is_his {
+        return Outcome::Failed(format!("the account {id} was made, but it does not name its user in server_metadata"));
+    }
     if !after.has(id) {
         return Outcome::Failed(format!("the account {id} was made, but the service does not list it"));
     }

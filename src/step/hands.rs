@@ -10,9 +10,11 @@ use super::{Act, Actor, Answer, Databases, RunTag, Say, Seen, Undone, World};
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
+use crate::adapter::inside::Inside;
 use crate::adapter::postgres::Postgres;
 use crate::adapter::process::Process;
 use crate::adapter::stack_auth::StackAuth;
+use crate::dns::provider::Credentials;
 use crate::release::Store;
 
 /// The adapters; each arm of the dispatch hands its step only those that it uses.
@@ -30,6 +32,10 @@ pub struct Hands {
     pub databases: Databases,
     /// The service that accounts move to; why it cannot be called, where it cannot.
     pub accounts: Option<Result<StackAuth, String>>,
+    /// Whoever keeps the names, and what they are called with.
+    pub names: Credentials,
+    /// Asks programs inside containers.
+    pub inside: Inside,
     /// Starts children.
     pub process: Process,
     /// Values of the variables that commands of the plan name.
@@ -50,6 +56,8 @@ macro_rules! gates {
             | Act::ExpectSteady(_)
             | Act::ExpectFrozen(_)
             | Act::ExpectSameRows(_)
+            | Act::ExpectDns(_)
+            | Act::ExpectCertificate(_)
     };
 }
 
@@ -103,6 +111,8 @@ impl Actor for Hands {
             Act::MigrateUsers(step) => step.check(self.accounts()?).await,
             Act::RunCommand(step) => step.check(&self.process, &self.variables, &self.run).await,
             Act::FreezeSource(step) => step.check(self.databases.shown(&step.place)?).await,
+            Act::SwitchDns(step) => step.check(&self.names).await,
+            Act::KickCaddy(step) => step.check(&self.run),
             gates!() => Ok(World::Before("a gate has no sides".into())),
         }
     }
@@ -128,6 +138,8 @@ impl Actor for Hands {
             Act::MigrateUsers(step) => step.run(self.accounts()?, say).await,
             Act::RunCommand(step) => step.run(&self.process, &self.variables, &self.run, say).await,
             Act::FreezeSource(step) => step.run(self.databases.shown(&step.place)?, &self.run, say).await,
+            Act::SwitchDns(step) => step.run(&self.names, say).await,
+            Act::KickCaddy(step) => step.run(&self.docker, &self.inside, &self.run, say).await,
             gates!() => Ok(Value::Null),
         }
     }
@@ -151,6 +163,8 @@ impl Actor for Hands {
             Act::FreezeSource(step) => step.undo(self.databases.shown(&step.place)?, &self.run, say).await,
             Act::SaveIncident(_) => Ok(Undone::Stays("what was saved stays".into())),
             Act::ExportDatabase(_) => Ok(Undone::Stays("the export stays".into())),
+            Act::SwitchDns(step) => step.undo(&self.names, say).await,
+            Act::KickCaddy(_) => Ok(Undone::Stays("a reload leaves nothing to undo".into())),
             gates!() => Ok(Undone::Stays("a gate changes nothing".into())),
         }
     }
@@ -165,6 +179,8 @@ impl Actor for Hands {
             Act::ExpectHealth(gate) => gate.ask(&self.http, say).await,
             Act::ExpectSteady(gate) => gate.ask(&self.docker, &self.http, say).await,
             Act::ExpectFrozen(gate) => gate.ask(self.databases.shown(&gate.place)?, say).await,
+            Act::ExpectDns(gate) => gate.ask(say).await,
+            Act::ExpectCertificate(gate) => gate.ask(say).await,
             Act::ExpectSameRows(gate) => gate.ask(&self.databases, &self.run.session(), say).await,
             _ => Ok(Seen { answer: Answer::Passed, words: "not a gate".into(), data: Value::Null }),
         }

@@ -8,6 +8,8 @@ pub mod containers;
 pub mod databases;
 pub mod dump;
 pub mod end_one_shots;
+pub mod expect_certificate;
+pub mod expect_dns;
 pub mod expect_frozen;
 pub mod expect_health;
 pub mod expect_same_rows;
@@ -16,6 +18,7 @@ pub mod expect_steady;
 pub mod export_database;
 pub mod freeze_source;
 pub mod hands;
+pub mod kick_caddy;
 pub mod migrate_schema;
 pub mod migrate_users;
 pub mod patchwork;
@@ -26,6 +29,7 @@ pub mod record_release;
 pub mod run_command;
 pub mod save_incident;
 pub mod start_services;
+pub mod switch_dns;
 
 use std::path::PathBuf;
 
@@ -142,12 +146,25 @@ pub enum Act {
     RunCommand(run_command::RunCommand),
     MigrateUsers(migrate_users::MigrateUsers),
     ExpectSameRows(expect_same_rows::ExpectSameRows),
+    SwitchDns(switch_dns::SwitchDns),
+    KickCaddy(kick_caddy::KickCaddy),
+    ExpectDns(expect_dns::ExpectDns),
+    ExpectCertificate(expect_certificate::ExpectCertificate),
 }
 
 impl Act {
     /// Whether it only asks.
     pub fn is_gate(&self) -> bool {
-        matches!(self, Self::ExpectServices(_) | Self::ExpectHealth(_) | Self::ExpectSteady(_) | Self::ExpectFrozen(_))
+        matches!(
+            self,
+            Self::ExpectServices(_)
+                | Self::ExpectHealth(_)
+                | Self::ExpectSteady(_)
+                | Self::ExpectFrozen(_)
+                | Self::ExpectSameRows(_)
+                | Self::ExpectDns(_)
+                | Self::ExpectCertificate(_)
+        )
     }
 
     /// Whether others stand on what it brings about.
@@ -157,7 +174,8 @@ impl Act {
 
     /// Whether the container engine is needed for it.
     pub fn needs_engine(&self) -> bool {
-        !self.needs_databases() && !matches!(self, Self::RunCommand(_) | Self::MigrateUsers(_))
+        let is_about_names = matches!(self, Self::SwitchDns(_) | Self::ExpectDns(_) | Self::ExpectCertificate(_));
+        !self.needs_databases() && !is_about_names && !matches!(self, Self::RunCommand(_) | Self::MigrateUsers(_))
     }
 
     /// Whether it talks to a database by its connection string.
@@ -182,6 +200,7 @@ impl Act {
                 | Self::StartServices(_)
                 | Self::RecordRelease(_)
                 | Self::FreezeSource(_)
+                | Self::SwitchDns(_)
                 | Self::RunCommand(_)
                 | Self::MigrateUsers(_)
         )

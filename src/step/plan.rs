@@ -16,6 +16,8 @@ pub enum RunKind {
     Rollback,
     /// Rows or accounts are moved, or a database is frozen or backed up; no container changes.
     Data,
+    /// The public names are changed.
+    Dns,
 }
 
 impl RunKind {
@@ -25,6 +27,7 @@ impl RunKind {
             Self::Deploy => "deploy",
             Self::Rollback => "rollback",
             Self::Data => "data",
+            Self::Dns => "dns",
         }
     }
 }

@@ -9,5 +9,6 @@ pub mod engine;
 pub mod kill;
 pub mod live;
 pub mod migration;
+pub mod odd;
 pub mod project;
 pub mod stack_auth;

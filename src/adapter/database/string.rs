@@ -158,6 +158,7 @@ fn words(text: &str) -> Result<Pairs, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn read(text: &str) -> Vec<(String, String)> {
         pairs(text).unwrap().into_iter().map(|(name, value)| (name, value.to_string())).collect()
@@ -214,6 +215,29 @@ mod tests {
         ] {
             let error = pairs(text).unwrap_err();
             assert!(!error.contains("s3") && !error.contains("crt"), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_as_it_should_be_reads_back(user in "\\PC{1,12}", password in "[^\u{0}]{1,20}") {
+            let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+            let url = format!("postgresql://{}:{}@h/d", encode(&user), encode(&password));
+            let found = read(&url);
+            prop_assert_eq!(&found[0].1, &user);
+            prop_assert_eq!(&found[1].1, &password);
+            let quote = |text: &str| text.replace('\\', "\\\\").replace('\'', "\\'");
+            let words = format!("user='{}' password='{}'", quote(&user), quote(&password));
+            prop_assert_eq!(read(&words), [("user".to_owned(), user), ("password".to_owned(), password)]);
+        }
+
+        #[test]
+        fn whatever_is_typed_is_read_or_refused_without_a_word_of_it(text in "\\PC{0,30}") {
+            for text in [format!("postgresql://{text}"), text.clone()] {
+                if let Ok(pairs) = pairs(&text) {
+                    let _ = super::super::settings::Settings::of(&pairs, None);
+                }
+            }
         }
     }
 }

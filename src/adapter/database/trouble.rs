@@ -238,3 +238,39 @@ fn hint(server: &Server) -> &'static str {
         ""
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(host: &str, port: u16) -> Server {
+        Server { host: host.to_owned(), address: None, port }
+    }
+
+    #[test]
+    fn who_cannot_reach_supabases_direct_address_is_told_of_ipv6() {
+        let unknown = io::Error::other("failed to lookup address information: No address associated with hostname");
+        let unreachable = io::Error::from(io::ErrorKind::NetworkUnreachable);
+        for error in [unknown, unreachable] {
+            let (_, words) = of_system(&error, &server("db.abcdefgh.supabase.co", 5432));
+            assert!(words.contains("IPv6 only") && words.contains("session pooler"), "{words}");
+            let (_, words) = of_system(&error, &server("db.example.com", 5432));
+            assert!(!words.contains("IPv6"), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_servers_words_lead_to_the_next_act() {
+        let of = |code: &SqlState, message: &str, mode| of_server(code, message, mode).0;
+        let rule = SqlState::INVALID_AUTHORIZATION_SPECIFICATION;
+        let entry = "no pg_hba.conf entry for host \"10.0.0.1\", user \"u\", database \"d\", no encryption";
+        assert_eq!(of(&rule, entry, Mode::Disable), Trouble::WantsTls);
+        assert_eq!(of(&rule, entry, Mode::VerifyFull), Trouble::NotAllowed);
+        assert_eq!(of(&rule, "SCRAM channel binding check failed", Mode::Require), Trouble::NotTrusted);
+        assert_eq!(
+            of(&SqlState::CANNOT_CONNECT_NOW, "the database system is starting up", Mode::Disable),
+            Trouble::NotReady
+        );
+        assert_eq!(of(&SqlState::INTERNAL_ERROR, "Tenant or user not found", Mode::Require), Trouble::WrongPassword);
+    }
+}

@@ -63,8 +63,7 @@ impl Key {
     /// What is wrong with it, in words; also when there is none.
     pub(super) fn verify(&self, answer: &[u8], request_mac: &[u8], seconds: u64) -> Result<(), String> {
         let parsed = hickory_proto::op::Message::from_vec(answer).map_err(|error| error.to_string())?;
-        let Some(record) = parsed.signature() else { return Err("the answer is not signed".into()) };
-        let data = &record.data;
+        let Some(data) = signature(&parsed) else { return Err("the answer is not signed".into()) };
         let error = data.error.map_or(0, u16::from);
         if error != 0 {
             return Err(refusal(error, &self.name, self.digest));
@@ -164,6 +163,14 @@ impl Running {
             Self::Sha256(mac) => mac.verify_slice(expected).map_err(|_| ()),
             Self::Sha512(mac) => mac.verify_slice(expected).map_err(|_| ()),
         }
+    }
+}
+
+/// The signature of a message: the last of its additional records.
+pub(super) fn signature(message: &hickory_proto::op::Message) -> Option<&hickory_proto::rr::rdata::TSIG> {
+    match &message.additionals.last()?.data {
+        hickory_proto::rr::RData::TSIG(signature) => Some(signature),
+        _ => None,
     }
 }
 

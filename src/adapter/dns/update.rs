@@ -84,7 +84,7 @@ impl Dns {
             (ResponseCode::NoError, Ok(())) => Ok(()),
             (ResponseCode::NoError, Err(why)) => Err(UpdateError::Untrusted { server, why }),
             (_, verified) => {
-                let error = parsed.signature().and_then(|record| record.data.error).map_or(0, u16::from);
+                let error = tsig::signature(&parsed).and_then(|signature| signature.error).map_or(0, u16::from);
                 let why = match verified {
                     Err(_) if error != 0 => tsig::refusal(error, &key.name, key.digest),
                     _ => meaning(response, zone, &key.name),

@@ -3,7 +3,7 @@
 pub mod arguments;
 pub mod connections;
 mod freeze;
-mod go;
+pub mod go;
 mod users;
 mod verify;
 

@@ -10,6 +10,7 @@ mod authority;
 mod authorization;
 mod caches;
 mod hints;
+mod missing;
 mod ttl;
 mod words;
 mod zone;

@@ -218,7 +218,7 @@ pub struct Sight {
 }
 
 /// What is asked of the whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Demand {
     /// Resolvers that must have the new records.
     pub quorum: usize,

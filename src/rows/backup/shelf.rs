@@ -35,6 +35,15 @@ pub(super) fn remove_directory(path: &Path) -> Result<()> {
     }
 }
 
+/// Length of a file, or of the files in a directory, for people to see; what cannot be read counts nothing.
+pub(super) fn size(path: &Path) -> u64 {
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+    match std::fs::read_dir(path) {
+        Ok(entries) => entries.flatten().map(|entry| length(&entry.path())).sum(),
+        Err(_) => length(path),
+    }
+}
+
 /// Makes every file of a dump durable and private, and gives them with their digests.
 pub(super) fn seal(directory: &Path, format: Format) -> Result<Vec<StoredFile>> {
     use std::os::unix::fs::PermissionsExt;
@@ -117,8 +126,10 @@ pub fn read_token(directory: &Path, id: &str) -> Result<Token> {
 pub struct Listed {
     /// Name of its directory.
     pub id: String,
-    /// Its token, or why it cannot be read.
-    pub token: std::result::Result<Token, String>,
+    /// Its token; none where it is broken.
+    pub token: Option<Token>,
+    /// Why the token cannot be read.
+    pub problem: Option<String>,
     /// Age in seconds by the wall clock, for people; none where it cannot be told.
     pub age_s: Option<i64>,
 }
@@ -134,10 +145,13 @@ pub fn list(directory: &Path) -> Result<Vec<Listed>> {
         if !path.is_dir() || must_be_a_name(&id).is_err() {
             continue;
         }
-        let token = read_token(directory, &id).map_err(|error| format!("{error:#}"));
-        let taken: Option<jiff::Timestamp> = token.as_ref().ok().and_then(|token| token.taken_at.parse().ok());
+        let (token, problem) = match read_token(directory, &id) {
+            Ok(token) => (Some(token), None),
+            Err(error) => (None, Some(format!("{error:#}"))),
+        };
+        let taken: Option<jiff::Timestamp> = token.as_ref().and_then(|token| token.taken_at.parse().ok());
         let age_s = now.zip(taken).map(|(now, taken)| now.as_second() - taken.as_second());
-        found.push(Listed { id, token, age_s });
+        found.push(Listed { id, token, problem, age_s });
     }
     let taken_at = |listed: &Listed| listed.token.as_ref().map(|token| token.taken_at.clone()).unwrap_or_default();
     found.sort_by_key(|listed| std::cmp::Reverse((taken_at(listed), listed.id.clone())));
@@ -158,6 +172,24 @@ fn backups(directory: &Path) -> Result<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
+/// Removes what killed backups left unfinished, and gives their ids: their scratch databases may be there, too
+/// ([`super::sweep_scratch`]). Only for whoever holds the lock: what is being made looks the same.
+///
+/// # Errors
+/// When something cannot be removed.
+pub fn sweep_unfinished(directory: &Path) -> Result<Vec<String>> {
+    let mut swept = Vec::new();
+    for (name, path) in backups(directory)? {
+        if let Some(id) = name.strip_prefix(UNFINISHED) {
+            remove_directory(&path)?;
+            swept.push(id.to_owned());
+        } else if name.starts_with(GOING) {
+            remove_directory(&path)?;
+        }
+    }
+    Ok(swept)
+}
+
 /// Lets the oldest backups of a place go until `keep` are left, and gives the ids of those that went. Never goes the
 /// newest one that was proven, nor one of `needed`, nor one whose token cannot be read.
 ///
@@ -171,7 +203,7 @@ pub fn let_go(directory: &Path, place: &str, keep: usize, needed: &[String]) -> 
     }
     let listed = list(directory)?;
     let tokens: Vec<&Token> =
-        listed.iter().filter_map(|listed| listed.token.as_ref().ok()).filter(|token| token.place == place).collect();
+        listed.iter().filter_map(|listed| listed.token.as_ref()).filter(|token| token.place == place).collect();
     let newest_proven = tokens.iter().find(|token| token.verified.is_some()).map(|token| token.id.clone());
     let mut gone = Vec::new();
     for token in tokens.into_iter().skip(keep) {

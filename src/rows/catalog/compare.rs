@@ -22,6 +22,7 @@ pub fn compare(source: &Catalog, target: &Catalog) -> Vec<Concern> {
             found.push(concern(false, format!("sequence {}", sequence.name), words));
         }
     }
+    found.extend(of_enums(source, target));
     found.extend(of_extensions(source, target));
     if target.server_version / 10_000 < source.server_version / 10_000 {
         let (new, old) = (source.server_version / 10_000, target.server_version / 10_000);
@@ -29,6 +30,26 @@ pub fn compare(source: &Catalog, target: &Catalog) -> Vec<Concern> {
         found.push(concern(false, "the target's server", words));
     }
     found.sort_by_key(|concern| !concern.is_blocking);
+    found
+}
+
+/// Values that the target does not know: blocking where a column that moves is of the type (or of arrays of it).
+fn of_enums(source: &Catalog, target: &Catalog) -> Vec<Concern> {
+    let mut found = Vec::new();
+    for (name, values) in &source.enums {
+        let Some((_, there)) = target.enums.iter().find(|(other, _)| other == name) else { continue };
+        let missing: Vec<&str> = values.iter().filter(|value| !there.contains(value)).map(String::as_str).collect();
+        if missing.is_empty() {
+            continue;
+        }
+        let mut columns = source.tables.iter().flat_map(Table::moved);
+        let is_used = columns.any(|column| column.type_name.trim_end_matches("[]") == name);
+        let words = format!(
+            "lacks {} in the target: rows with it would be refused; ALTER TYPE … ADD VALUE there first",
+            missing.join(", ")
+        );
+        found.push(concern(is_used, format!("type {name}"), words));
+    }
     found
 }
 

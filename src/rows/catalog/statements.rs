@@ -26,6 +26,12 @@ SELECT current_setting('server_version_num')::int, current_database()::text, cur
   ARRAY(SELECT nspname::text FROM pg_namespace WHERE nspname IN ('storage', 'vault', 'realtime', 'cron', 'supabase_functions')),
   current_setting('block_size')::int8";
 
+/// Enumerated types and their values.
+pub(super) const ENUMS: &str = "
+SELECT format_type(t.oid, NULL), ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder)
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typtype = 'e' AND n.nspname !~ '^pg_'
+ORDER BY 1";
+
 /// A chosen table and, where it is partitioned, all below it.
 macro_rules! family {
     () => {

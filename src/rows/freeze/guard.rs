@@ -32,6 +32,8 @@ pub(super) struct Guardable {
     pub owner: String,
     /// Whether the role may change it.
     pub is_ours: bool,
+    /// Whether the role may lock it against writing.
+    pub is_lockable: bool,
     /// Whether the trigger is there and fires.
     pub is_guarded: bool,
     /// A column that an UPDATE may name.
@@ -45,7 +47,8 @@ pub(super) async fn tables(session: &Session) -> Result<Vec<Guardable>> {
         EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = $1::text \
             AND t.tgfoid = pg_catalog.to_regprocedure('_cutover.refuse_writes()') AND t.tgenabled IN ('A', 'O')), \
         (SELECT a.attname::text FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 \
-            AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity <> 'a' ORDER BY a.attnum LIMIT 1) \
+            AND NOT a.attisdropped AND a.attgenerated = '' AND a.attidentity <> 'a' ORDER BY a.attnum LIMIT 1), \
+        pg_catalog.has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') \
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
         WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' \
         AND n.nspname NOT IN ('pg_catalog', 'information_schema', '_cutover') AND n.nspname NOT LIKE 'pg\\_toast%' \
@@ -56,6 +59,7 @@ pub(super) async fn tables(session: &Session) -> Result<Vec<Guardable>> {
             name: TableName::new(row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?),
             owner: row.try_get(2)?,
             is_ours: row.try_get(3)?,
+            is_lockable: row.try_get(6)?,
             is_guarded: row.try_get(4)?,
             column: row.try_get(5)?,
         })

@@ -13,7 +13,7 @@ pub struct Holder {
     locked: usize,
 }
 
-/// Locks every guarded table of a frozen database; the transaction it holds is a read-only one.
+/// Locks every guarded table of a frozen database that the role may lock; the transaction it holds is a read-only one.
 ///
 /// # Errors
 /// When a table cannot be locked within the session's `lock_timeout`.
@@ -23,7 +23,8 @@ pub async fn hold(place: &Place, frozen: &Frozen, name: &str) -> Result<Holder> 
     }
     let session = place.connect(name).await?;
     let tables = guard::tables(&session).await?;
-    let names: Vec<String> = tables.iter().filter(|table| table.is_guarded).map(|table| table.name.sql()).collect();
+    let names: Vec<String> =
+        tables.iter().filter(|table| table.is_guarded && table.is_lockable).map(|table| table.name.sql()).collect();
     session.batch_execute("BEGIN READ ONLY").await.context("cannot begin the transaction that holds the locks")?;
     if !names.is_empty() {
         let sql = format!("LOCK TABLE {} IN SHARE MODE", names.join(", "));

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Frozen, guard};
 use crate::adapter::clock;
 use crate::adapter::database::{Place, Session};
-use crate::data::catalog::literal;
+use crate::data::catalog::{TableName, literal};
 use crate::rows::Say;
 
 /// What changes when anything is written, as far as the server counts it.
@@ -42,21 +42,20 @@ pub async fn counters(session: &Session) -> Result<Counters> {
         pg_catalog.pg_postmaster_start_time())";
     let row = session.query_one(sql, &[]).await.context("cannot read the position in the log")?;
     let (lsn, since) = (row.try_get(0)?, row.try_get(1)?);
-    let sql = "SELECT CASE WHEN schemaname = 'pg_catalog' THEN '' ELSE schemaname || '.' END || relname, \
-        n_tup_ins, n_tup_upd, n_tup_del FROM pg_catalog.pg_stat_all_tables \
+    let sql = "SELECT schemaname::text, relname::text, n_tup_ins, n_tup_upd, n_tup_del FROM pg_catalog.pg_stat_all_tables \
         WHERE schemaname NOT IN ('pg_catalog', 'information_schema', '_cutover') AND schemaname NOT LIKE 'pg\\_t%' \
         OR relname IN ('pg_largeobject', 'pg_largeobject_metadata')";
     let mut rows = BTreeMap::new();
     for row in session.query(sql, &[]).await.context("cannot read the write counters")? {
-        rows.insert(row.try_get(0)?, [row.try_get(1)?, row.try_get(2)?, row.try_get(3)?]);
+        rows.insert(name(&row)?, [row.try_get(2)?, row.try_get(3)?, row.try_get(4)?]);
     }
-    let sql = "SELECT schemaname || '.' || sequencename, last_value FROM pg_catalog.pg_sequences \
-        WHERE schemaname NOT LIKE 'pg\\_t%'";
+    let sql = "SELECT schemaname::text, sequencename::text, last_value FROM pg_catalog.pg_sequences \
+        WHERE schemaname NOT LIKE 'pg\\_t%' AND pg_catalog.pg_has_role(sequenceowner, 'USAGE')";
     let mut sequences = BTreeMap::new();
     for row in session.query(sql, &[]).await.context("cannot read the sequences")? {
-        sequences.insert(row.try_get(0)?, row.try_get(1)?);
+        sequences.insert(name(&row)?, row.try_get(2)?);
     }
-    let sql = "SELECT n.nspname || '.' || c.relname, \
+    let sql = "SELECT n.nspname::text, c.relname::text, \
         pg_catalog.md5(pg_catalog.concat_ws(' ', c.oid, pg_catalog.pg_relation_filenode(c.oid), \
             (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, \
                 a.attnotnull, a.attisdropped), ',' ORDER BY a.attnum) \
@@ -66,9 +65,23 @@ pub async fn counters(session: &Session) -> Result<Counters> {
         AND n.nspname NOT IN ('pg_catalog', 'information_schema', '_cutover') AND n.nspname NOT LIKE 'pg\\_t%'";
     let mut shapes = BTreeMap::new();
     for row in session.query(sql, &[]).await.context("cannot read the tables' shapes")? {
-        shapes.insert(row.try_get(0)?, row.try_get(1)?);
+        shapes.insert(name(&row)?, row.try_get(2)?);
     }
     Ok(Counters { at, lsn, since, rows, sequences, shapes })
+}
+
+/// The name in a row's first two columns, as people write it and as gaps are named.
+fn name(row: &tokio_postgres::Row) -> Result<String> {
+    Ok(TableName::new(row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?).to_string())
+}
+
+/// Something that did not stand still.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The table or sequence.
+    pub about: String,
+    /// What happened, in words that name it.
+    pub words: String,
 }
 
 impl Counters {
@@ -76,7 +89,7 @@ impl Counters {
     ///
     /// # Errors
     /// When they cannot be compared: the server was started again, or its counters were set to nothing.
-    pub fn moved_since(&self, before: &Self) -> Result<Vec<String>> {
+    pub fn moved_since(&self, before: &Self) -> Result<Vec<Moved>> {
         if self.since != before.since {
             bail!(
                 "the server was started again or its counters were reset ({} became {}), so whether something was \
@@ -86,26 +99,28 @@ impl Counters {
             );
         }
         let mut moved = Vec::new();
+        let mut note = |about: &str, words: String| moved.push(Moved { about: about.to_owned(), words });
         for (table, now) in &self.rows {
             let old = before.rows.get(table).copied().unwrap_or_default();
             if *now != old {
                 let [inserted, updated, deleted] = [0, 1, 2].map(|at: usize| now[at] - old[at]);
-                moved.push(format!("{table}: {inserted} rows inserted, {updated} updated, {deleted} deleted"));
+                note(table, format!("{table}: {inserted} rows inserted, {updated} updated, {deleted} deleted"));
             }
         }
         for (sequence, now) in &self.sequences {
             let old = before.sequences.get(sequence).copied().flatten();
             if *now != old {
                 let said = |value: Option<i64>| value.map_or_else(|| "nothing".to_owned(), |value| value.to_string());
-                moved.push(format!("sequence {sequence} went from {} to {}", said(old), said(*now)));
+                note(sequence, format!("sequence {sequence} went from {} to {}", said(old), said(*now)));
             }
         }
-        let gone = before.shapes.keys().filter(|table| !self.shapes.contains_key(*table));
-        moved.extend(gone.map(|table| format!("{table} is gone")));
+        for table in before.shapes.keys().filter(|table| !self.shapes.contains_key(*table)) {
+            note(table, format!("{table} is gone"));
+        }
         for (table, now) in &self.shapes {
             match before.shapes.get(table) {
-                None => moved.push(format!("{table} was made")),
-                Some(old) if old != now => moved.push(format!("{table} was changed or rewritten")),
+                None => note(table, format!("{table} was made")),
+                Some(old) if old != now => note(table, format!("{table} was changed or rewritten")),
                 Some(_) => {}
             }
         }
@@ -127,6 +142,8 @@ pub struct Proof {
     pub accepted: Vec<String>,
     /// What moved since the freeze.
     pub moved: Vec<String>,
+    /// What moved in tables that the freeze could not reach: its [`Frozen::gaps`] name them.
+    pub moved_in_gaps: Vec<String>,
     /// The counters that were compared with those of the freeze.
     pub counters: Counters,
 }
@@ -168,9 +185,13 @@ pub async fn prove(place: &Place, frozen: &Frozen, say: Say<'_>) -> Result<Proof
         accepted.push("a session of this role may write without asking".to_owned());
     }
     let counters = counters(&session).await?;
-    let moved = counters.moved_since(before)?;
+    let moved = counters.moved_since(before)?.into_iter();
+    let (moved_in_gaps, moved): (Vec<Moved>, Vec<Moved>) =
+        moved.partition(|moved| frozen.is_gap("table", &moved.about));
+    let words = |moved: Vec<Moved>| moved.into_iter().map(|moved| moved.words).collect();
+    let (moved, moved_in_gaps) = (words(moved), words(moved_in_gaps));
     let attempts = statements.len() * 2;
-    Ok(Proof { at: clock::now(), tables: tables.len(), attempts, accepted, moved, counters })
+    Ok(Proof { at: clock::now(), tables: tables.len(), attempts, accepted, moved, moved_in_gaps, counters })
 }
 
 /// Tries each statement by itself and gives those that were not refused. A lock that the holder keeps refuses, too.

@@ -202,7 +202,7 @@ impl<'a> Maker<'a> {
         };
         match looked {
             Ok(Some(account)) => self.taken(person, &account.id, standing.as_ref()),
-            Ok(None) => self.make(person).await,
+            Ok(None) => self.make(person, standing == Some(Standing::Intent)).await,
             Err(error) => Ok(self.given_up(&error)),
         }
     }
@@ -218,7 +218,9 @@ impl<'a> Maker<'a> {
         Ok(Outcome::Found(account))
     }
 
-    async fn make(&self, person: &Person) -> Result<Outcome> {
+    /// `is_uncertain`: whether an earlier request for him may have been heard. His intent then stays open until his account
+    /// is found or made, whatever later requests are told.
+    async fn make(&self, person: &Person, mut is_uncertain: bool) -> Result<Outcome> {
         let legacy = || person.legacy_id.clone();
         self.ledger.write(Line::Intent { legacy: legacy() })?;
         let mut body = person.body.clone();
@@ -229,20 +231,21 @@ impl<'a> Maker<'a> {
                 Err(error) => error,
             };
             if error == StackAuthError::Conflict {
-                return self.after_conflict(person, &body).await;
+                return self.after_conflict(person, &body, is_uncertain).await;
             }
             if is_about_the_picture(&error) && body.has_picture() {
                 body = body.without_picture();
                 continue;
             }
             if !error.is_passing() {
-                if !error.may_have_happened() {
+                if !is_uncertain && !error.may_have_happened() {
                     self.ledger.write(Line::Refused { legacy: legacy() })?;
                 }
                 return Ok(self.given_up(&error));
             }
             failed += 1;
             if error.may_have_happened() {
+                is_uncertain = true;
                 self.service.rest(failed, &error).await;
                 match self.look_again(person).await {
                     Ok(Some(account)) => return self.made(person, &account, &body),
@@ -271,11 +274,13 @@ impl<'a> Maker<'a> {
     }
 
     /// Somebody has the address: he himself, if a lost request made his account, or a stranger.
-    async fn after_conflict(&self, person: &Person, body: &Body) -> Result<Outcome> {
+    async fn after_conflict(&self, person: &Person, body: &Body, is_uncertain: bool) -> Result<Outcome> {
         match self.look_again(person).await {
             Ok(Some(account)) => self.made(person, &account, body),
             Ok(None) => {
-                self.ledger.write(Line::Refused { legacy: person.legacy_id.clone() })?;
+                if !is_uncertain {
+                    self.ledger.write(Line::Refused { legacy: person.legacy_id.clone() })?;
+                }
                 let email = person.email.as_deref().unwrap_or_default();
                 Ok(Outcome::Failed(format!("the address {email} belongs to an account that does not name this user")))
             }

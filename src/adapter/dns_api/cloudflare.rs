@@ -1,0 +1,76 @@
+//! Cloudflare, API version 4: names are whole, the zone has an identifier, and a record can be proxied.
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{DnsApi, Held, PAGES, authorization, id, number, text};
+use crate::adapter::http::Method;
+
+impl DnsApi {
+    async fn zone_at_cloudflare(&self) -> Result<String> {
+        let answer = self.call(Method::Get, &format!("/zones?name={}", self.zone), None).await?;
+        let zone = answer["result"].as_array().and_then(|zones| zones.first()).map(id);
+        zone.with_context(|| {
+            format!(
+                "Cloudflare has no zone {} for this token; look at dns.zone and at what the token may do",
+                self.zone
+            )
+        })
+    }
+
+    pub(super) async fn path_at_cloudflare(&self, id: &str) -> Result<String> {
+        let path = format!("/zones/{}/dns_records", self.zone_at_cloudflare().await?);
+        Ok(if id.is_empty() { path } else { format!("{path}/{id}") })
+    }
+
+    pub(super) async fn list_at_cloudflare(&self, name: &str) -> Result<Vec<Held>> {
+        let base = self.path_at_cloudflare("").await?;
+        let mut all = Vec::new();
+        for page in 1..=PAGES {
+            let answer = self.call(Method::Get, &format!("{base}?name={name}&per_page=100&page={page}"), None).await?;
+            let records = answer["result"].as_array().cloned().unwrap_or_default();
+            all.extend(records.iter().map(held).filter(|held| held.name == name));
+            let pages = answer.pointer("/result_info/total_pages").and_then(Value::as_u64).unwrap_or(1);
+            if u64::from(page) >= pages {
+                break;
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn held(record: &Value) -> Held {
+    let (kind, content) = (text(record, "type"), text(record, "content"));
+    let value = match kind.as_str() {
+        "CNAME" | "NS" => content.trim_end_matches('.').to_ascii_lowercase(),
+        "TXT" => content.trim_matches('"').to_owned(),
+        _ => content,
+    };
+    Held {
+        id: id(record),
+        name: text(record, "name").to_ascii_lowercase(),
+        kind,
+        value,
+        ttl: number(record, "ttl"),
+        is_proxied: record["proxied"].as_bool().unwrap_or(false),
+    }
+}
+
+pub(super) fn body(record: &Held) -> Value {
+    // A proxied record has the provider's own TTL.
+    let ttl = if record.is_proxied { 1 } else { record.ttl };
+    let mut body = json!({ "type": record.kind, "name": record.name, "content": record.value, "ttl": ttl });
+    match record.kind.as_str() {
+        "A" | "AAAA" | "CNAME" => body["proxied"] = json!(record.is_proxied),
+        "TXT" => body["content"] = json!(format!("\"{}\"", record.value)),
+        "CAA" => {
+            let (flags, tag, value) = authorization(&record.value);
+            body["data"] = json!({ "flags": flags, "tag": tag, "value": value });
+            if let Some(body) = body.as_object_mut() {
+                body.remove("content");
+            }
+        }
+        _ => {}
+    }
+    body
+}

@@ -1,0 +1,46 @@
+//! The certificate that an address serves under a name, and whether an ACME challenge would reach Caddy there.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::adapter::http_at::{At, get_at};
+use crate::adapter::tls;
+use crate::judge::certificate::{Certificate, Challenge, Served};
+
+/// For one handshake or answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Shakes hands, believes nobody, and tells what was served.
+///
+/// # Errors
+/// When the file of certificates cannot be read; what is served is never an error.
+pub async fn look(name: &str, at: SocketAddr, ca_certificate: Option<&Path>) -> Result<Served> {
+    // A wildcard is asked for by a name that it covers.
+    let asked = name.strip_prefix("*.").map_or_else(|| name.to_owned(), |zone| format!("cutover.{zone}"));
+    let served = tls::served(&asked, at, ca_certificate, PATIENCE).await?;
+    let certificate = served.map(|chain| Certificate {
+        names: chain.leaf.names,
+        issuer: chain.leaf.issuer,
+        not_before: chain.leaf.not_before,
+        not_after: chain.leaf.not_after,
+        chain: chain.length,
+        distrust: chain.distrust,
+    });
+    Ok(Served { name: asked, at, certificate })
+}
+
+/// Asks where an ACME server would look.
+pub async fn challenge(name: &str, at: SocketAddr) -> Challenge {
+    let host = name.strip_prefix("*.").unwrap_or(name);
+    let port = if at.port() == 80 { String::new() } else { format!(":{}", at.port()) };
+    let url = format!("http://{host}{port}/.well-known/acme-challenge/cutover-reachability");
+    let answer = get_at(&At { url: &url, host, address: at, ca_certificate: None, deadline: PATIENCE }).await;
+    Challenge {
+        name: name.to_owned(),
+        at,
+        answer: answer.map(|answer| (answer.status, answer.server)).map_err(|error| format!("{error:#}")),
+    }
+}

@@ -1,0 +1,114 @@
+//! Filling the target: everything, with keys, foreign keys, sequences and statistics as they must be, or nothing.
+//!
+//! Law: a target that failed to be filled is what it was before. What a kill leaves behind is recorded in the target
+//! itself (`_cutover`), chunk by chunk, each with its rows in one transaction: a second call goes on from there, or
+//! `undo` takes everything back.
+
+mod baseline;
+mod board;
+mod course;
+mod floor;
+mod from_files;
+mod hold;
+mod journal;
+mod load;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::from_files::{Options, identity, import};
+pub use self::hold::is_interrupted;
+use self::journal::{Line, Phase};
+pub(super) use self::{
+    baseline::taker,
+    course::{Course, follow},
+    floor::{Floor, Producer},
+    hold::Hold,
+    load::{Expected, Lane, Rows, Unit},
+};
+use super::filling::Filling;
+use crate::adapter::database::Place;
+use crate::data::catalog::TableName;
+use crate::data::digest::Sum;
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Imported {
+    /// The tables, the largest first.
+    pub tables: Vec<ImportedTable>,
+    /// How many sequences were set, and seen to stand where they must.
+    pub sequences: usize,
+    /// What is to be known about it, in words.
+    pub concerns: Vec<String>,
+    /// From the first row to the last check. A call that went on after a kill counts from its own beginning.
+    pub seconds: f64,
+}
+
+/// What was done with a table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportedTable {
+    /// Its name.
+    pub table: TableName,
+    /// The columns that were filled, in the order of the digest.
+    pub columns: Vec<String>,
+    /// Rows in the target.
+    pub rows: u64,
+    /// Bytes sent.
+    pub bytes: u64,
+    /// From its first chunk to its last.
+    pub seconds: f64,
+    /// Digest of the rows as they were sent (mapped); none where they passed unread.
+    pub digest: Option<Sum>,
+    /// Whether its rows were read on the way.
+    pub is_read: bool,
+}
+
+/// How a target stands towards an import.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "state")]
+pub enum ImportState {
+    /// None is recorded there.
+    Untouched,
+    /// One began and did not end: call again to go on, or take it back.
+    Partial,
+    /// This one is done.
+    Complete {
+        /// What was done.
+        imported: Imported,
+    },
+    /// Something else stands there.
+    Foreign {
+        /// What.
+        why: String,
+    },
+}
+
+/// How the target stands towards the import that is known by `identity` (of `identity` here or in `copy`).
+/// Changes nothing, and asks for no lock.
+///
+/// # Errors
+/// When the target cannot be asked.
+pub async fn state(target: &Place, filling: &Filling, identity: &str) -> anyhow::Result<ImportState> {
+    let session = target.connect(&filling.session).await?;
+    Ok(match journal::read(&session).await? {
+        None => ImportState::Untouched,
+        Some(line) if line.identity != identity => {
+            let how = if line.phase == Phase::Complete { "a complete" } else { "an unfinished" };
+            ImportState::Foreign { why: format!("{how} import of something else is recorded in the target") }
+        }
+        Some(Line { phase: Phase::Complete, summary: Some(imported), .. }) => ImportState::Complete { imported },
+        Some(_) => ImportState::Partial,
+    })
+}
+
+/// Takes back whatever an import or a copy did, from any point: its tables are emptied in one statement, sequences stand
+/// where they stood, what was set aside is back, and nothing of ours is left in the target. Nothing happens where none is
+/// recorded. A kill in between is no harm: a second call goes on.
+///
+/// # Errors
+/// When another import is under way, a table points into the emptied ones from outside, or the server refuses.
+pub async fn undo(target: &Place, filling: &Filling, say: &(dyn Fn(String) + Sync)) -> anyhow::Result<()> {
+    let mut hold = Hold::take(target, &filling.session).await?;
+    course::undo(&mut hold, target, &filling.state, filling.workers.max(1), say).await
+}

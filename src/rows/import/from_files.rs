@@ -1,0 +1,151 @@
+//! From `migration-data/` into the target: every file whole, every id mapped, every column known before anything changes.
+//!
+//! Law: what `metadata.json` says of a file is seen to be true, or nothing is changed. Files of other tools say less; what
+//! could not be checked is said.
+
+mod check;
+mod choose;
+mod read;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use self::choose::{Chosen, FileTable};
+use super::course::{Course, follow};
+use super::hold::Hold;
+use super::{Imported, ImportedTable};
+use crate::adapter::database::Place;
+use crate::adapter::files;
+use crate::data::catalog::{Catalog, Sequence};
+use crate::data::metadata::{self, Metadata};
+use crate::rows::filling::Filling;
+use crate::rows::sequences::{self, Position};
+use crate::rows::{Say, catalog};
+
+/// What is imported, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Options {
+    /// `data.directory`: where the files are.
+    pub directory: PathBuf,
+    /// How the target is filled.
+    pub filling: Filling,
+}
+
+/// What an import is known by: the same for the same files, mapping and user columns. Reads `metadata.json` and the
+/// mapping, and whole files only where nothing is known of them.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn identity(options: &Options) -> Result<String> {
+    let filling = &options.filling;
+    let metadata = options.directory.join(metadata::FILE);
+    let mut known = Vec::new();
+    if metadata.exists() {
+        known.push(files::sha256_of_file(&metadata)?.0);
+    }
+    let read = choose::metadata(&options.directory)?;
+    for path in choose::rows_files(&options.directory)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let stem = choose::stem(&name);
+        if read.tables.get(stem).is_none_or(|table| table.sha256.is_none()) {
+            known.push(format!("{name} {}", files::sha256_of_file(&path)?.0));
+        }
+    }
+    known.sort();
+    let known = serde_json::json!({
+        "files": known, "mapping": filling.mapping()?.1, "include": filling.include, "exclude": filling.exclude,
+        "tables": filling.tables, "userColumns": filling.user_columns, "usersTable": filling.users_table,
+    });
+    Ok(files::sha256(known.to_string().as_bytes()))
+}
+
+/// Imports the files into the target; tables must be empty there, unless they are to be emptied first. After a kill or a
+/// lost connection (`is_interrupted`) call again: it goes on with the chunks that are not in the target yet. Any other
+/// failure takes everything back.
+///
+/// # Errors
+/// When a file is not what `metadata.json` says, a column or table is missing, an id has no account (all said before
+/// anything is changed), a row or a constraint refuses, another import is under way, or the target cannot be reached.
+pub async fn import(target: &Place, options: &Options, say: Say<'_>) -> Result<Imported> {
+    let filling = &options.filling;
+    filling.refuse_loss()?;
+    let (mapping, _) = filling.mapping()?;
+    let metadata = choose::metadata(&options.directory)?;
+    let to = {
+        let session = target.connect(&filling.session).await?;
+        let users_table = filling.users_table()?;
+        catalog::read(&session, &filling.patterns()?, &users_table).await.context("the target")?
+    };
+    let Chosen { mut tables, mut concerns } = choose::tables(options, &metadata, &to, &mapping)?;
+    if filling.is_disabling_foreign_keys {
+        concerns.push("foreign keys: are set aside in any case, and validated when they come back".into());
+    }
+    tables.sort_by_key(|table| std::cmp::Reverse(table.bytes));
+    let identity = identity(options)?;
+    let checked = check::all(&mut tables, filling, say).await?;
+    concerns.extend(checked);
+    let (sequences, derived) = positions(&metadata, &to, &tables, filling);
+    if filling.is_dry_run {
+        return Ok(planned(&tables, sequences.len() + derived.len(), concerns));
+    }
+    let course = Course {
+        identity,
+        sequences,
+        derived,
+        workers: filling.workers.max(1),
+        is_truncating: filling.is_truncating_first,
+        is_repeatable: true,
+        state: filling.state.clone(),
+        baselines: filling.baselines.clone(),
+        concerns,
+    };
+    let mut lanes = Vec::new();
+    let mut sources = Vec::new();
+    for table in tables {
+        let (lane, source) = table.parted(filling)?;
+        lanes.push(lane);
+        sources.push(source);
+    }
+    let mut hold = Hold::take(target, &filling.session).await?;
+    follow(&mut hold, target, course, lanes, Vec::new(), read::producer(sources), say).await
+}
+
+/// Where the target's sequences must stand: where `metadata.json` says, else behind the largest value of their column.
+fn positions(
+    metadata: &Metadata,
+    to: &Catalog,
+    tables: &[FileTable],
+    filling: &Filling,
+) -> (Vec<Position>, Vec<Sequence>) {
+    let is_chosen = |sequence: &Sequence| match &sequence.owner {
+        Some((table, _)) => tables.iter().any(|chosen| &chosen.table.name == table),
+        None => filling.tables.is_empty(),
+    };
+    let mut positions: Vec<Position> = Vec::new();
+    for sequence in metadata.sequences.iter().filter(|sequence| is_chosen(sequence)) {
+        if let Some(partner) = sequences::partner(sequence, &to.sequences) {
+            positions.push(Position { name: partner.name.clone(), ..Position::of(sequence) });
+        }
+    }
+    let is_set = |sequence: &Sequence| positions.iter().any(|position| position.name == sequence.name);
+    let rest =
+        to.sequences.iter().filter(|sequence| sequence.owner.is_some() && is_chosen(sequence) && !is_set(sequence));
+    let derived = rest.cloned().collect();
+    (positions, derived)
+}
+
+fn planned(tables: &[FileTable], sequences: usize, concerns: Vec<String>) -> Imported {
+    let table = |table: &FileTable| ImportedTable {
+        table: table.table.name.clone(),
+        columns: table.columns.iter().map(|column| column.name.clone()).collect(),
+        rows: table.passed.as_ref().map_or(0, |passed| passed.sum.rows),
+        bytes: table.bytes,
+        seconds: 0.0,
+        digest: table.passed.as_ref().map(|passed| passed.sum),
+        is_read: true,
+    };
+    Imported { tables: tables.iter().map(table).collect(), sequences, concerns, seconds: 0.0 }
+}

@@ -1,0 +1,115 @@
+//! Every file is read before anything changes: whole and unchanged by its SHA-256, and row by row where that tells more.
+//!
+//! Law: an error here leaves the target untouched.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::choose::FileTable;
+use super::read;
+use crate::adapter::files;
+use crate::data::passage::{self, Passage, Passed};
+use crate::rows::Say;
+use crate::rows::filling::Filling;
+
+/// What is looked at of one file.
+struct Look {
+    source: read::Source,
+    sha256: Option<String>,
+    bytes: Option<u64>,
+    /// Whether its rows are read, not its bytes alone.
+    passage: Option<Passage>,
+}
+
+/// What was seen.
+struct Seen {
+    passed: Option<Passed>,
+    doubts: Vec<String>,
+}
+
+/// Checks all files side by side; gives what is to be known about them.
+pub(super) async fn all(tables: &mut [FileTable], filling: &Filling, say: Say<'_>) -> Result<Vec<String>> {
+    say(format!("checking {} files", tables.len()));
+    let room = Arc::new(Semaphore::new(filling.workers.max(1)));
+    let mut set = JoinSet::new();
+    for (at, table) in tables.iter().enumerate() {
+        // Rows of others' files are read in any case: what they may have meant otherwise must be said.
+        let is_read = filling.is_dry_run || !table.passage.users.is_empty() || !table.known.is_ours();
+        let look = Look {
+            source: read::Source::of(table),
+            sha256: table.known.sha256.clone(),
+            bytes: table.known.bytes,
+            passage: is_read.then(|| table.passage.clone()),
+        };
+        let room = Arc::clone(&room);
+        set.spawn(async move {
+            let _permit = room.acquire_owned().await?;
+            tokio::task::spawn_blocking(move || one(look).map(|seen| (at, seen))).await?
+        });
+    }
+    let (mut concerns, mut refused) = (Vec::new(), Vec::new());
+    while let Some(ended) = set.join_next().await {
+        let (at, seen) = ended.context("checking a file was ended").and_then(|end| end)?;
+        let table = &mut tables[at];
+        concerns.extend(seen.doubts);
+        let Some(passed) = seen.passed else { continue };
+        if let Some(words) = passage::refused(&table.passage.users, &passed.unmapped) {
+            refused.push(format!("{}: {words}", table.file_name()));
+        }
+        for (column, found) in &passed.unmapped {
+            if let Some(user) = table.passage.users.iter().find(|user| &user.name == column && user.is_unmapped_allowed)
+            {
+                let (rows, name) = (found.rows, &user.name);
+                concerns.push(format!(
+                    "{}: {rows} rows keep an id without an account in {name}, as allowed",
+                    table.table.name
+                ));
+            }
+        }
+        if let Some(rows) = table.known.row_count
+            && rows != passed.sum.rows
+        {
+            bail!("{}: holds {} rows, but metadata.json says {rows}", table.file_name(), passed.sum.rows);
+        }
+        table.passed = Some(passed);
+    }
+    if !refused.is_empty() {
+        refused.sort();
+        bail!("{}; map the users first, or allow such ids by column in data.unmapped", refused.join("; "));
+    }
+    concerns.sort();
+    Ok(concerns)
+}
+
+fn one(look: Look) -> Result<Seen> {
+    if let Some(expected) = &look.sha256 {
+        let (found, bytes) = files::sha256_of_file(&look.source.path)?;
+        if &found != expected {
+            let name = &look.source.name;
+            match look.bytes {
+                Some(known) if known != bytes => {
+                    bail!(
+                        "{name}: is {bytes} bytes long where metadata.json says {known}: it was cut off or edited; export again"
+                    )
+                }
+                _ => bail!(
+                    "{name}: was edited since it was exported (its SHA-256 is not that of metadata.json); export again"
+                ),
+            }
+        }
+    }
+    let Some(passage) = look.passage else { return Ok(Seen { passed: None, doubts: Vec::new() }) };
+    let mut decoder = look.source.decoder()?;
+    let (mut passed, mut row, mut mapped) = (Passed::default(), Vec::new(), Vec::new());
+    loop {
+        row.clear();
+        mapped.clear();
+        if !decoder.row(&mut row)? {
+            return Ok(Seen { passed: Some(passed), doubts: decoder.doubts() });
+        }
+        passage.row(&row, &mut mapped, &mut passed);
+    }
+}

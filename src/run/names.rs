@@ -1,0 +1,273 @@
+//! The list of a switch of names: the records, the proof at every authority, one kick for Caddy, and its certificate.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use anyhow::Result;
+
+use super::Refusal;
+use super::deploy::Planned;
+use super::list::item;
+use crate::config::{Config, Dns, DnsProvider};
+use crate::dns::provider::{self, Credentials, Keeper, SetChange, SetSide, WRITABLE};
+use crate::dns::{Name, Wish};
+use crate::judge::dns::seen::{Demand, Set, Sight, Values, Wanted};
+use crate::judge::dns::{Verdict, before_switch, spoken};
+use crate::step::Act;
+use crate::step::expect_certificate::ExpectCertificate;
+use crate::step::expect_dns::ExpectDns;
+use crate::step::kick_caddy::KickCaddy;
+use crate::step::plan::{Item, Plan, RunKind};
+use crate::step::switch_dns::SwitchDns;
+
+/// The longest wait for a certificate after the names have changed, seconds: an issuer answers within minutes or not at all.
+const CERTIFICATE_S: u64 = 300;
+
+/// Makes the plan: whoever keeps the records is asked what they are.
+///
+/// # Errors
+/// [`Refusal`], when there is nothing to switch or the records cannot be switched like this; or when the keeper is silent.
+pub async fn switching(
+    config: &Config,
+    wish: &Wish,
+    demand: &Demand,
+    sight: &Sight,
+    with: &Credentials,
+) -> Result<Planned> {
+    let Some(settings) = &config.dns else { return Err(Refusal::Usage("[dns] is missing".into()).into()) };
+    let zone = zone(sight)?;
+    let keeper = keeper(settings, sight);
+    let changes = changes(settings, &zone, &keeper, sight, with).await?;
+    if changes.is_empty() {
+        let why = "there is nothing to switch: every record is as configured already; `cutover dns wait` waits for the caches";
+        return Err(Refusal::Gate(why.into()).into());
+    }
+    let remarks = remarks(&zone, &keeper, &changes, sight, demand);
+    let names = changes.iter().map(|change| change.name.as_str()).collect::<std::collections::BTreeSet<_>>();
+    let deed = format!("the switch of {}", names.into_iter().collect::<Vec<_>>().join(", "));
+    let home = vec![item(
+        "expect_old_names",
+        "every authority answers the old records".into(),
+        old(settings, wish, demand, &changes),
+    )];
+    let plan = Plan {
+        kind: RunKind::Dns,
+        project: config.compose_project().to_owned(),
+        environment: config.project.environment.clone(),
+        release_from: None,
+        release_to: None,
+        deed: Some(deed),
+        undoes: None,
+        services: Vec::new(),
+        remarks,
+        // The public has begun to go the new way: a person decides about the way back.
+        rolls_back: false,
+        items: items(
+            config,
+            settings,
+            wish,
+            demand,
+            SwitchDns { zone, keeper, changes, deadline_s: settings.deadline.as_secs() },
+        ),
+        home,
+        way_back: Vec::new(),
+        files: BTreeMap::new(),
+    };
+    Ok(Planned { plan, files: Vec::new() })
+}
+
+fn zone(sight: &Sight) -> Result<String> {
+    if let Some((name, why)) = sight.lost.iter().next() {
+        return Err(Refusal::Gate(format!("it is not known which zone holds {name}: {why}; set dns.zone")).into());
+    }
+    match sight.zones.as_slice() {
+        [zone] => Ok(zone.name.clone()),
+        zones => {
+            let names: Vec<&str> = zones.iter().map(|zone| zone.name.as_str()).collect();
+            let why = format!(
+                "the names lie in several zones ({}); a switch is one zone's, so that it can be undone whole: use one file \
+                 for each zone",
+                names.join(", ")
+            );
+            Err(Refusal::Usage(why).into())
+        }
+    }
+}
+
+fn keeper(settings: &Dns, sight: &Sight) -> Keeper {
+    let base = |default: &str| {
+        settings
+            .api_url
+            .as_ref()
+            .map_or_else(|| default.to_owned(), |url| url.as_str().trim_end_matches('/').to_owned())
+    };
+    match (settings.provider, settings.server) {
+        (DnsProvider::Rfc2136, Some(server)) => Keeper::Rfc2136(server),
+        (DnsProvider::DigitalOcean, _) => Keeper::DigitalOcean(base(provider::DIGITALOCEAN)),
+        (DnsProvider::Cloudflare, _) => Keeper::Cloudflare(base(provider::CLOUDFLARE)),
+        _ => Keeper::Manual(servers(sight)),
+    }
+}
+
+fn servers(sight: &Sight) -> Vec<SocketAddr> {
+    let mut all: Vec<SocketAddr> =
+        sight.zones.iter().flat_map(|zone| &zone.servers).map(|server| server.address).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+async fn changes(
+    settings: &Dns,
+    zone: &str,
+    keeper: &Keeper,
+    sight: &Sight,
+    with: &Credentials,
+) -> Result<Vec<SetChange>> {
+    let wanted = wanted(&sight.sets);
+    let sets: Vec<(&str, &str)> = wanted.keys().map(|(name, kind)| (name.as_str(), kind.as_str())).collect();
+    let places = provider::read(keeper, zone, &sets, with).await?;
+    let Some((first, rest)) = places.split_first() else {
+        return Err(Refusal::Gate(format!("no server of {zone} is known, so nobody can show the change")).into());
+    };
+    if rest.iter().any(|place| place.iter().zip(first).any(|(one, other)| one.values != other.values)) {
+        let why = "the authorities do not agree on what the records are now; wait until they do (`cutover dns check` says which)";
+        return Err(Refusal::Gate(why.into()).into());
+    }
+    let ttl = u32::try_from(settings.ttl.as_secs()).unwrap_or(u32::MAX);
+    let mut changes = Vec::new();
+    for (((name, kind), values), from) in wanted.iter().zip(first) {
+        let to = SetSide {
+            values: values.clone(),
+            ttl: if from.is_proxied { from.ttl } else { ttl },
+            is_proxied: from.is_proxied && !values.is_empty(),
+        };
+        let is_same = from.values == to.values && (from.ttl == to.ttl || to.values.is_empty());
+        if is_same {
+            continue;
+        }
+        if !WRITABLE.contains(&kind.as_str()) {
+            let why = format!(
+                "{name} {kind}: records of this type cannot be written; change it by hand first, or take it out"
+            );
+            return Err(Refusal::Usage(why).into());
+        }
+        changes.push(SetChange { name: name.clone(), kind: kind.clone(), from: from.clone(), to });
+    }
+    Ok(changes)
+}
+
+/// What each set is to be, and what an alias excludes.
+fn wanted(sets: &[Set]) -> BTreeMap<(String, String), Values> {
+    let mut all = BTreeMap::new();
+    for set in sets {
+        let Wanted::Exactly(values) = &set.wanted else { continue };
+        let excluded: &[&str] = match set.kind.as_str() {
+            "CNAME" => &["A", "AAAA"],
+            "A" | "AAAA" => &["CNAME"],
+            _ => &[],
+        };
+        for kind in excluded {
+            all.entry((set.name.clone(), (*kind).to_owned())).or_insert_with(Values::new);
+        }
+        all.insert((set.name.clone(), set.kind.clone()), values.clone());
+    }
+    all
+}
+
+fn remarks(zone: &str, keeper: &Keeper, changes: &[SetChange], sight: &Sight, demand: &Demand) -> Vec<String> {
+    let said = |side: &SetSide| match side.values.is_empty() {
+        true => "none".to_owned(),
+        false => format!("{} (TTL {} s)", side.values.iter().cloned().collect::<Vec<_>>().join(", "), side.ttl),
+    };
+    let mut remarks: Vec<String> = changes
+        .iter()
+        .map(|change| format!("{} {}: {} → {}", change.name, change.kind, said(&change.from), said(&change.to)))
+        .collect();
+    if let Keeper::Manual(_) = keeper {
+        remarks.extend(provider::instructions(zone, changes, |change| &change.to));
+    }
+    if let Some(longest) = changes.iter().map(|change| change.from.ttl).max().filter(|ttl| *ttl > 0) {
+        let longest = spoken(u64::from(longest));
+        remarks.push(format!(
+            "honest caches can hold the old records for {longest} after the switch: keep the old system answering"
+        ));
+    }
+    let troubles = before_switch(sight, demand);
+    let troubles = troubles.iter().flat_map(|subject| subject.findings.iter().map(|finding| (&subject.about, finding)));
+    let troubles = troubles.filter(|(_, finding)| finding.verdict > Verdict::Ok);
+    remarks.extend(troubles.map(|(about, finding)| format!("{about}: {}; {}", finding.words, finding.advice)));
+    remarks
+}
+
+fn items(config: &Config, settings: &Dns, wish: &Wish, demand: &Demand, switch: SwitchDns) -> Vec<Item> {
+    let gate = expect(settings, wish.clone(), demand);
+    let mut items = vec![
+        item("switch_dns", format!("change the records of {}", switch.zone), Act::SwitchDns(switch)),
+        item("expect_dns", "every address of every authority answers the new records".into(), gate),
+    ];
+    let Some(caddy) = &config.caddy else { return items };
+    if let Some(service) = &caddy.service {
+        let kick = KickCaddy { project: config.compose_project().to_owned(), service: service.clone() };
+        items.push(item(
+            "kick_caddy",
+            format!("reload {service} once, so that it asks for certificates now"),
+            Act::KickCaddy(kick),
+        ));
+    }
+    let names = served(wish);
+    let addresses: Vec<IpAddr> = wish.origin.addresses.clone();
+    if !names.is_empty() && !addresses.is_empty() {
+        let gate = ExpectCertificate {
+            names,
+            addresses,
+            port: wish.origin.https_port,
+            ca_certificate: wish.origin.ca_certificate.clone(),
+            interval_ms: millis(settings),
+            deadline_s: CERTIFICATE_S,
+        };
+        items.push(item(
+            "expect_certificate",
+            "each name is served with a good certificate".into(),
+            Act::ExpectCertificate(gate),
+        ));
+    }
+    items
+}
+
+/// Names that people open.
+fn served(wish: &Wish) -> Vec<String> {
+    let is_served = |name: &&Name| {
+        ["A", "AAAA", "CNAME"].iter().any(|kind| name.sets.get(*kind).is_some_and(|values| !values.is_empty()))
+    };
+    wish.names.iter().filter(is_served).map(|name| name.name.clone()).collect()
+}
+
+fn millis(settings: &Dns) -> u64 {
+    u64::try_from(settings.interval.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn expect(settings: &Dns, wish: Wish, demand: &Demand) -> Act {
+    Act::ExpectDns(ExpectDns {
+        wish,
+        demand: demand.clone(),
+        waits_for_caches: false,
+        interval_ms: millis(settings),
+        deadline_s: settings.deadline.as_secs(),
+    })
+}
+
+/// The gate that proves the old records after a way back.
+fn old(settings: &Dns, wish: &Wish, demand: &Demand, changes: &[SetChange]) -> Act {
+    let mut names: BTreeMap<String, Name> = BTreeMap::new();
+    for change in changes {
+        let name = names.entry(change.name.clone());
+        let name = name.or_insert_with(|| Name { name: change.name.clone(), sets: BTreeMap::new() });
+        name.sets.insert(change.kind.clone(), change.from.values.clone());
+    }
+    // What excluded an alias, and was not there, is not asked beside it: the answer would follow the alias.
+    for name in names.values_mut().filter(|name| name.sets.get("CNAME").is_some_and(|values| !values.is_empty())) {
+        name.sets.retain(|kind, _| kind == "CNAME");
+    }
+    expect(settings, Wish { names: names.into_values().collect(), ..wish.clone() }, demand)
+}

@@ -1,0 +1,248 @@
+//! The verbs as a person types them, against a real primary that takes signed updates, a secondary that lags, and a cache.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::lab::{Daemon, KEY, ZoneFile, at, free_port, knot, output, unbound};
+
+/// Seconds that the secondary waits before it looks for a new serial.
+const REFRESH: u32 = 2;
+
+struct Site {
+    directory: tempfile::TempDir,
+    port: u16,
+    _daemons: Vec<Daemon>,
+}
+
+/// The zone move.test: www is at the old place, and has an old AAAA record too.
+fn site(records: &str) -> Site {
+    let addresses: Vec<SocketAddr> = [1, 2, 11, 12, 21].iter().map(|last| at(*last, 0)).collect();
+    let port = free_port(&addresses);
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let zone = |name: &str, soa: u32, lines: &str| {
+        format!("$ORIGIN {name}\n$TTL 300\n@ SOA ns1 admin 1 {soa} 1 86400 5\n{lines}")
+    };
+    let servers = "@ NS ns1\n@ NS ns2\nns1 A 127.53.0.11\nns2 A 127.53.0.12\n";
+    let top = zone(".", 3600, "@ NS ns.test.\ntest. NS ns.test.\nns.test. A 127.53.0.2\n");
+    let parent = "@ NS ns\nns A 127.53.0.2\nmove NS ns1.move\nmove NS ns2.move\nns1.move A 127.53.0.11\nns2.move A 127.53.0.12\n";
+    let key = format!("key:\n  - id: {}.\n    algorithm: hmac-sha256\n    secret: {}\n", KEY.0, KEY.1);
+    let acl = format!(
+        "{key}acl:\n  - id: changes\n    key: {}.\n    action: update\n  - id: copies\n    address: 127.0.0.0/8\n    action: transfer\n",
+        KEY.0
+    );
+    let mut primary = ZoneFile::new("move.test", zone("move.test.", REFRESH, &format!("{servers}{records}")));
+    primary.settings = "    acl: [changes, copies]\n".into();
+    let mut secondary = ZoneFile::new("move.test", "");
+    secondary.settings = "    master: first\n".into();
+    let master = format!("remote:\n  - id: first\n    address: 127.53.0.11@{port}\n");
+    let daemons = vec![
+        knot(root, "root", at(1, port), &[ZoneFile::new("", top)], ""),
+        knot(root, "parent", at(2, port), &[ZoneFile::new("test", zone("test.", 3600, parent))], ""),
+        knot(root, "one", at(11, port), &[primary], &acl),
+        knot(root, "two", at(12, port), &[secondary], &master),
+        unbound(root, "cache", at(21, port), &[("move.test".into(), at(11, port)), ("test".into(), at(2, port))], ""),
+    ];
+    let site = Site { directory, port, _daemons: daemons };
+    // The first transfer.
+    output("/usr/bin/kdig", &["@127.53.0.12", "-p", &port.to_string(), "move.test", "SOA", "+short"], "ns1.move.test.");
+    site.write_secret("tsig.txt", KEY.1);
+    site
+}
+
+impl Site {
+    fn write_secret(&self, name: &str, content: &str) {
+        let path = self.directory.path().join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    fn configure(&self, provider: &str) {
+        let port = self.port;
+        let text = format!(
+            "schema = \"cutover/v1\"\n[project]\nname = \"move\"\n[state]\ndirectory = \"state\"\n[dns]\n{provider}\n\
+             roots = [\"127.53.0.1:{port}\"]\nresolvers = [\"127.53.0.21:{port}\"]\nquorum = 1\nport = {port}\nttl = \"60s\"\n\
+             timeout = \"1s\"\ninterval = \"200ms\"\ndeadline = \"30s\"\n[[dns.record]]\nname = \"www.move.test\"\n\
+             A = [\"192.0.2.10\"]\n[[dns.record]]\nname = \"app.move.test\"\nCNAME = \"www.move.test\"\n"
+        );
+        fs::write(self.directory.path().join("cutover.toml"), text).unwrap();
+    }
+
+    fn by_update(&self) {
+        self.configure(&format!(
+            "provider = \"rfc2136\"\nserver = \"127.53.0.11:{}\"\ntsig_name = \"{}\"\ntsig_secret_file = \"tsig.txt\"",
+            self.port, KEY.0
+        ));
+    }
+
+    fn call(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_cutover"))
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .output()
+            .unwrap()
+    }
+
+    fn told(&self, arguments: &[&str]) -> (i32, String) {
+        let output = self.call(arguments);
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        (output.status.code().unwrap(), text.replace(&format!(":{}", self.port), ""))
+    }
+
+    /// What a server says, as `300 198.51.100.7`.
+    fn dig(&self, last: u8, name: &str, kind: &str) -> String {
+        let (server, port) = (format!("@127.53.0.{last}"), self.port.to_string());
+        let text = output("/usr/bin/kdig", &[&server, "-p", &port, name, kind, "+noall", "+answer", "+nocomments"], "");
+        let fields = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let lines = text.lines().map(fields).filter(|fields| fields.len() >= 5);
+        let mut lines: Vec<String> = lines.map(|fields| format!("{} {}", fields[1], fields[4])).collect();
+        lines.sort();
+        lines.join(", ")
+    }
+}
+
+const OLD: &str = "www 4 A 198.51.100.7\nwww 4 AAAA 2001:db8:dead::7\napp 4 A 198.51.100.7\n";
+
+#[test]
+fn names_are_switched_by_a_signed_update_waited_for_and_brought_back() {
+    let site = site(OLD);
+    site.by_update();
+    let (code, text) = site.told(&["dns", "check"]);
+    assert_eq!(code, 4, "{text}");
+    assert!(text.starts_with("NOT ARRIVED  authority 0/2, caches 0/1 (1 wanted)\n"), "{text}");
+    assert!(text.contains("both authorities answer 2001:db8:dead::7, but no AAAA record is configured"), "{text}");
+    let (code, text) = site.told(&["dns", "check", "--format", "nagios"]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains(" | 'authorities'=0;2:;2:;0;2 'resolvers'=0;1:;;0;1 'old_values'=0s;;;0\n"), "{text}");
+
+    let (code, plan) = site.told(&["dns", "switch", "--dry-run"]);
+    assert_eq!(code, 0, "{plan}");
+    for line in ["www.move.test A: 198.51.100.7 (TTL 4 s) → 192.0.2.10 (TTL 60 s)", "www.move.test AAAA: 2001:db8:dead::7 (TTL 4 s) → none"] {
+        assert!(plan.contains(line), "{line}\n{plan}");
+    }
+    assert_eq!(site.dig(11, "www.move.test", "A"), "4 198.51.100.7", "a dry run changes nothing");
+
+    let (code, text) = site.told(&["dns", "switch", "--yes"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("COMPLETE"), "{text}");
+    // The gate waited for the copy: both say it now.
+    for last in [11, 12] {
+        assert_eq!(site.dig(last, "www.move.test", "A"), "60 192.0.2.10");
+        assert_eq!(site.dig(last, "www.move.test", "AAAA"), "");
+        assert_eq!(site.dig(last, "app.move.test", "CNAME"), "60 www.move.test.");
+    }
+    let (code, text) = site.told(&["dns", "wait"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("ARRIVED  authority 2/2, caches 1/1 (1 wanted)"), "{text}");
+    let json: serde_json::Value = serde_json::from_slice(&site.call(&["--output", "json", "dns", "check"]).stdout).unwrap();
+    assert_eq!((json["schema"].as_str(), json["has_arrived"].as_bool()), (Some("cutover/v1"), Some(true)));
+
+    let (code, text) = site.told(&["dns", "switch", "--yes"]);
+    assert_eq!(code, 4, "{text}");
+    assert!(text.contains("there is nothing to switch"), "{text}");
+
+    let (code, text) = site.told(&["rollback", "--yes"]);
+    assert_eq!(code, 0, "{text}");
+    for last in [11, 12] {
+        assert_eq!(site.dig(last, "www.move.test", "A"), "4 198.51.100.7", "the old TTL is back as well");
+        assert_eq!(site.dig(last, "www.move.test", "AAAA"), "4 2001:db8:dead::7");
+        assert_eq!(site.dig(last, "app.move.test", "CNAME"), "");
+        assert_eq!(site.dig(last, "app.move.test", "A"), "4 198.51.100.7");
+    }
+    no_secret_in(&site.directory.path().join("state"), KEY.1);
+}
+
+fn no_secret_in(directory: &Path, secret: &str) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            no_secret_in(&path, secret);
+        } else {
+            assert!(!String::from_utf8_lossy(&fs::read(&path).unwrap()).contains(secret), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn an_update_with_a_wrong_key_is_refused_in_words_and_changes_nothing() {
+    let site = site(OLD);
+    site.by_update();
+    site.write_secret("tsig.txt", "YW5vdGhlci1rZXktdGhhdC1uby1vbmUta25vd3M=");
+    let (code, text) = site.told(&["dns", "switch", "--yes"]);
+    assert_ne!(code, 0, "{text}");
+    let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(plain.contains("the server does not take the signature (BADSIG): the key cutover-lab is another one there"), "{text}");
+    assert!(!text.contains("COMPLETE"), "{text}");
+    assert_eq!(site.dig(11, "www.move.test", "A"), "4 198.51.100.7");
+}
+
+#[test]
+fn records_that_somebody_else_changed_meanwhile_are_not_brought_back_over() {
+    let site = site(OLD);
+    site.by_update();
+    let (code, text) = site.told(&["dns", "switch", "--yes"]);
+    assert_eq!(code, 0, "{text}");
+    let file = site.directory.path().join("somebody");
+    let script = format!(
+        "server 127.53.0.11 {}\nkey hmac-sha256:{} {}\nzone move.test.\nupdate delete www.move.test. A\nupdate add www.move.test. 60 A 203.0.113.99\nsend\n",
+        site.port, KEY.0, KEY.1
+    );
+    fs::write(&file, script).unwrap();
+    output("/usr/bin/knsupdate", &[file.to_str().unwrap()], "");
+    assert_eq!(site.dig(11, "www.move.test", "A"), "60 203.0.113.99");
+    let (code, text) = site.told(&["rollback", "--yes"]);
+    assert_ne!(code, 0, "{text}");
+    let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(plain.contains("www.move.test A is 203.0.113.99, which is neither 198.51.100.7 nor 192.0.2.10"), "{text}");
+    assert_eq!(site.dig(11, "www.move.test", "A"), "60 203.0.113.99");
+}
+
+#[test]
+fn by_hand_the_exact_records_are_said_and_the_world_is_waited_for() {
+    let site = site(OLD);
+    site.configure("provider = \"manual\"");
+    let (code, plan) = site.told(&["dns", "switch", "--dry-run"]);
+    assert_eq!(code, 0, "{plan}");
+    for line in [
+        "delete  www.move.test  A  198.51.100.7",
+        "create  www.move.test  A  192.0.2.10  TTL 60 s",
+        "delete  www.move.test  AAAA  2001:db8:dead::7",
+        "create  app.move.test  CNAME  www.move.test  TTL 60 s",
+    ] {
+        assert!(plan.split_whitespace().collect::<Vec<_>>().join(" ").contains(&line.replace("  ", " ")), "{line}\n{plan}");
+    }
+    let binary = env!("CARGO_BIN_EXE_cutover");
+    let waiting = Command::new(binary)
+        .args(["dns", "switch", "--yes"])
+        .current_dir(site.directory.path())
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Once the run has begun, which its journal shows, a person does what it says.
+    let journal = site.directory.path().join("state/runs/0001-dns.jsonl");
+    let since = std::time::Instant::now();
+    while !fs::read_to_string(&journal).unwrap_or_default().contains("\"started\"") {
+        assert!(since.elapsed().as_secs() < 20, "the run does not begin");
+        std::thread::yield_now();
+    }
+    let file = site.directory.path().join("person");
+    let script = format!(
+        "server 127.53.0.11 {}\nkey hmac-sha256:{} {}\nzone move.test.\nupdate delete www.move.test. A\nupdate delete www.move.test. AAAA\n\
+         update add www.move.test. 60 A 192.0.2.10\nupdate delete app.move.test. A\nupdate add app.move.test. 60 CNAME www.move.test.\nsend\n",
+        site.port, KEY.0, KEY.1
+    );
+    fs::write(&file, script).unwrap();
+    output("/usr/bin/knsupdate", &[file.to_str().unwrap()], "");
+    let output = waiting.wait_with_output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("COMPLETE"), "{text}");
+}
