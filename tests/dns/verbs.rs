@@ -122,7 +122,10 @@ fn names_are_switched_by_a_signed_update_waited_for_and_brought_back() {
 
     let (code, plan) = site.told(&["dns", "switch", "--dry-run"]);
     assert_eq!(code, 0, "{plan}");
-    for line in ["www.move.test A: 198.51.100.7 (TTL 4 s) → 192.0.2.10 (TTL 60 s)", "www.move.test AAAA: 2001:db8:dead::7 (TTL 4 s) → none"] {
+    for line in [
+        "www.move.test A: 198.51.100.7 (TTL 4 s) → 192.0.2.10 (TTL 60 s)",
+        "www.move.test AAAA: 2001:db8:dead::7 (TTL 4 s) → none",
+    ] {
         assert!(plan.contains(line), "{line}\n{plan}");
     }
     assert_eq!(site.dig(11, "www.move.test", "A"), "4 198.51.100.7", "a dry run changes nothing");
@@ -139,7 +142,8 @@ fn names_are_switched_by_a_signed_update_waited_for_and_brought_back() {
     let (code, text) = site.told(&["dns", "wait"]);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("ARRIVED  authority 2/2, caches 1/1 (1 wanted)"), "{text}");
-    let json: serde_json::Value = serde_json::from_slice(&site.call(&["--output", "json", "dns", "check"]).stdout).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_slice(&site.call(&["--output", "json", "dns", "check"]).stdout).unwrap();
     assert_eq!((json["schema"].as_str(), json["has_arrived"].as_bool()), (Some("cutover/v1"), Some(true)));
 
     let (code, text) = site.told(&["dns", "switch", "--yes"]);
@@ -176,7 +180,10 @@ fn an_update_with_a_wrong_key_is_refused_in_words_and_changes_nothing() {
     let (code, text) = site.told(&["dns", "switch", "--yes"]);
     assert_ne!(code, 0, "{text}");
     let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(plain.contains("the server does not take the signature (BADSIG): the key cutover-lab is another one there"), "{text}");
+    assert!(
+        plain.contains("the server does not take the signature (BADSIG): the key cutover-lab is another one there"),
+        "{text}"
+    );
     assert!(!text.contains("COMPLETE"), "{text}");
     assert_eq!(site.dig(11, "www.move.test", "A"), "4 198.51.100.7");
 }
@@ -214,7 +221,10 @@ fn by_hand_the_exact_records_are_said_and_the_world_is_waited_for() {
         "delete  www.move.test  AAAA  2001:db8:dead::7",
         "create  app.move.test  CNAME  www.move.test  TTL 60 s",
     ] {
-        assert!(plan.split_whitespace().collect::<Vec<_>>().join(" ").contains(&line.replace("  ", " ")), "{line}\n{plan}");
+        assert!(
+            plan.split_whitespace().collect::<Vec<_>>().join(" ").contains(&line.replace("  ", " ")),
+            "{line}\n{plan}"
+        );
     }
     let binary = env!("CARGO_BIN_EXE_cutover");
     let waiting = Command::new(binary)
