@@ -19,6 +19,9 @@ pub fn moment(at_ms: i64) -> String {
 }
 
 fn minutes(minutes: u64) -> String {
+    if minutes == 0 {
+        return "0 min".into();
+    }
     spoken(Duration::from_secs(minutes * 60))
 }
 
