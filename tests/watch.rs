@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
-mod support;
-
 #[path = "watch/front.rs"]
 mod front;
 
@@ -79,7 +77,7 @@ async fn no_prometheus_no_series_and_two_jobs_are_never_taken_for_health() {
     count(&source(&front, "caddy"), &mut Counter::since(from_ms), from_ms, 5).await;
 
     let twice = source(&front, "caddy|again");
-    let (_, _, quality) = count(&twice, &mut Counter::since(from_ms), from_ms, 10).await;
+    let (_, _, quality) = count(&twice, &mut Counter::since(from_ms), from_ms, 5).await;
     assert!(matches!(quality, Quality::Unclear(why) if why.contains("counted twice")));
 
     let nothing = source(&front, "nobody").fetch(&http, &window(from_ms)).await.unwrap();

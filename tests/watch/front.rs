@@ -25,7 +25,6 @@ fn docker(arguments: &[&str]) -> String {
 impl Front {
     /// Starts both, and waits until Prometheus has asked Caddy.
     pub fn up() -> Self {
-        crate::support::engine::want();
         let home = tempfile::Builder::new().prefix("cutover-watch-").tempdir().unwrap();
         let name = home.path().file_name().unwrap().to_str().unwrap().replace('.', "").to_lowercase();
         let front = Self { network: name, home };
