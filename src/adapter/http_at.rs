@@ -86,5 +86,7 @@ fn plainly(error: &reqwest::Error) -> anyhow::Error {
     while let Some(inner) = reason.source() {
         reason = inner;
     }
-    anyhow::anyhow!("{reason}")
+    // Without the number of the system, which helps nobody at night.
+    let words = reason.to_string();
+    anyhow::anyhow!("{}", words.split(" (os error").next().unwrap_or(&words).to_lowercase())
 }

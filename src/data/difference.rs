@@ -208,40 +208,54 @@ pub struct Change {
     pub new: Option<Vec<u8>>,
 }
 
+/// Hands on each line as often as `times` says: of three equal rows, one may be the one that is too many.
+///
+/// # Errors
+/// When the lines cannot be read, and those of `each`.
+pub fn only_as_often(
+    lines: &mut Sorted<Line>,
+    mut times: impl FnMut(&Line) -> u32,
+    mut each: impl FnMut(Line) -> io::Result<()>,
+) -> io::Result<()> {
+    let (mut left, mut line) = (None, lines.next_record()?);
+    while let Some(one) = line.take() {
+        line = lines.next_record()?;
+        // Equal rows stand side by side.
+        let is_followed = line.as_ref() == Some(&one);
+        let more = left.unwrap_or_else(|| times(&one));
+        left = is_followed.then_some(more.saturating_sub(1));
+        if more > 0 {
+            each(one)?;
+        }
+    }
+    Ok(())
+}
+
 /// Puts the found rows of a table together by their keys, and hands out each change, in the order of the keys' texts.
-/// A row counts as often as `times` says: of three equal rows, one may be the one that is too many.
 ///
 /// # Errors
 /// When the lines cannot be read, and those of `each`.
 pub fn pair_up<E: From<io::Error>>(
     lines: &mut Sorted<Line>,
-    mut times: impl FnMut(&Line) -> u32,
     mut each: impl FnMut(Change) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut next = lines.next_record()?;
-    while let Some(first) = next.take() {
+    let mut line = lines.next_record()?;
+    while let Some(first) = line.take() {
         let key = first.key.clone();
-        let (mut old, mut new): (Vec<Line>, Vec<Line>) = (Vec::new(), Vec::new());
-        let (mut line, mut equal) = (Some(first), 0);
+        let (mut old, mut new) = (Vec::new(), Vec::new());
+        line = Some(first);
         while let Some(one) = line.take_if(|line| line.key == key) {
-            line = lines.next_record()?;
-            // Equal rows stand side by side.
-            equal = equal.max(1);
-            let is_followed = line.as_ref() == Some(&one);
-            if equal <= times(&one) {
-                if one.side == Side::Old { old.push(one) } else { new.push(one) }
+            if one.side == Side::Old {
+                old.push(one.row)
+            } else {
+                new.push(one.row)
             }
-            equal = if is_followed { equal + 1 } else { 0 };
+            line = lines.next_record()?;
         }
-        next = line;
         let count = old.len().max(new.len());
         let (mut old, mut new) = (old.into_iter(), new.into_iter());
         for _ in 0..count {
-            each(Change {
-                key: key.clone(),
-                old: old.next().map(|line| line.row),
-                new: new.next().map(|line| line.row),
-            })?;
+            each(Change { key: key.clone(), old: old.next(), new: new.next() })?;
         }
     }
     Ok(())
@@ -283,28 +297,42 @@ mod tests {
         }
     }
 
+    fn line(key: &str, side: Side, row: &str) -> Line {
+        Line { key: key.into(), side, row: row.into() }
+    }
+
     #[test]
     fn rows_of_one_key_are_put_together_in_the_order_of_the_keys() {
-        let line = |key: &str, side, row: &str| Line { key: key.into(), side, row: row.into() };
         let lines = [
             line("b", Side::New, "b\t2"),
             line("a", Side::Old, "a\t1"),
             line("c", Side::New, ""),
             line("b", Side::Old, "b\t1"),
             line("b", Side::New, "b\t3"),
-            line("b", Side::New, "b\t3"),
         ];
         let mut seen = Vec::new();
         let text = |row: Option<Vec<u8>>| row.map(|row| String::from_utf8(row).unwrap()).unwrap_or("-".into());
-        pair_up(
-            &mut sorted(lines),
-            |_| 1,
-            |change| {
-                seen.push(format!("{} > {}", text(change.old), text(change.new)));
-                Ok::<_, io::Error>(())
-            },
-        )
+        pair_up(&mut sorted(lines), |change| {
+            seen.push(format!("{} > {}", text(change.old), text(change.new)));
+            Ok::<_, io::Error>(())
+        })
         .unwrap();
         assert_eq!(seen, ["a\t1 > -", "b\t1 > b\t2", "- > b\t3", "- > "]);
+    }
+
+    #[test]
+    fn equal_rows_are_handed_on_as_often_as_wanted() {
+        let lines = ["a", "b", "b", "b", "c", "c"].map(|row| line("", Side::Old, row));
+        let (mut seen, times) = (Vec::new(), |line: &Line| match line.row[0] {
+            b'b' => 2,
+            b'c' => 5,
+            _ => 0,
+        });
+        only_as_often(&mut sorted(lines), times, |line| {
+            seen.extend(line.row);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(seen, b"bbcc");
     }
 }

@@ -1,8 +1,10 @@
 //! Rows as bytes: codecs, catalog, order, mapping, digests, differences. Pure: no server, no clock, no file it was not handed.
 
 pub mod catalog;
+pub mod change_file;
 pub mod copy_text;
 pub mod difference;
+pub mod difference_csv;
 pub mod digest;
 pub mod json_rows;
 pub mod mapping;

@@ -34,7 +34,8 @@ pub struct Sorter<R> {
     held: usize,
     room: usize,
     count: u64,
-    scratch: Arc<File>,
+    scratch: Option<Arc<File>>,
+    make: fn() -> io::Result<File>,
     end: u64,
     runs: Vec<Run>,
 }
@@ -49,7 +50,16 @@ struct Run {
 impl<R: Record> Sorter<R> {
     /// Holds at most about `room` bytes of records in memory; the rest goes to `scratch`, which should have no name.
     pub fn new(scratch: File, room: usize) -> Self {
-        Self { records: Vec::new(), held: 0, room, count: 0, scratch: Arc::new(scratch), end: 0, runs: Vec::new() }
+        Self { scratch: Some(Arc::new(scratch)), ..Self::lazy(Self::none, room) }
+    }
+
+    /// The same; the scratch file is made when it is needed first.
+    pub fn lazy(make: fn() -> io::Result<File>, room: usize) -> Self {
+        Self { records: Vec::new(), held: 0, room, count: 0, scratch: None, make, end: 0, runs: Vec::new() }
+    }
+
+    fn none() -> io::Result<File> {
+        Err(io::Error::other("there is no scratch file"))
     }
 
     /// Adds a record.
@@ -86,19 +96,23 @@ impl<R: Record> Sorter<R> {
 
     fn spill(&mut self) -> io::Result<()> {
         self.records.sort_unstable();
+        let scratch = match &self.scratch {
+            Some(scratch) => Arc::clone(scratch),
+            None => Arc::clone(self.scratch.insert(Arc::new((self.make)()?))),
+        };
         let (from, mut bytes) = (self.end, Vec::with_capacity(1 << 18));
         for record in self.records.drain(..) {
             record.write(&mut bytes);
             if bytes.len() >= 1 << 17 {
-                self.scratch.write_all_at(&bytes, self.end)?;
+                scratch.write_all_at(&bytes, self.end)?;
                 self.end += bytes.len() as u64;
                 bytes.clear();
             }
         }
-        self.scratch.write_all_at(&bytes, self.end)?;
+        scratch.write_all_at(&bytes, self.end)?;
         self.end += bytes.len() as u64;
         self.held = 0;
-        self.runs.push(Run { file: Arc::clone(&self.scratch), from, until: self.end });
+        self.runs.push(Run { file: scratch, from, until: self.end });
         Ok(())
     }
 

@@ -6,12 +6,31 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::Wish;
+use crate::adapter::clock;
 use crate::adapter::http_at::{At, get_at};
 use crate::adapter::tls;
-use crate::judge::certificate::{Certificate, Challenge, Served};
+use crate::judge::certificate::{Certificate, Challenge, Picture, Served, judge, judge_challenge};
 
 /// For one handshake or answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the new system serves for each name, and who answers the ACME challenge there.
+///
+/// # Errors
+/// When the file of certificates cannot be read.
+pub async fn of_origin(wish: &Wish) -> Result<Vec<Picture>> {
+    let mut pictures = Vec::new();
+    for name in wish.served_names() {
+        for address in &wish.origin.addresses {
+            let (https, http) = (wish.origin.https_port, wish.origin.http_port);
+            let ca = wish.origin.ca_certificate.as_deref();
+            pictures.push(judge(&look(&name, SocketAddr::new(*address, https), ca).await?, clock::unix_seconds()));
+            pictures.push(judge_challenge(&challenge(&name, SocketAddr::new(*address, http)).await));
+        }
+    }
+    Ok(pictures)
+}
 
 /// Shakes hands, believes nobody, and tells what was served.
 ///

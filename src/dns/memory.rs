@@ -66,3 +66,60 @@ fn agreed(set: &Set) -> Option<(Values, u32)> {
     let ttl = said.iter().filter_map(|one| one.ttl.or_else(|| negative(one))).max()?;
     is_same.then(|| (first.values.clone(), ttl))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::dns::seen::{Said, Wanted};
+
+    /// Two authorities that answer these addresses, at this moment.
+    fn seen(memory: &mut Memory, at: u64, answers: [&str; 2]) -> Option<Before> {
+        let authority = answers.map(|answer| {
+            Heard::Said(Said {
+                code: "NOERROR".into(),
+                is_authoritative: true,
+                values: [answer.to_owned()].into(),
+                ttl: Some(3_600),
+                ..Said::default()
+            })
+        });
+        let set = Set {
+            zone: "a.test".into(),
+            name: "www.a.test".into(),
+            kind: "A".into(),
+            wanted: Wanted::Exactly(["new".to_owned()].into()),
+            authority: authority.to_vec(),
+            caches: Vec::new(),
+            before: None,
+            flattened: Values::new(),
+            end: None,
+            identity: None,
+        };
+        let mut sight =
+            Sight { at, zones: Vec::new(), sets: vec![set], authorizations: Vec::new(), lost: BTreeMap::new() };
+        memory.compare(&mut sight);
+        sight.sets.remove(0).before
+    }
+
+    #[test]
+    fn the_old_value_is_remembered_until_no_honest_cache_can_hold_it() {
+        let mut memory = Memory::default();
+        let old = |until| Some(Before { values: ["old".to_owned()].into(), ttl: 3_600, until });
+        assert_eq!(seen(&mut memory, 1_000, ["old", "old"]), None);
+        // Half way: an authority still gives it, so the clock of caches has not begun.
+        assert_eq!(seen(&mut memory, 2_000, ["new", "old"]), old(None));
+        assert_eq!(seen(&mut memory, 3_000, ["new", "new"]), old(Some(3_000)));
+        assert_eq!(seen(&mut memory, 4_000, ["new", "new"]), old(Some(3_000)), "the first sight of all counts");
+        let kept = serde_json::to_string(&memory).unwrap();
+        let mut memory: Memory = serde_json::from_str(&kept).unwrap();
+        assert_eq!(seen(&mut memory, 6_600, ["new", "new"]), old(Some(3_000)));
+        assert_eq!(seen(&mut memory, 6_601, ["new", "new"]), None);
+    }
+
+    #[test]
+    fn authorities_that_disagree_from_the_first_teach_nothing() {
+        let mut memory = Memory::default();
+        assert_eq!(seen(&mut memory, 1_000, ["new", "old"]), None);
+        assert_eq!(memory, Memory::default());
+    }
+}

@@ -88,6 +88,14 @@ pub struct Origin {
 }
 
 impl Wish {
+    /// Names that people open.
+    pub fn served_names(&self) -> Vec<String> {
+        let is_served = |name: &&Name| {
+            ["A", "AAAA", "CNAME"].iter().any(|kind| name.sets.get(*kind).is_some_and(|values| !values.is_empty()))
+        };
+        self.names.iter().filter(is_served).map(|name| name.name.clone()).collect()
+    }
+
     fn dns(&self) -> Dns {
         Dns { timeout: self.timeout, attempts: 2 }
     }

@@ -7,7 +7,9 @@ use super::Ask;
 use super::finding::Found;
 use crate::adapter::clock;
 use crate::config::{Config, Dns as Settings, Record};
+use crate::dns::certificate::challenge;
 use crate::dns::{Memory, Name, Origin, ROOTS, Wish, survey};
+use crate::judge::certificate::judge_challenge;
 use crate::judge::dns::seen::{Demand, Values};
 use crate::judge::dns::{self, Subject};
 
@@ -91,9 +93,25 @@ pub(super) async fn check(ask: &Ask<'_>) -> Found {
     }
     // What a switch will put right is no trouble before it; what stands in its way is.
     let mut subjects: Vec<Subject> = dns::before_switch(&sight, &demand);
+    subjects.extend(challenges(ask, &wish).await);
     let in_the_way = |subject: &&Subject| subject.authority.is_none();
     subjects.extend(picture.subjects.iter().filter(in_the_way).cloned());
     said(&subjects)
+}
+
+/// Whether an ACME challenge would reach Caddy at the new system, once the names lead there.
+async fn challenges(ask: &Ask<'_>, wish: &Wish) -> Vec<Subject> {
+    let mut subjects = Vec::new();
+    if ask.config().caddy.is_none() {
+        return subjects;
+    }
+    let Some(name) = wish.served_names().into_iter().next() else { return subjects };
+    for address in &wish.origin.addresses {
+        let at = SocketAddr::new(*address, wish.origin.http_port);
+        let picture = judge_challenge(&ask.wait(format!("port 80 of {address}"), challenge(&name, at)).await);
+        subjects.push(Subject::of_certificate(&picture));
+    }
+    subjects
 }
 
 fn said(subjects: &[Subject]) -> Found {

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::SCHEMA;
 use super::style::{Paint, Style};
 use super::text::{columns, harmless, lead};
-use crate::judge::dns::{Finding, Picture, Subject, Verdict, moment};
+use crate::judge::certificate;
+use crate::judge::dns::{Picture, Subject, Verdict, moment};
 
 /// For people: the verdict and the two numbers first, then each name with what was found.
 pub fn text(picture: &Picture, style: &Style) -> String {
@@ -27,26 +28,38 @@ pub fn subjects(subjects: &[Subject], style: &Style) -> String {
     for subject in subjects {
         let _ = writeln!(text, "\n{}", style.paint(Paint::Strong, &harmless(&subject.about)));
         for finding in &subject.findings {
-            push(&mut text, finding, style);
+            push(&mut text, finding.verdict, &finding.words, &finding.advice, style);
         }
     }
     text
 }
 
-fn push(text: &mut String, finding: &Finding, style: &Style) {
+fn push(text: &mut String, verdict: Verdict, words: &str, advice: &str, style: &Style) {
     const INDENT: usize = 11;
-    let paint = match finding.verdict {
+    let paint = match verdict {
         Verdict::Ok => Paint::Good,
         Verdict::Warn | Verdict::Unknown => Paint::Careful,
         Verdict::Fail => Paint::Bad,
     };
-    let word = if finding.verdict == Verdict::Fail { "FAIL" } else { finding.verdict.word() };
+    let word = if verdict == Verdict::Fail { "FAIL" } else { verdict.word() };
     let head = format!("  {}  ", style.paint(paint, &format!("{word:7}")));
-    text.push_str(&lead(&head, &harmless(&finding.words), INDENT, style.width));
-    if !finding.advice.is_empty() {
+    text.push_str(&lead(&head, &harmless(words), INDENT, style.width));
+    if !advice.is_empty() {
         let head = format!("{}{} ", " ".repeat(INDENT), style.arrow());
-        text.push_str(&lead(&head, &harmless(&finding.advice), INDENT + columns(style.arrow()) + 1, style.width));
+        text.push_str(&lead(&head, &harmless(advice), INDENT + columns(style.arrow()) + 1, style.width));
     }
+}
+
+/// Certificates and challenges at the new system.
+pub fn certificates(pictures: &[certificate::Picture], style: &Style) -> String {
+    if pictures.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{}\n", style.paint(Paint::Strong, "certificates at the new system"));
+    for one in pictures {
+        push(&mut text, one.verdict, &one.words, &one.advice, style);
+    }
+    text
 }
 
 /// For programs.

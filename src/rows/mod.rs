@@ -1,11 +1,13 @@
 //! Moving rows: what goes between a server and the pure codecs of `data`. Knows no step, no run and no journal.
 
+pub mod apply;
 pub mod auth_export;
 pub mod backup;
 pub mod catalog;
 pub mod client_tools;
 pub mod connections;
 pub mod copy;
+pub mod diff;
 pub mod export;
 pub mod filling;
 pub mod freeze;

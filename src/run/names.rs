@@ -215,7 +215,7 @@ fn items(config: &Config, settings: &Dns, wish: &Wish, demand: &Demand, switch: 
             Act::KickCaddy(kick),
         ));
     }
-    let names = served(wish);
+    let names = wish.served_names();
     let addresses: Vec<IpAddr> = wish.origin.addresses.clone();
     if !names.is_empty() && !addresses.is_empty() {
         let gate = ExpectCertificate {
@@ -233,14 +233,6 @@ fn items(config: &Config, settings: &Dns, wish: &Wish, demand: &Demand, switch: 
         ));
     }
     items
-}
-
-/// Names that people open.
-fn served(wish: &Wish) -> Vec<String> {
-    let is_served = |name: &&Name| {
-        ["A", "AAAA", "CNAME"].iter().any(|kind| name.sets.get(*kind).is_some_and(|values| !values.is_empty()))
-    };
-    wish.names.iter().filter(is_served).map(|name| name.name.clone()).collect()
 }
 
 fn millis(settings: &Dns) -> u64 {

@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 #![allow(clippy::disallowed_methods, reason = "a test starts the servers it asks")]
 
+mod certificates;
 mod lab;
+mod providers;
 mod situations;
 mod stage;
 mod verbs;

@@ -35,6 +35,9 @@ pub struct Check {
     /// Before a switch: whether the TTL was lowered, and early enough
     #[arg(long)]
     pub before_switch: bool,
+    /// Look also at the certificates that the new system serves, and whether an ACME challenge would reach Caddy there
+    #[arg(long)]
+    pub certificates: bool,
     /// Answer as a monitoring plugin (exit code 0, 1, 2 or 3)
     #[arg(long, value_enum)]
     pub format: Option<Format>,

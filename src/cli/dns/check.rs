@@ -7,6 +7,7 @@ use super::look::Look;
 use crate::cli::arguments::{Format, Global};
 use crate::cli::{exit, out, setup};
 use crate::config::Environment;
+use crate::dns::certificate::of_origin;
 use crate::judge::dns::{Verdict, before_switch};
 use crate::report::dns as show;
 
@@ -42,15 +43,21 @@ async fn look(global: &Global, verb: &Check) -> Result<u8> {
         }
         return Ok(if worst <= Verdict::Ok { exit::DONE } else { exit::REFUSED });
     }
+    let certificates = if verb.certificates { of_origin(&look.wish).await? } else { Vec::new() };
     if verb.format == Some(Format::Nagios) {
         let (text, code) = show::nagios(&picture);
         out::result(&text);
         return Ok(code);
     }
     if global.is_json() {
-        out::json(show::json(&picture));
+        let mut document = show::json(&picture);
+        if verb.certificates {
+            document["certificates"] = serde_json::to_value(&certificates)?;
+        }
+        out::json(document);
     } else {
-        out::result(&show::text(&picture, &style));
+        out::result(&(show::text(&picture, &style) + &show::certificates(&certificates, &style)));
     }
-    Ok(if picture.is_good() { exit::DONE } else { exit::REFUSED })
+    let is_served = certificates.iter().all(|one| one.verdict <= Verdict::Warn);
+    Ok(if picture.is_good() && is_served { exit::DONE } else { exit::REFUSED })
 }

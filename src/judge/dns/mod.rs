@@ -112,6 +112,14 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// A certificate's judgement among those of names.
+    pub fn of_certificate(picture: &super::certificate::Picture) -> Self {
+        let finding = Finding::new("certificate", picture.verdict, picture.words.clone(), picture.advice.clone());
+        Self::new(picture.name.clone(), vec![finding])
+    }
+}
+
 /// The whole picture.
 #[derive(Clone, Debug, Serialize, PartialEq, Eq)]
 pub struct Picture {

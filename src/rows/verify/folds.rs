@@ -1,10 +1,9 @@
 //! What is taken of the rows of a table while they pass: sums by bucket, pairs of some buckets, whole rows that are wanted.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::scan::Fold;
 use crate::data::difference::{Line, Side, Wanted};
@@ -12,16 +11,16 @@ use crate::data::digest::Sum;
 use crate::data::mapping::Mapping;
 use crate::data::sidecar::Pair;
 use crate::data::sidecar_shape::Shape;
-use crate::data::sorted::Sorter;
+use crate::data::sorted::{Record, Sorter};
 
 /// Bytes of pairs or rows that one fold holds in memory.
 const ROOM: usize = 4 << 20;
 /// Examples of ids without an account that are kept of a column.
 const EXAMPLES: usize = 5;
 
-/// A file without a name, for what memory should not hold.
-pub(in crate::rows) fn scratch() -> Result<File> {
-    tempfile::tempfile().context("cannot make a scratch file; is the temporary directory full?")
+/// Records that need a file only when there are many.
+pub(in crate::rows) fn sorter<R: Record>() -> Sorter<R> {
+    Sorter::lazy(tempfile::tempfile, ROOM)
 }
 
 /// Ids that have no account, by the position of their column.
@@ -157,23 +156,17 @@ pub struct PairsOf {
 
 impl PairsOf {
     /// Of the buckets that are marked (their number is a power of two), and of a sample of so many percent.
-    ///
-    /// # Errors
-    /// When there is no room for a scratch file.
-    pub fn some(way: Way, differing: Arc<Vec<bool>>, sample: u8) -> Result<Self> {
+    pub fn some(way: Way, differing: Arc<Vec<bool>>, sample: u8) -> Self {
         let shift = 64 - differing.len().trailing_zeros();
-        let pairs = Sorter::new(scratch()?, ROOM);
+        let pairs = sorter();
         let (room, sum) = (Room::default(), Sum::default());
-        Ok(Self { way, room, shift, sample: sample.into(), differing: Some(differing), pairs, sum })
+        Self { way, room, shift, sample: sample.into(), differing: Some(differing), pairs, sum }
     }
 
     /// Of all rows.
-    ///
-    /// # Errors
-    /// When there is no room for a scratch file.
-    pub fn all(way: Way) -> Result<Self> {
-        let (room, sum, pairs) = (Room::default(), Sum::default(), Sorter::new(scratch()?, ROOM));
-        Ok(Self { way, room, shift: 63, sample: 100, differing: None, pairs, sum })
+    pub fn all(way: Way) -> Self {
+        let (room, sum, pairs) = (Room::default(), Sum::default(), sorter());
+        Self { way, room, shift: 63, sample: 100, differing: None, pairs, sum }
     }
 
     /// Ids that had no account.
@@ -213,11 +206,8 @@ pub struct Lines {
 
 impl Lines {
     /// Of one side.
-    ///
-    /// # Errors
-    /// When there is no room for a scratch file.
-    pub fn new(way: Way, side: Side, wanted: Arc<Wanted>) -> Result<Self> {
-        Ok(Self { way, room: Room::default(), side, wanted, lines: Sorter::new(scratch()?, ROOM) })
+    pub fn new(way: Way, side: Side, wanted: Arc<Wanted>) -> Self {
+        Self { way, room: Room::default(), side, wanted, lines: sorter() }
     }
 }
 

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use super::folds::{Buckets, Lines, PairsOf, Unmapped};
+use super::folds::{Buckets, Lines, PairsOf, Unmapped, sorter};
 use super::scan::{Make, Side, scan};
 use super::tables::{Both, Users};
 use crate::data::catalog::quoted;
 use crate::data::copy_text;
-use crate::data::difference::{Change, Counter, Line, Side as Of, Wanted, compare, pair_up};
+use crate::data::difference::{Change, Counter, Line, Side as Of, Wanted, compare, only_as_often, pair_up};
 use crate::data::mapping::Mapping;
+use crate::data::sorted::Sorted;
 use crate::data::verification::{Difference, Status, TableReport, Values, What, differing, shortened, value};
 
 /// How rows are compared.
@@ -123,7 +124,7 @@ async fn name(
     let (old, new) = both.ways(how.mapping.as_ref())?;
     let pairs = |way: &super::folds::Way| -> Make<PairsOf> {
         let (way, buckets, sample) = (way.clone(), Arc::clone(&buckets), how.sample);
-        Arc::new(move |_| PairsOf::some(way.clone(), Arc::clone(&buckets), sample))
+        Arc::new(move |_| Ok(PairsOf::some(way.clone(), Arc::clone(&buckets), sample)))
     };
     let (left, right) = (std::slice::from_ref(&both.source), std::slice::from_ref(&both.target));
     let (a, b) = tokio::try_join!(scan(source, left, pairs(&old)), scan(target, right, pairs(&new)))?;
@@ -143,29 +144,58 @@ async fn name(
     })?;
     let counts = counter.counts();
     (report.missing, report.extra, report.different) = (counts.missing, counts.extra, counts.different);
+    let mut lines = lines_of(source, target, both, how.mapping.as_ref(), wanted).await?;
+    pair_up(&mut lines, |change| {
+        report.differences.push(described(both, &change));
+        Ok::<_, std::io::Error>(())
+    })?;
+    Ok(())
+}
+
+/// The rows of both sides that are wanted (of the old side, of the new one), each as often as it is wanted, in order.
+///
+/// # Errors
+/// When a side cannot be read, or a wanted row is not there.
+pub(in crate::rows) async fn lines_of(
+    source: &mut Side,
+    target: &mut Side,
+    both: &Both,
+    mapping: Option<&Arc<Mapping>>,
+    wanted: [Wanted; 2],
+) -> Result<Sorted<Line>> {
+    let (old, new) = both.ways(mapping)?;
+    let (left, right) = (std::slice::from_ref(&both.source), std::slice::from_ref(&both.target));
     let [wanted_old, wanted_new] = wanted.map(Arc::new);
     let lines = |way: &super::folds::Way, side: Of, wanted: &Arc<Wanted>| -> Make<Lines> {
         let (way, wanted) = (way.clone(), Arc::clone(wanted));
-        Arc::new(move |_| Lines::new(way.clone(), side, Arc::clone(&wanted)))
+        Arc::new(move |_| Ok(Lines::new(way.clone(), side, Arc::clone(&wanted))))
     };
     let (a, b) = tokio::try_join!(
         scan(source, left, lines(&old, Of::Old, &wanted_old)),
         scan(target, right, lines(&new, Of::New, &wanted_new))
     )?;
-    let mut all = crate::data::sorted::Sorter::new(super::folds::scratch()?, 4 << 20);
+    let mut all = sorter();
     for found in a.into_iter().chain(b) {
         all.absorb(found.lines)?;
     }
-    let (shape, mut room) = (Arc::clone(&new.shape), Vec::new());
+    let (mut kept, mut room, mut found) = (sorter(), Vec::new(), [0, 0]);
     let times = |line: &Line| {
-        let pair = shape.pair(&line.row, &mut room);
+        let pair = new.shape.pair(&line.row, &mut room);
         if line.side == Of::Old { wanted_old.times(&pair) } else { wanted_new.times(&pair) }
     };
-    pair_up(&mut all.sorted()?, times, |change| {
-        report.differences.push(described(both, &change));
-        Ok::<_, std::io::Error>(())
+    only_as_often(&mut all.sorted()?, times, |line| {
+        found[usize::from(line.side == Of::New)] += 1;
+        kept.push(line)
     })?;
-    Ok(())
+    if found != [wanted_old.len(), wanted_new.len()] {
+        bail!(
+            "{}: of {} rows that changed, {} were not found again: a side was written to, or is not what it was",
+            both.name,
+            wanted_old.len() + wanted_new.len(),
+            wanted_old.len() + wanted_new.len() - found[0] - found[1]
+        );
+    }
+    Ok(kept.sorted()?)
 }
 
 fn described(both: &Both, change: &Change) -> Difference {

@@ -1,0 +1,326 @@
+//! A change file carried out on the source: what was written to the target since the import, so that nothing is lost when
+//! the source serves again.
+//!
+//! Law: everything in one transaction, and only where each row is as it was before or as it is after its change; else
+//! nothing. Before it commits, and again after it, the rows are read and must be those of the target, ids mapped back.
+//! A call that was killed has changed nothing, or everything; a second one sees which, and goes on or has nothing to do.
+
+mod quiet;
+mod table;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use tokio_postgres::Client;
+
+pub use self::table::Standing;
+
+use self::table::Target;
+use super::catalog;
+use super::verify::folds::Way;
+use super::verify::forward;
+use crate::adapter::database::{Place, Session};
+use crate::data::catalog::{Catalog, TableName};
+use crate::data::change_file::{Head, Reader, SequenceValue, TableChanges};
+use crate::data::copy_text;
+use crate::data::difference::Change;
+use crate::data::mapping::{Mapping, MappingFile};
+use crate::data::patterns::Patterns;
+use crate::data::sidecar_shape::Shape;
+
+/// How many accounts without an old id are named.
+const NAMED: usize = 20;
+
+/// How changes are applied.
+#[derive(Clone, Debug)]
+pub struct ApplyOptions {
+    /// The change file.
+    pub file: PathBuf,
+    /// What user ids became in the import; they are mapped back.
+    pub mapping: Option<MappingFile>,
+    /// The source's table of users.
+    pub users_table: TableName,
+    /// Whether ids of accounts that only the new service knows stay as they are; else they are in the way.
+    pub keeps_new_accounts: bool,
+    /// Whether it is undone: the old rows come back.
+    pub is_undo: bool,
+    /// `application_name` of the session.
+    pub session_name: String,
+}
+
+/// How the source stands to a change file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// No change is applied.
+    Before,
+    /// Every change is applied.
+    After,
+    /// Some are applied, and the others are not: applying goes on.
+    Between,
+    /// Some row is neither: nothing can be applied.
+    Neither(Vec<String>),
+}
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Changes in the file.
+    pub changes: u64,
+    /// Changes that were written now.
+    pub written: u64,
+    /// Changes that had been written before.
+    pub already: u64,
+    /// Ids of accounts that only the new service knows, kept as they are.
+    pub kept_accounts: Vec<String>,
+    /// Sequences that were set forward.
+    pub sequences: Vec<TableName>,
+}
+
+/// How the source stands to a change file. Changes nothing.
+///
+/// # Errors
+/// When the file is not whole, or the source cannot be read.
+pub async fn state(source: &Place, options: &ApplyOptions) -> Result<State> {
+    let work = Work::open(source, options).await?;
+    work.session.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
+    let standing = work.standing().await?;
+    work.session.batch_execute("ROLLBACK").await?;
+    Ok(match standing {
+        Standing { neither: 1.., conflicts, .. } => State::Neither(conflicts),
+        Standing { before: 0, .. } => State::After,
+        Standing { after: 0, .. } => State::Before,
+        Standing { .. } => State::Between,
+    })
+}
+
+/// Ids in the file's new rows that have no old partner and that the source's table of users has not: accounts that were
+/// made since the import. They cannot be mapped back: make them in the old service, or keep the ids as they are.
+///
+/// # Errors
+/// When the file is not whole, or the source cannot be read.
+pub async fn new_accounts(source: &Place, options: &ApplyOptions) -> Result<Vec<String>> {
+    Work::open(source, options).await?.new_accounts().await
+}
+
+/// Applies the changes to the source. Others that write to the source must be kept away by the caller (a freeze may
+/// stand: its triggers are quiet for this transaction alone). Called again, it finds its work done.
+///
+/// # Errors
+/// When the file is not whole, a row stands otherwise (then nothing is applied), accounts are in the way, a constraint
+/// of the source refuses, or the proof does not hold.
+pub async fn apply(source: &Place, options: &ApplyOptions, say: &(dyn Fn(String) + Sync)) -> Result<Applied> {
+    let work = Work::open(source, options).await?;
+    let accounts = work.new_accounts().await?;
+    if !accounts.is_empty() && !options.keeps_new_accounts {
+        bail!(
+            "{} accounts exist in the new service only, so their ids cannot be mapped back: {}{}; make those users in the \
+             old service and add them to the mapping, or keep the ids as they are",
+            accounts.len(),
+            accounts.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", "),
+            if accounts.len() > NAMED { ", …" } else { "" }
+        );
+    }
+    let done = work.carry_out(source, say).await;
+    if done.is_err()
+        && let Err(error) = work.session.batch_execute("ROLLBACK").await
+    {
+        // The server rolls back by itself when the session ends; this only lets others go on sooner.
+        tracing::debug!(%error, "the session was lost before its transaction was rolled back");
+    }
+    let standing = done?;
+    let mut applied = Applied {
+        changes: work.head.all(),
+        written: standing.before,
+        already: standing.after,
+        kept_accounts: accounts,
+        ..Applied::default()
+    };
+    if !options.is_undo {
+        applied.sequences = forward_sequences(&work.session, &work.catalog, &work.head.sequences).await?;
+    }
+    // What a commit answers is believed only when another transaction sees it.
+    work.session.batch_execute("BEGIN").await?;
+    work.must_be_applied().await?;
+    work.session.batch_execute("ROLLBACK").await?;
+    say(format!("all {} changes are in {}", applied.changes, source.shown()));
+    Ok(applied)
+}
+
+struct Work<'a> {
+    session: Session,
+    head: Head,
+    options: &'a ApplyOptions,
+    catalog: Catalog,
+    forward: Option<Arc<Mapping>>,
+    backward: Arc<Mapping>,
+}
+
+impl<'a> Work<'a> {
+    async fn open(source: &Place, options: &'a ApplyOptions) -> Result<Self> {
+        let mut head = read(&options.file, |_, _| Ok(()))?;
+        if options.is_undo {
+            for table in &mut head.tables {
+                std::mem::swap(&mut table.before, &mut table.after);
+                std::mem::swap(&mut table.inserted, &mut table.deleted);
+            }
+        }
+        let session = source.connect(&options.session_name).await?;
+        // Types and operators of extensions are found; a freeze's default does not hold this session.
+        let set = "SET default_transaction_read_only = off; SET search_path = public, extensions";
+        session.batch_execute(set).await?;
+        let names: Vec<String> = head.tables.iter().map(|table| pattern(&table.table)).collect();
+        let patterns = Patterns::parse(&names, &[] as &[&str]).map_err(|error| anyhow!(error))?;
+        let catalog = catalog::read(&session, &patterns, &options.users_table).await?;
+        let forward = forward(options.mapping.as_ref())?;
+        let backward = options.mapping.as_ref().map(Mapping::backward).transpose().map_err(|error| anyhow!(error))?;
+        Ok(Self { session, head, options, catalog, forward, backward: Arc::new(backward.unwrap_or_default()) })
+    }
+
+    fn target(&self, number: usize) -> Result<Target<'_>> {
+        let changes = &self.head.tables[number];
+        let table = self.catalog.table(&changes.table);
+        let table = table.with_context(|| format!("the source has no table {}", changes.table))?;
+        let shape = Shape::new(&changes.columns, &changes.key, &changes.users)
+            .map_err(|error| anyhow!("{}: {error}", changes.table))?;
+        let way = Way { shape: Arc::new(shape), mapping: self.forward.clone() };
+        Ok(Target { changes, table, way, backward: Arc::clone(&self.backward), number })
+    }
+
+    /// Goes through the tables, one after the other: how each stands to its changes, or, writing, those changes.
+    async fn each_table(&self, is_writing: bool) -> Result<Standing> {
+        let mut reader = open(&self.options.file)?;
+        let (mut number, mut changes, mut standing) = (0, Vec::new(), Standing::default());
+        loop {
+            let next = reader.next_change().context("the change file changed while it was read")?;
+            if next.as_ref().is_none_or(|(next, _)| *next != number) && !changes.is_empty() {
+                let target = self.target(number)?;
+                if is_writing {
+                    target.write(&self.session, &changes).await?;
+                } else {
+                    standing.absorb(target.standing(&self.session, &changes).await?);
+                }
+                changes.clear();
+            }
+            let Some((table, change)) = next else { return Ok(standing) };
+            number = table;
+            changes.push(if self.options.is_undo { turned(change) } else { change });
+        }
+    }
+
+    /// The one transaction; gives how the rows stood before it.
+    async fn carry_out(&self, source: &Place, say: &(dyn Fn(String) + Sync)) -> Result<Standing> {
+        self.session.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?;
+        let changed = self.head.tables.iter().filter(|table| table.all() > 0);
+        let tables: Vec<&TableName> = changed.map(|table| &table.table).collect();
+        let quiet = quiet::begin(&self.session, &tables).await?;
+        let standing = self.standing().await?;
+        if standing.neither > 0 {
+            bail!(
+                "{} rows of the source stand otherwise, so nothing was applied: {}",
+                standing.neither,
+                standing.conflicts.join("; ")
+            );
+        }
+        if standing.before > 0 {
+            self.each_table(true).await?;
+            say(format!("{} changes written to {}", standing.before, source.shown()));
+        }
+        quiet.end(&self.session).await?;
+        self.must_be_applied().await?;
+        self.session.batch_execute("COMMIT").await.context("the source did not take the changes")?;
+        Ok(standing)
+    }
+
+    async fn standing(&self) -> Result<Standing> {
+        self.each_table(false).await
+    }
+
+    async fn must_be_applied(&self) -> Result<()> {
+        let standing = self.standing().await?;
+        if standing.after == self.head.all() {
+            return Ok(());
+        }
+        bail!(
+            "the proof does not hold: of {} changes {} are in the source; {}",
+            self.head.all(),
+            standing.after,
+            standing.conflicts.join("; ")
+        );
+    }
+
+    async fn new_accounts(&self) -> Result<Vec<String>> {
+        let mut ids = BTreeSet::new();
+        read(&self.options.file, |table, change| {
+            let row = if self.options.is_undo { &change.old } else { &change.new };
+            for (column, id) in table.columns.iter().zip(row.iter().flat_map(|row| copy_text::fields(row))) {
+                let is_user = table.users.contains(column) && !copy_text::is_null(id);
+                if is_user && self.backward.get(&id.to_ascii_lowercase()).is_none() {
+                    ids.insert(String::from_utf8_lossy(id).into_owned());
+                }
+            }
+            Ok(())
+        })?;
+        if ids.is_empty() || self.options.mapping.is_none() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<String> = ids.into_iter().collect();
+        let users = self.options.users_table.sql();
+        let is_there = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
+        let mut known: BTreeSet<String> = BTreeSet::new();
+        if self.session.query_one(is_there, &[&users]).await?.try_get(0)? {
+            let ask = format!("SELECT id::pg_catalog.text FROM {users} WHERE id::pg_catalog.text = ANY ($1)");
+            for row in self.session.query(&ask, &[&ids]).await.context("cannot read the source's users")? {
+                known.insert(row.try_get(0)?);
+            }
+        }
+        Ok(ids.into_iter().filter(|id| !known.contains(id)).collect())
+    }
+}
+
+/// A pattern that names this table and no other.
+fn pattern(table: &TableName) -> String {
+    table.sql()
+}
+
+fn turned(change: Change) -> Change {
+    Change { key: change.key, old: change.new, new: change.old }
+}
+
+fn open(file: &Path) -> Result<Reader<BufReader<File>>> {
+    let attempt = || Reader::new(BufReader::with_capacity(256 << 10, File::open(file)?));
+    attempt().with_context(|| format!("cannot read the changes in {}", file.display()))
+}
+
+/// Reads a change file to its end, so that it is known to be whole, and gives its first line.
+///
+/// # Errors
+/// When it is not whole, and those of `each`.
+pub fn read(file: &Path, mut each: impl FnMut(&TableChanges, &Change) -> Result<()>) -> Result<Head> {
+    let mut reader = open(file)?;
+    let shown = || format!("cannot read the changes in {}", file.display());
+    while let Some((table, change)) = reader.next_change().with_context(shown)? {
+        each(&reader.head.tables[table], &change)?;
+    }
+    Ok(reader.head)
+}
+
+/// Sets the source's sequences so far forward as the target's: what was given there is not given again.
+async fn forward_sequences(session: &Client, source: &Catalog, values: &[SequenceValue]) -> Result<Vec<TableName>> {
+    let mut set = Vec::new();
+    for value in values {
+        let Some(here) = source.sequences.iter().find(|sequence| sequence.name == value.name) else { continue };
+        let Some(last) = value.last_value else { continue };
+        let is_ahead = here.last_value.is_none_or(|mine| if here.increment >= 0 { last > mine } else { last < mine });
+        if is_ahead {
+            let statement = "SELECT pg_catalog.setval($1::pg_catalog.text::pg_catalog.regclass, $2, true)";
+            let done = session.query_one(statement, &[&value.name.sql(), &last]).await;
+            done.with_context(|| format!("cannot set the sequence {} of the source", value.name))?;
+            set.push(value.name.clone());
+        }
+    }
+    Ok(set)
+}

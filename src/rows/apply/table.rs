@@ -1,0 +1,293 @@
+//! The changes of one table against the source's rows: how each row stands, and writing them.
+
+use std::collections::HashMap;
+use std::io::Cursor;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use futures_util::SinkExt;
+use tokio_postgres::Client;
+
+use crate::data::catalog::{Table, quoted};
+use crate::data::change_file::TableChanges;
+use crate::data::copy_text;
+use crate::data::difference::Change;
+use crate::data::digest::{self, Sum};
+use crate::data::mapping::Mapping;
+use crate::data::sidecar_shape::Shape;
+use crate::rows::verify::folds::Way;
+use crate::rows::verify::rows::list;
+use crate::rows::verify::scan::{Fold, stream};
+
+/// How many rows that stand otherwise are named.
+const NAMED: usize = 20;
+
+/// How the changes stand on the source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Changes whose row is as it was before.
+    pub before: u64,
+    /// Changes whose row is as it is after them.
+    pub after: u64,
+    /// Changes whose row is neither.
+    pub neither: u64,
+    /// The first of those, in words.
+    pub conflicts: Vec<String>,
+}
+
+impl Standing {
+    /// Adds another table's.
+    pub fn absorb(&mut self, other: Self) {
+        self.before += other.before;
+        self.after += other.after;
+        self.neither += other.neither;
+        self.conflicts.extend(other.conflicts);
+        self.conflicts.truncate(NAMED);
+    }
+}
+
+/// A table of the source whose changes are looked at.
+pub(super) struct Target<'a> {
+    pub(super) changes: &'a TableChanges,
+    pub(super) table: &'a Table,
+    /// How the source's rows become the target's.
+    pub(super) way: Way,
+    /// From the target's ids back to the source's.
+    pub(super) backward: Arc<Mapping>,
+    /// Its number in the change file; names its temporary table.
+    pub(super) number: usize,
+}
+
+#[derive(Clone)]
+struct Expected {
+    old: Option<u128>,
+    new: Option<u128>,
+    now: Option<u128>,
+    is_twice: bool,
+}
+
+/// The changes of a keyed table, by their keys as the target writes them.
+#[derive(Default)]
+struct Keyed {
+    expected: HashMap<Vec<u8>, Expected>,
+    way: Option<Way>,
+    mapped: Vec<u8>,
+    room: Vec<u8>,
+}
+
+impl Fold for Keyed {
+    fn row(&mut self, row: &[u8]) -> Result<()> {
+        let Some(way) = &self.way else { bail!("a row without a way") };
+        match &way.mapping {
+            Some(mapping) => way.shape.map(row, mapping, &mut self.mapped, |_, _| ()),
+            None => self.mapped = row.to_vec(),
+        }
+        let key = way.shape.key(&self.mapped, &mut self.room);
+        if let Some(expected) = self.expected.get_mut(key) {
+            expected.is_twice = expected.now.is_some();
+            expected.now = Some(digest::of_row(&self.mapped));
+        }
+        Ok(())
+    }
+
+    fn absorb(&mut self, _: Self) -> Result<()> {
+        bail!("one session reads these rows")
+    }
+}
+
+/// The rows of a table without a key: their digest in all, and where those stand that have to go.
+struct Keyless {
+    way: Way,
+    sum: Sum,
+    wanted: HashMap<u128, u64>,
+    places: Vec<String>,
+    mapped: Vec<u8>,
+}
+
+impl Fold for Keyless {
+    fn row(&mut self, row: &[u8]) -> Result<()> {
+        let at = memchr::memchr(b'\t', row).unwrap_or(row.len());
+        let (place, row) = (&row[..at], row.get(at + 1..).unwrap_or_default());
+        match &self.way.mapping {
+            Some(mapping) => self.way.shape.map(row, mapping, &mut self.mapped, |_, _| ()),
+            None => self.mapped = row.to_vec(),
+        }
+        let digest = digest::of_row(&self.mapped);
+        self.sum.add(digest);
+        if let Some(left) = self.wanted.get_mut(&digest).filter(|left| **left > 0) {
+            *left -= 1;
+            self.places.push(String::from_utf8_lossy(place).into_owned());
+        }
+        Ok(())
+    }
+
+    fn absorb(&mut self, _: Self) -> Result<()> {
+        bail!("one session reads these rows")
+    }
+}
+
+impl Target<'_> {
+    fn columns(&self) -> String {
+        list(&self.changes.columns)
+    }
+
+    fn keys_table(&self) -> String {
+        format!("pg_temp.{}", quoted(&format!("changed_{}", self.number)))
+    }
+
+    fn back(&self, columns: &[String], row: &[u8]) -> Result<Vec<u8>> {
+        let users: Vec<String> = self.changes.users.iter().filter(|column| columns.contains(column)).cloned().collect();
+        let shape = Shape::new(columns, &[], &users).map_err(|error| anyhow!(error))?;
+        let mut out = Vec::new();
+        shape.map(row, &self.backward, &mut out, |_, _| ());
+        Ok(out)
+    }
+
+    /// How the source's rows stand to the changes.
+    pub(super) async fn standing(&self, session: &Client, changes: &[Change]) -> Result<Standing> {
+        if changes.is_empty() {
+            return Ok(Standing::default());
+        }
+        if self.changes.key.is_empty() {
+            self.keyless(session, changes).await
+        } else {
+            self.keyed(session, changes).await
+        }
+    }
+
+    async fn keyed(&self, session: &Client, changes: &[Change]) -> Result<Standing> {
+        let key = list(&self.changes.key);
+        let (keys, source) = (self.keys_table(), self.table.source());
+        let make = format!(
+            "DROP TABLE IF EXISTS {keys}; CREATE TEMPORARY TABLE {} AS SELECT {key} FROM {source} WITH NO DATA",
+            quoted(&format!("changed_{}", self.number))
+        );
+        session.batch_execute(&make).await.context("cannot make a temporary table in the source")?;
+        let mut rows = Vec::new();
+        for change in changes {
+            rows.extend(self.back(&self.changes.key, &change.key)?);
+            rows.push(b'\n');
+        }
+        copy_in(session, &format!("COPY {keys} FROM STDIN"), rows).await?;
+        session.batch_execute(&format!("ANALYZE {keys}")).await?;
+        let expected = changes.iter().map(|change| {
+            let digest = |row: &Option<Vec<u8>>| row.as_deref().map(digest::of_row);
+            let expected = Expected { old: digest(&change.old), new: digest(&change.new), now: None, is_twice: false };
+            (change.key.clone(), expected)
+        });
+        let mut fold = Keyed { expected: expected.collect(), way: Some(self.way.clone()), ..Keyed::default() };
+        let meets: Vec<String> =
+            self.changes.key.iter().map(|column| format!("t.{0} = k.{0}", quoted(column))).collect();
+        let columns: Vec<String> = self.changes.columns.iter().map(|column| format!("t.{}", quoted(column))).collect();
+        let query = format!(
+            "COPY (SELECT {} FROM {source} t WHERE EXISTS (SELECT FROM {keys} k WHERE {})) TO STDOUT",
+            columns.join(", "),
+            meets.join(" AND ")
+        );
+        stream(session, &query, &mut fold).await.with_context(|| format!("cannot read {}", self.table.name))?;
+        let mut standing = Standing::default();
+        for change in changes {
+            let Some(expected) = fold.expected.get(&change.key) else { bail!("a change got lost") };
+            match expected.now {
+                now if expected.is_twice => standing.conflict(self.told(change, now.is_some())),
+                now if now == expected.new => standing.after += 1,
+                now if now == expected.old => standing.before += 1,
+                now => standing.conflict(self.told(change, now.is_some())),
+            }
+        }
+        Ok(standing)
+    }
+
+    fn told(&self, change: &Change, is_there: bool) -> String {
+        let values = copy_text::fields(&change.key).map(String::from_utf8_lossy);
+        let key: Vec<String> =
+            self.changes.key.iter().zip(values).map(|(column, value)| format!("{column}={value}")).collect();
+        let words = if is_there { "is neither the old nor the new row" } else { "is not there any more" };
+        format!("{} {} {words}", self.table.name, key.join(" "))
+    }
+
+    /// Without keys, the table as a whole is as it was before or after.
+    async fn keyless(&self, session: &Client, changes: &[Change]) -> Result<Standing> {
+        let found = self.read_keyless(session, HashMap::new()).await?;
+        let count = changes.len() as u64;
+        let mut standing = Standing::default();
+        if found.sum == self.changes.after {
+            standing.after = count;
+        } else if found.sum == self.changes.before {
+            standing.before = count;
+        } else {
+            let words = "without a key is neither as it was before the changes nor as it is after them";
+            standing.conflict(format!("{} {words}", self.table.name));
+        }
+        Ok(standing)
+    }
+
+    async fn read_keyless(&self, session: &Client, wanted: HashMap<u128, u64>) -> Result<Keyless> {
+        let mut fold =
+            Keyless { way: self.way.clone(), sum: Sum::default(), wanted, places: Vec::new(), mapped: Vec::new() };
+        // The place of a row in a partitioned table is its partition and its address there.
+        let columns = if self.changes.columns.is_empty() { String::new() } else { format!(", {}", self.columns()) };
+        let query = format!(
+            "COPY (SELECT tableoid::pg_catalog.text || ' ' || ctid::pg_catalog.text{columns} FROM {}) TO STDOUT",
+            self.table.source()
+        );
+        stream(session, &query, &mut fold).await.with_context(|| format!("cannot read {}", self.table.name))?;
+        Ok(fold)
+    }
+
+    /// Writes the changes: whatever was or is under a changed key goes, and the new rows come, as they are on the target
+    /// but for the ids of users.
+    pub(super) async fn write(&self, session: &Client, changes: &[Change]) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let source = self.table.source();
+        if self.changes.key.is_empty() {
+            let mut wanted: HashMap<u128, u64> = HashMap::new();
+            for old in changes.iter().filter_map(|change| change.old.as_deref()) {
+                *wanted.entry(digest::of_row(old)).or_default() += 1;
+            }
+            let found = self.read_keyless(session, wanted).await?;
+            let delete = format!(
+                "DELETE FROM {source} t WHERE t.tableoid::pg_catalog.text || ' ' || t.ctid::pg_catalog.text = ANY ($1)"
+            );
+            let gone = session.execute(&delete, &[&found.places]).await?;
+            if gone != changes.iter().filter(|change| change.old.is_some()).count() as u64 {
+                bail!("{}: {gone} rows went, which is not as many as were deleted", self.table.name);
+            }
+        } else {
+            let meets: Vec<String> =
+                self.changes.key.iter().map(|column| format!("t.{0} = k.{0}", quoted(column))).collect();
+            let delete = format!("DELETE FROM {source} t USING {} k WHERE {}", self.keys_table(), meets.join(" AND "));
+            session.batch_execute(&delete).await.with_context(|| format!("cannot delete from {}", self.table.name))?;
+        }
+        let mut rows = Vec::new();
+        for new in changes.iter().filter_map(|change| change.new.as_deref()) {
+            rows.extend(self.back(&self.changes.columns, new)?);
+            rows.push(b'\n');
+        }
+        let copy = format!("COPY {} ({}) FROM STDIN", self.table.name.sql(), self.columns());
+        copy_in(session, &copy, rows).await.with_context(|| format!("the source refuses a row of {}", self.table.name))
+    }
+}
+
+impl Standing {
+    fn conflict(&mut self, words: String) {
+        self.neither += 1;
+        if self.conflicts.len() < NAMED {
+            self.conflicts.push(words);
+        }
+    }
+}
+
+async fn copy_in(session: &Client, copy: &str, rows: Vec<u8>) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut sink = std::pin::pin!(session.copy_in::<_, Cursor<Vec<u8>>>(copy).await?);
+    for piece in rows.chunks(1 << 20) {
+        sink.send(Cursor::new(piece.to_vec())).await?;
+    }
+    sink.finish().await?;
+    Ok(())
+}
