@@ -94,8 +94,9 @@ async fn no_prometheus_no_series_and_two_jobs_are_never_taken_for_health() {
     let quality = Counter::since(from_ms).tick(&nothing.window, cutover::adapter::clock::wall_ms()).quality;
     assert!(matches!(quality, Quality::NoData(why) if why.contains("no series")));
 
+    let asked = source(&front, "caddy");
     front.stop_prometheus();
-    let error = source(&front, "caddy").fetch(&http, &window(from_ms)).await.unwrap_err();
+    let error = asked.fetch(&http, &window(from_ms)).await.unwrap_err();
     assert!(format!("{error:#}").contains("cannot ask Prometheus"), "{error:#}");
 }
 
