@@ -59,7 +59,10 @@ impl Memory {
 
 /// What all authorities say, if they say the same.
 fn agreed(set: &Set) -> Option<(Values, u32)> {
-    let said: Vec<_> = set.authority.iter().map(Heard::said).collect::<Option<_>>()?;
+    // An address that this host cannot reach at all tells nothing; silence of any other may hide the old value.
+    let is_out_of_reach = |heard: &&Heard| matches!(heard, Heard::Silent(why) if why.contains("network unreachable"));
+    let said: Vec<_> =
+        set.authority.iter().filter(|heard| !is_out_of_reach(heard)).map(Heard::said).collect::<Option<_>>()?;
     let first = said.first()?;
     let is_same = said.iter().all(|one| one.is_authoritative && one.values == first.values && one.chain == first.chain);
     let negative = |one: &&crate::judge::dns::seen::Said| one.soa.as_ref().map(Soa::negative_ttl);

@@ -19,9 +19,20 @@ pub async fn survey(wish: &Wish, memory: &mut Memory, at: u64) -> Sight {
     let mut zones: Vec<Zone> = Vec::new();
     let mut lost = BTreeMap::new();
     let mut homes: Vec<(&Name, usize)> = Vec::new();
+    let mut cut_off: Option<String> = None;
     for name in &wish.names {
-        match place(wish, &name.name).await {
+        // One that is configured and known need not be walked to again.
+        let known =
+            zones.iter().position(|zone| wish.zone.as_ref() == Some(&zone.name) && is_within(&name.name, &zone.name));
+        if let Some(known) = known {
+            homes.push((name, known));
+            continue;
+        }
+        match place(wish, &name.name, cut_off.as_deref()).await {
             Ok(found) => {
+                if let Delegation::Unknown(why) = &found.delegation {
+                    cut_off = Some(why.clone());
+                }
                 let known = zones.iter().position(|zone| zone.name == found.zone);
                 if known.is_none() {
                     zones.push(look_at_zone(wish, found).await);
@@ -181,6 +192,7 @@ async fn look_at_set(wish: &Wish, zone: &Zone, name: &Name, kind: String, wanted
 async fn at_authorities(wish: &Wish, zone: &Zone, name: &str, kind: &str) -> Vec<Heard> {
     let ask_one = async |server: &Server| match is_authority(server) {
         true => ask(wish.dns(), Question::direct(server.address, name, kind)).await,
+        false if server.soa.said().is_none() => server.soa.clone(),
         false => Heard::Silent("it does not answer for the zone".into()),
     };
     join_all(zone.servers.iter().map(ask_one)).await

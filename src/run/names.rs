@@ -110,8 +110,10 @@ fn keeper(settings: &Dns, sight: &Sight) -> Keeper {
 }
 
 fn servers(sight: &Sight) -> Vec<SocketAddr> {
-    let mut all: Vec<SocketAddr> =
-        sight.zones.iter().flat_map(|zone| &zone.servers).map(|server| server.address).collect();
+    // Those that answer; what the others are is told by the check.
+    let answering = sight.zones.iter().flat_map(|zone| &zone.servers);
+    let answering = answering.filter(|server| server.soa.said().is_some_and(|said| said.is_authoritative));
+    let mut all: Vec<SocketAddr> = answering.map(|server| server.address).collect();
     all.sort();
     all.dedup();
     all

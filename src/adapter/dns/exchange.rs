@@ -96,7 +96,8 @@ async fn within(
 fn plainly(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::ConnectionRefused => "connection refused".into(),
-        std::io::ErrorKind::NetworkUnreachable => "network unreachable".into(),
+        // The second: no address of ours is of that family.
+        std::io::ErrorKind::NetworkUnreachable | std::io::ErrorKind::AddrNotAvailable => "network unreachable".into(),
         std::io::ErrorKind::HostUnreachable => "host unreachable".into(),
         _ => error.to_string(),
     }

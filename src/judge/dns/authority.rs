@@ -25,15 +25,17 @@ pub(super) fn holds(set: &Set, said: &Said) -> bool {
 }
 
 /// Authorities that have it right.
-pub(super) fn count(set: &Set) -> Count {
-    let right = (0..set.authority.len()).filter(|index| is_right(set, *index)).count();
-    Count { right, of: set.authority.len() }
+pub(super) fn count(zone: &Zone, set: &Set) -> Count {
+    let is_counted = |index: &usize| zone.servers.get(*index).is_none_or(zone::is_counted);
+    let counted: Vec<usize> = (0..set.authority.len()).filter(is_counted).collect();
+    let right = counted.iter().filter(|index| is_right(set, **index)).count();
+    Count { right, of: counted.len() }
 }
 
 /// Judges; a server that does not answer for the zone at all is the zone's matter.
 pub(super) fn judge(zone: &Zone, set: &Set) -> Vec<Finding> {
     let Wanted::Exactly(wanted) = &set.wanted else { return Vec::new() };
-    let count = count(set);
+    let count = count(zone, set);
     if count.is_full() && count.of > 0 {
         return vec![right(set, wanted, count)];
     }

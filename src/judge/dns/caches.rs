@@ -33,7 +33,7 @@ enum Why {
 /// Judges.
 pub(super) fn judge(at: u64, zone: &Zone, set: &Set, demand: &Demand) -> Judged {
     let count = Count { right: set.caches.iter().filter(|cache| is_right(set, cache)).count(), of: set.caches.len() };
-    let is_settled = authority::count(set).is_full();
+    let is_settled = authority::count(zone, set).is_full();
     let mut findings = Vec::new();
     if set.caches.is_empty() {
         findings.extend(left_alone(zone, set));

@@ -199,7 +199,7 @@ fn judge_set(at: u64, zone: &Zone, set: &Set, demand: &Demand) -> Subject {
     let caches = caches::judge(at, zone, set, demand);
     findings.extend(caches.findings);
     let mut subject = Subject::new(format!("{} {}", set.name, set.kind), findings);
-    subject.authority = Some(authority::count(set));
+    subject.authority = Some(authority::count(zone, set));
     subject.caches = (!set.caches.is_empty()).then_some(caches.count);
     subject.old_until = caches.old_until;
     subject
@@ -210,9 +210,11 @@ fn authorities(sight: &Sight) -> Count {
     let mut count = Count { right: 0, of: sight.lost.len() };
     for zone in &sight.zones {
         let sets: Vec<&Set> = sight.sets.iter().filter(|set| set.zone == zone.name).collect();
-        count.of += zone.servers.len() + zone.without_address.len();
+        let counted: Vec<usize> =
+            zone.servers.iter().enumerate().filter(|(_, one)| zone::is_counted(one)).map(|(index, _)| index).collect();
+        count.of += counted.len() + zone.without_address.len();
         let is_right = |index: usize| sets.iter().all(|set| authority::is_right(set, index));
-        count.right += (0..zone.servers.len()).filter(|index| is_right(*index)).count();
+        count.right += counted.iter().filter(|index| is_right(**index)).count();
     }
     count
 }

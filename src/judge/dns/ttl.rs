@@ -6,10 +6,12 @@ use super::{Finding, Subject, Verdict};
 
 /// Judges every record set that a switch will change; those that are right already do not matter.
 pub fn before_switch(sight: &Sight, demand: &Demand) -> Vec<Subject> {
-    let changes = sight
-        .sets
-        .iter()
-        .filter(|set| matches!(set.wanted, Wanted::Exactly(_)) && !super::authority::count(set).is_full());
+    let is_there = |set: &&Set| {
+        let zone = sight.zones.iter().find(|zone| zone.name == set.zone);
+        zone.is_some_and(|zone| super::authority::count(zone, set).is_full())
+    };
+    let exact = sight.sets.iter().filter(|set| matches!(set.wanted, Wanted::Exactly(_)));
+    let changes = exact.filter(|set| !is_there(set));
     changes.map(|set| Subject::new(format!("{} {}", set.name, set.kind), vec![judge(sight, set, demand)])).collect()
 }
 

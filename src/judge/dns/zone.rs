@@ -31,6 +31,11 @@ pub(super) fn is_authority(server: &Server) -> bool {
     server.soa.said().is_some_and(|said| said.is_authoritative && said.code == "NOERROR" && !said.values.is_empty())
 }
 
+/// Whether a server counts: an IPv6 address counts for nothing on a host that has no way out over IPv6.
+pub(super) fn is_counted(server: &Server) -> bool {
+    !(server.address.is_ipv6() && matches!(&server.soa, Heard::Silent(why) if why.contains("network unreachable")))
+}
+
 /// The names that the zone gives itself, by the servers that answer for it.
 fn own_names(zone: &Zone) -> Option<Values> {
     let sets = zone.servers.iter().filter(|one| is_authority(one)).filter_map(|one| one.ns.said());
@@ -118,10 +123,16 @@ fn without_authority(said: &Said) -> String {
 
 fn silent(zone: &Zone, one: &Server, why: &str) -> Finding {
     let words = format!("{}, a server of {}, could not be asked: {why}", server(one), zone.name);
-    let is_ours = one.address.is_ipv6() && (why.contains("network unreachable") || why.contains("assign requested"));
-    let advice = if is_ours {
-        "this host has no way out over IPv6; ask from one that has: half of the visitors come that way"
-    } else if why.contains("too long for a packet") {
+    if !is_counted(one) {
+        let words = format!(
+            "{}, a server of {}, was not asked and is not counted: this host has no IPv6",
+            server(one),
+            zone.name
+        );
+        let advice = "ask once from a host that has IPv6: half of the visitors come that way";
+        return Finding::new("silent", Verdict::Warn, words, advice);
+    }
+    let advice = if why.contains("too long for a packet") {
         "open TCP port 53 of that server: without it, resolvers get no long answers"
     } else {
         "look whether it runs and whether a firewall closes port 53 (UDP and TCP); resolvers lose time on it"
@@ -142,7 +153,7 @@ fn serials(zone: &Zone, sets: &[Set]) -> Option<Finding> {
     let said = list(by_serial.iter().map(|(serial, servers)| format!("{serial} at {}", list(servers))));
     let words = format!("the servers of {} have different serials: {said}", zone.name);
     let mut ours = sets.iter().filter(|set| set.zone == zone.name);
-    let is_harmless = ours.all(|set| (0..zone.servers.len()).all(|index| authority::is_right(set, index)));
+    let is_harmless = ours.all(|set| authority::count(zone, set).is_full());
     Some(if is_harmless {
         let advice =
             "every configured record is right all the same; look again in a while whether the transfers arrive";
@@ -151,4 +162,50 @@ fn serials(zone: &Zone, sets: &[Set]) -> Option<Finding> {
         let advice = "a copy lags: wait for its transfer, or let its operator fetch the zone now";
         Finding::new("serial", Verdict::Fail, words, advice)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zone(second: Heard) -> Zone {
+        let good = Heard::Said(Said {
+            code: "NOERROR".into(),
+            is_authoritative: true,
+            values: ["soa".to_owned()].into(),
+            ..Said::default()
+        });
+        let server = |name: &str, address: &str, soa: Heard| Server {
+            name: name.into(),
+            address: address.parse().unwrap(),
+            soa,
+            ns: Heard::Silent("not asked".into()),
+        };
+        Zone {
+            name: "a.test".into(),
+            delegation: Delegation::Within,
+            servers: vec![server("ns1.a.test", "192.0.2.1:53", good), server("ns1.a.test", "[2001:db8::1]:53", second)],
+            without_address: BTreeMap::new(),
+            own_addresses: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn an_address_that_this_host_has_no_way_to_is_said_and_not_counted() {
+        let zone = zone(Heard::Silent("network unreachable".into()));
+        let subject = judge(&zone, &[]);
+        assert_eq!(subject.verdict, Verdict::Warn);
+        assert_eq!(
+            subject.findings[0].words,
+            "ns1.a.test (2001:db8::1), a server of a.test, was not asked and is not counted: this host has no IPv6"
+        );
+        assert!(!is_counted(&zone.servers[1]) && is_counted(&zone.servers[0]));
+    }
+
+    #[test]
+    fn an_address_that_stays_silent_counts() {
+        let zone = zone(Heard::Silent("no answer within 2.0 s".into()));
+        assert_eq!(judge(&zone, &[]).verdict, Verdict::Unknown);
+        assert!(is_counted(&zone.servers[1]));
+    }
 }
