@@ -22,6 +22,7 @@ mod rollback;
 mod secrets;
 mod setup;
 mod status;
+mod watch;
 
 use clap::Parser;
 
@@ -107,6 +108,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Dns(verb) => wait(dns::run(global, verb)),
         Verb::Data(verb) => wait(data::run(global, verb)),
         Verb::Backup(verb) => wait(backup::run(global, verb)),
+        Verb::Watch(verb) => wait(watch::run(global, verb)),
         Verb::Config(verb) => config::run(global, verb),
         Verb::Completions { shell } => completions::completions(global, *shell),
         Verb::Man => completions::man(global),
