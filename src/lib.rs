@@ -15,3 +15,4 @@ pub mod rows;
 pub mod run;
 pub mod secret;
 pub mod step;
+pub mod watch;

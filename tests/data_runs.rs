@@ -136,3 +136,37 @@ fn a_verification_names_the_row_and_the_column_that_differ() {
     assert_eq!((code, &report["tables"]["notes"]["status"]), (0, &serde_json::json!("warn")));
     assert!(migration.path("migration-data/verification-report.json").exists());
 }
+
+#[test]
+fn a_backup_is_proven_listed_brought_back_and_the_exchange_undone() {
+    let migration = with_a_table("backup");
+    cluster().sql(
+        &migration.target,
+        "CREATE TABLE notes (id int PRIMARY KEY, words text); INSERT INTO notes VALUES (1, 'a')",
+    );
+    let (made, code) = migration.json(&["backup", "create"]);
+    assert_eq!((code, &made["backup"]["verified"]["rows"]), (0, &serde_json::json!(1)), "{made}");
+    let id = made["backup"]["id"].as_str().unwrap();
+    says(&migration.expect(0, &["backup", "list"]), &[id, "1 rows"]);
+    says(&migration.expect(0, &["backup", "verify", id]), &["restored on trial, 1 rows the same"]);
+
+    cluster().sql(&migration.target, "UPDATE notes SET words = 'changed since'");
+    let text = migration.expect(0, &["backup", "restore", id, "--yes"]);
+    says(&text, &["COMPLETE: the restore of the backup", "is kept as"]);
+    assert_eq!(cluster().sql(&migration.target, "SELECT words FROM notes"), "a");
+    says(
+        &migration.expect(0, &["rollback", "--yes"]),
+        &["COMPLETE: the undoing of the restore", "is again what it was"],
+    );
+    assert_eq!(cluster().sql(&migration.target, "SELECT words FROM notes"), "changed since");
+}
+
+#[test]
+fn the_lines_of_a_run_are_kept_in_the_log_that_the_old_scripts_variable_names() {
+    let mut migration = with_a_table("log");
+    migration.set("LOG_FILE_PATH", "migration.log");
+    migration.expect(0, &["data", "freeze", "--yes"]);
+    let log = std::fs::read_to_string(migration.path("migration.log")).unwrap();
+    says(&log, &["run 1 freeze_source: started", "refuses every write"]);
+    assert!(!log.contains('\u{1b}') && !log.contains(support::cluster::PASSWORD), "{log}");
+}

@@ -26,6 +26,7 @@ const ALL: &[&str] = &[
     "journal",
     "report",
     "run",
+    "watch",
 ];
 
 /// A module and the paths that it may use beside its own. A path allows everything under it.

@@ -19,6 +19,12 @@ pub fn unix_seconds() -> u64 {
     u64::try_from(clock_gettime(ClockId::Realtime).tv_sec).unwrap_or(0)
 }
 
+/// Wall time now in milliseconds since 1970: it names the minutes of other systems and measures nothing of ours.
+pub fn wall_ms() -> i64 {
+    let time = clock_gettime(ClockId::Realtime);
+    time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+}
+
 /// Time since the host was started, sleep included.
 pub fn since_boot() -> Duration {
     let time = clock_gettime(ClockId::Boottime);

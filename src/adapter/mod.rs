@@ -16,5 +16,6 @@ pub mod postgres;
 pub mod process;
 pub mod prometheus;
 pub mod stack_auth;
+pub mod systemd;
 pub mod tls;
 pub mod x509;

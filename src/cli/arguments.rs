@@ -92,8 +92,12 @@ pub enum Verb {
     Releases,
     /// Move rows and accounts, and prove that they arrived
     Data(super::data::arguments::Data),
+    /// Back databases up, prove the backups, bring them back
+    Backup(super::backup::Backup),
     /// Look at names, wait for them, and change them
     Dns(super::dns::arguments::Dns),
+    /// Watch what was brought up, until enough was seen to accept it
+    Watch(Watch),
     /// Look at the configuration
     Config(Config),
     /// Print a completion script
@@ -124,6 +128,30 @@ pub struct Preflight {
 pub enum Format {
     /// Monitoring plugin.
     Nagios,
+}
+
+/// `watch`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit codes: 0 nothing stands against it · 4 hold, or going back is recommended · 5 another watcher is \
+at work · 7 it went back · 8 going back did not finish. With --format nagios: 0 ok · 1 warning · 2 critical · 3 unknown"
+)]
+pub struct Watch {
+    /// One tick, for cron: silent when nothing changed, one line when something did
+    #[arg(long)]
+    pub once: bool,
+    /// Answer as a monitoring plugin (exit code 0, 1, 2 or 3); with --once
+    #[arg(long, value_enum, requires = "once")]
+    pub format: Option<Format>,
+    /// Begin a new window, whatever the old one has seen
+    #[arg(long)]
+    pub new: bool,
+    /// Allow it to go back by itself for so long, such as 2h; wants the phrase "arm ENVIRONMENT"
+    #[arg(long, value_name = "DURATION", conflicts_with = "disarm")]
+    pub arm: Option<String>,
+    /// Take that permission back
+    #[arg(long)]
+    pub disarm: bool,
 }
 
 /// `deploy`.

@@ -15,7 +15,7 @@ use crate::journal::lock::{self, LockError};
 use crate::journal::runs::RunFile;
 use crate::journal::{Fact, Lock, Outcome, RunState, runs, state};
 use crate::release::Store;
-use crate::report::event::Deaf;
+use crate::report::event::{Both, Deaf};
 use crate::report::plain::{Clocks, Plain};
 use crate::report::screen::Screen;
 use crate::report::{Event, Listener, manifest, result};
@@ -153,7 +153,7 @@ pub async fn carry_as(
             return Ok(exit::INTERRUPTED);
         }
     };
-    let listener = listener(global, setup);
+    let listener = logged(listener(global, setup), setup, &open)?;
     listener.hear(began(&open));
     let mut engine = Engine {
         plan: &open.plan,
@@ -240,6 +240,13 @@ fn keep_manifest(state: &Path, run: &RunState, entries: &[crate::journal::Entry]
     files::write_json(&path, &manifest::manifest(run, entries, undone.as_ref()), 0o600)?;
     out::say(&format!("manifest: {}", path.display()));
     Ok(())
+}
+
+/// A run of data is written to the log file too, where there is one.
+fn logged(listener: Box<dyn Listener>, setup: &Setup, open: &Open) -> Result<Box<dyn Listener>> {
+    let Some(path) = setup.log.as_ref().filter(|_| open.plan.kind == RunKind::Data) else { return Ok(listener) };
+    let log = Plain::new(out::log_file(path)?, Clocks { now: clock::now, since_boot: clock::since_boot });
+    Ok(Box::new(Both(listener, Box::new(log))))
 }
 
 fn listener(global: &Global, setup: &Setup) -> Box<dyn Listener> {

@@ -45,24 +45,28 @@ pub fn confirm_plainly(global: &Global, question: &str) -> Result<()> {
 }
 
 fn confirm_loss(global: &Global, plan: &Plan, losses: &[String]) -> Result<()> {
-    let wanted = phrase(plan);
-    let why = losses.join("; ");
+    confirm_phrase(global, &phrase(plan), &format!("something is lost: {}", losses.join("; ")))
+}
+
+/// Asks for a phrase, which `--yes` is not; `why` says what it stands for.
+///
+/// # Errors
+/// As [`confirm`].
+pub fn confirm_phrase(global: &Global, wanted: &str, why: &str) -> Result<()> {
     match &global.confirm {
         Some(given) if *given == wanted => return Ok(()),
         Some(given) => {
-            return Err(Refusal::Usage(format!(
-                "--confirm is {given:?}, but this needs {wanted:?}, because something is lost: {why}"
-            ))
-            .into());
+            let said = format!("--confirm is {given:?}, but this needs {wanted:?}, because {why}");
+            return Err(Refusal::Usage(said).into());
         }
         None => {}
     }
     if global.no_input || !out::can_ask() {
-        return Err(
-            Refusal::Usage(format!("something is lost: {why}; if that is wanted, add --confirm {wanted:?}")).into()
-        );
+        return Err(Refusal::Usage(format!("{why}; if that is wanted, add --confirm {wanted:?}")).into());
     }
-    out::say(&format!("Something is lost: {why}"));
+    let mut letters = why.chars();
+    let first = letters.next().map_or_else(String::new, |first| first.to_uppercase().to_string());
+    out::say(&format!("{first}{}", letters.as_str()));
     if ask(&format!("Type {wanted:?} to go on: ")) == wanted {
         return Ok(());
     }

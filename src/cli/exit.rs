@@ -49,6 +49,9 @@ pub fn of_error(error: &anyhow::Error) -> u8 {
         if let Some(LockError::Held(_)) = cause.downcast_ref::<LockError>() {
             return LOCKED;
         }
+        if cause.is::<crate::watch::keep::Watched>() {
+            return LOCKED;
+        }
         if cause.is::<MidRun>() {
             return INTERRUPTED;
         }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod arguments;
+mod backup;
 mod carry;
 mod completions;
 mod config;
@@ -21,6 +22,7 @@ mod rollback;
 mod secrets;
 mod setup;
 mod status;
+mod watch;
 
 use clap::Parser;
 
@@ -105,6 +107,8 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Releases => wait(releases::run(global)),
         Verb::Dns(verb) => wait(dns::run(global, verb)),
         Verb::Data(verb) => wait(data::run(global, verb)),
+        Verb::Backup(verb) => wait(backup::run(global, verb)),
+        Verb::Watch(verb) => wait(watch::run(global, verb)),
         Verb::Config(verb) => config::run(global, verb),
         Verb::Completions { shell } => completions::completions(global, *shell),
         Verb::Man => completions::man(global),

@@ -3,11 +3,16 @@
 //! Law: nothing that is known to be secret passes. Steps and journal blot it out as well; this is the last gate, which
 //! holds for errors and logs too.
 
+use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::LazyLock;
 
+use anyhow::Context;
 use serde_json::Value;
 
+use crate::adapter::clock;
 use crate::redact::Redactor;
 
 static REDACTOR: LazyLock<Redactor> = LazyLock::new(Redactor::default);
@@ -30,6 +35,34 @@ pub fn json(document: Value) {
 /// Writes progress and remarks.
 pub fn say(text: &str) {
     write(&mut std::io::stderr().lock(), &REDACTOR.clean(text));
+}
+
+/// A log that lines are appended to; made for its owner alone.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn log_file(path: &Path) -> anyhow::Result<File> {
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    file.with_context(|| format!("cannot write the log {}", path.display()))
+}
+
+/// Says lines as they come, and keeps them in a log where there is one.
+///
+/// # Errors
+/// When the log cannot be opened.
+pub fn teller(is_quiet: bool, log: Option<&Path>) -> anyhow::Result<impl Fn(String) + Sync + use<>> {
+    let log = log.map(log_file).transpose()?;
+    Ok(move |line: String| {
+        if let Some(mut log) = log.as_ref() {
+            let kept = format!("{} {}\n", clock::now(), REDACTOR.clean(&line));
+            if let Err(error) = log.write_all(kept.as_bytes()) {
+                tracing::warn!(%error, "a line could not be kept in the log");
+            }
+        }
+        if !is_quiet {
+            say(&line);
+        }
+    })
 }
 
 fn write(stream: &mut impl Write, text: &str) {

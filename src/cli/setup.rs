@@ -71,6 +71,8 @@ pub struct Setup {
     pub databases: Databases,
     /// The service that accounts move to.
     pub accounts: Option<Result<StackAuth, String>>,
+    /// A file that the lines of data verbs are appended to.
+    pub log: Option<PathBuf>,
 }
 
 /// Reads the configuration.
@@ -165,6 +167,7 @@ impl Setup {
             process,
             databases,
             accounts,
+            log: log_file(config, &environment),
         })
     }
 
@@ -198,6 +201,13 @@ impl Setup {
             run: tag,
         }
     }
+}
+
+/// Where the lines of data verbs are kept too: as configured, else as the scripts of old were told.
+fn log_file(config: Option<&Config>, environment: &Environment) -> Option<PathBuf> {
+    let config = config?;
+    let named = || environment.get("LOG_FILE_PATH").filter(|path| !path.is_empty());
+    config.data.log_file.clone().or_else(|| named().map(|path| config.directory.join(path)))
 }
 
 /// How a stream is written.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Config;
-use super::build_later::{assertion, data, database, dns, notify, record, serve, stabilize, users};
+use super::build_later::{assertion, data, database, dns, record, serve, users};
 use super::choices::{OnFailure, OnRollback, PullPolicy, Strategy, When};
 use super::later::{Assertion, Record};
 use super::read::{Found, Origin, Reader, join};
@@ -12,6 +12,7 @@ use super::types::{
     Backup, Caddy, Compose, Deploy, Expect, Health, Migrate, Preflight, Project, Prometheus, Secrets, State,
 };
 use super::value::{Item, Value};
+use super::watching::{Channel, StabilizeRule, channel, notify, rule, stabilize};
 
 /// The names under which a compose model is looked for, in compose's own order.
 const COMPOSE_FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
@@ -38,6 +39,14 @@ pub(super) fn build(reader: &Reader<'_>, path: &Path, directory: &Path) -> Optio
     paths.sort_by_key(|path| index(path));
     let assertions: Option<Vec<Assertion>> =
         paths.iter().map(|path| assertion(&Table::at(values, path, directory))).collect();
+    let mut paths: Vec<String> = each("stabilize.rule[]").collect();
+    paths.sort_by_key(|path| index(path));
+    let rules: Option<Vec<StabilizeRule>> =
+        paths.iter().map(|path| rule(&Table::at(values, path, directory))).collect();
+    let mut paths: Vec<String> = each("notify.channel[]").collect();
+    paths.sort_by_key(|path| index(path));
+    let channels: Option<Vec<Channel>> =
+        paths.iter().map(|path| channel(&Table::at(values, path, directory))).collect();
     Some(Config {
         path: path.to_path_buf(),
         directory: directory.to_path_buf(),
@@ -56,8 +65,8 @@ pub(super) fn build(reader: &Reader<'_>, path: &Path, directory: &Path) -> Optio
         data: data(&table("data"), assertions?)?,
         users: required(optional("users"), users)?,
         dns: required(optional("dns"), |table| dns(table, records?))?,
-        stabilize: required(optional("stabilize"), stabilize)?,
-        notify: required(optional("notify"), notify)?,
+        stabilize: required(optional("stabilize"), |table| stabilize(table, rules?))?,
+        notify: required(optional("notify"), |table| notify(table, channels?))?,
         serve: required(optional("serve"), serve)?,
         notes: Vec::new(),
         settings: Vec::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::choices::{DnsProvider, TsigAlgorithm, UserProvider};
-use super::later::{Assertion, Data, Database, Dns, Listen, Notify, Record, Serve, Stabilize, Tsig, Users, server};
+use super::later::{Assertion, Data, Database, Dns, Listen, Record, Serve, Tsig, Users, server};
 use super::table::{Table, texts};
 use super::value::Value;
 
@@ -106,25 +106,6 @@ pub(super) fn record(table: &Table<'_>) -> Option<Record> {
         txt: table.list("TXT"),
         caa: table.list("CAA"),
         https: table.list("HTTPS"),
-    })
-}
-
-pub(super) fn stabilize(table: &Table<'_>) -> Option<Stabilize> {
-    Some(Stabilize {
-        window: table.duration("window")?,
-        healthy: table.percent("healthy")?,
-        breach: table.percent("breach")?,
-    })
-}
-
-pub(super) fn notify(table: &Table<'_>) -> Option<Notify> {
-    Some(Notify {
-        webhook: table.secret("webhook")?,
-        signing_key: table.secret("signing_key"),
-        allow_hosts: table.list("allow_hosts").unwrap_or_default(),
-        timeout: table.duration("timeout")?,
-        attempts: table.number("attempts")?,
-        required: table.flag("required")?,
     })
 }
 

@@ -123,3 +123,63 @@ choice! {
         HmacSha512 = "hmac-sha512",
     }
 }
+
+choice! {
+    /// What a rule of the watched window asks.
+    RuleKind {
+        /// A PromQL query that gives one number.
+        #[default]
+        Query = "query",
+        /// An address that must answer.
+        Url = "url",
+        /// A LogQL query that counts lines.
+        Log = "log",
+        /// Rows that a table gained.
+        Rows = "rows",
+    }
+}
+
+choice! {
+    /// How much the breach of a rule weighs.
+    RuleLevel {
+        /// Worth a look.
+        #[default]
+        Watch = "watch",
+        /// A reason to change nothing until somebody has looked.
+        Hold = "hold",
+        /// A reason to go back.
+        Rollback = "rollback",
+    }
+}
+
+choice! {
+    /// Which database a rule asks.
+    RuleSide {
+        /// The one that is moved to.
+        #[default]
+        Target = "target",
+        /// The one that is left.
+        Source = "source",
+    }
+}
+
+choice! {
+    /// How somebody is told.
+    ChannelKind {
+        /// A webhook that takes Slack's form.
+        #[default]
+        Slack = "slack",
+        /// Our own JSON, signed.
+        Webhook = "webhook",
+        /// A push monitor of Uptime Kuma.
+        Kuma = "kuma",
+        /// Annotations of Grafana.
+        Grafana = "grafana",
+        /// A Pushgateway.
+        Pushgateway = "pushgateway",
+        /// A file that node_exporter reads.
+        Textfile = "textfile",
+        /// E-mail.
+        Smtp = "smtp",
+    }
+}

@@ -11,7 +11,7 @@ use crate::secret::{Secret, SecretError};
 
 use super::choices::{DnsProvider, TsigAlgorithm, UserProvider};
 use super::environment::Environment;
-use super::units::{Percent, Size};
+use super::units::Size;
 
 /// Where a secret is; never what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,34 +191,6 @@ pub struct Record {
     pub caa: Option<Vec<String>>,
     /// Its HTTPS records; none means only their address hints are looked at.
     pub https: Option<Vec<String>>,
-}
-
-/// `[stabilize]`: the watched window after a cutover.
-#[derive(Debug, Clone)]
-pub struct Stabilize {
-    /// How long it is.
-    pub window: Duration,
-    /// The share of failed requests of a healthy system (p0).
-    pub healthy: Percent,
-    /// The share that must be found out (p1); more than `healthy`.
-    pub breach: Percent,
-}
-
-/// `[notify]`: who is told.
-#[derive(Debug, Clone)]
-pub struct Notify {
-    /// Where the webhook's address is: such addresses carry their own authority.
-    pub webhook: SecretAt,
-    /// Where the key that signs notices is.
-    pub signing_key: Option<SecretAt>,
-    /// Hosts with loopback or private addresses that are allowed all the same.
-    pub allow_hosts: Vec<String>,
-    /// The longest wait for one delivery.
-    pub timeout: Duration,
-    /// How often one notice is tried, 1 to 20.
-    pub attempts: u32,
-    /// Whether a run may not start when the channel does not answer.
-    pub required: bool,
 }
 
 /// `[serve]`: the dashboard.

@@ -26,12 +26,16 @@ mod types;
 pub mod units;
 mod validate;
 mod value;
+mod watching;
 
 pub use broken::state_directory_of_broken;
-pub use choices::{DnsProvider, OnFailure, OnRollback, PullPolicy, Strategy, TsigAlgorithm, UserProvider, When};
+pub use choices::{
+    ChannelKind, DnsProvider, OnFailure, OnRollback, PullPolicy, RuleKind, RuleLevel, RuleSide, Strategy,
+    TsigAlgorithm, UserProvider, When,
+};
 pub use environment::Environment;
 pub use file::MAX_BYTES;
-pub use later::{Data, Database, Dns, Listen, NoSecret, Notify, Record, SecretAt, Serve, Stabilize, Tsig, Users};
+pub use later::{Data, Database, Dns, Listen, NoSecret, Record, SecretAt, Serve, Tsig, Users};
 pub use problem::{Problem, Problems, nearest};
 pub use read::Origin;
 pub use reference::reference;
@@ -42,6 +46,7 @@ pub use types::{
 pub use units::{Percent, Size};
 /// An address; the same type that the HTTP client takes.
 pub use url::Url;
+pub use watching::{Channel, Notify, Stabilize, StabilizeRule};
 
 /// What `schema` must say.
 pub const SCHEMA: &str = "cutover/v1";

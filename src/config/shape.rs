@@ -26,6 +26,7 @@ pub(super) fn allowed(shape: Shape) -> &'static str {
         Shape::Listen => {
             "a loopback address with its port such as \"127.0.0.1:9180\", or \"unix:/run/cutover/serve.sock\""
         }
+        Shape::Number => "a number such as \"5\" or \"0.25\"",
         Shape::SqlName => "a name of 1 to 63 bytes, without control characters",
     }
 }
@@ -56,6 +57,7 @@ pub(super) fn fits(shape: Shape, text: &str) -> bool {
             text.parse::<SocketAddr>().is_ok_and(|address| address.port() != 0) || text.parse::<IpAddr>().is_ok()
         }
         Shape::Listen => listen(text),
+        Shape::Number => text.parse::<f64>().is_ok_and(f64::is_finite),
         Shape::SqlName => printable && text.len() <= 63,
     }
 }
@@ -161,6 +163,7 @@ mod tests {
                 &["127.0.0.1:1", "[::1]:80", "unix:/run/a"],
                 &["0.0.0.0:80", "10.0.0.1:80", "unix:a", "80"],
             ),
+            (Shape::Number, &["5", "0.25", "-1"], &["", "5 %", "nan", "inf", "five"]),
             (Shape::SqlName, &["my db"], &["", LONG, "a\0"]),
         ];
 

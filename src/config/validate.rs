@@ -19,6 +19,8 @@ pub(super) fn validate(reader: &mut Reader<'_>, directory: &Path) {
     names_differ(reader, "health[]");
     names_differ(reader, "dns.record[]");
     names_differ(reader, "data.assert[]");
+    names_differ(reader, "stabilize.rule[]");
+    names_differ(reader, "notify.channel[]");
     state(reader, directory);
     required_secrets(reader);
     databases(reader);
@@ -28,6 +30,12 @@ pub(super) fn validate(reader: &mut Reader<'_>, directory: &Path) {
         record(reader, &table);
     }
     stabilize(reader);
+    for table in reader.tables("stabilize.rule[]") {
+        rule(reader, &table);
+    }
+    for table in reader.tables("notify.channel[]") {
+        channel(reader, &table);
+    }
     secret_files::validate(reader, directory);
 }
 
@@ -205,13 +213,14 @@ fn databases(reader: &mut Reader<'_>) {
 }
 
 fn secrets_somewhere(reader: &mut Reader<'_>) {
-    const NEEDED: [(&str, &str); 5] =
-        [("source", "url"), ("target", "url"), ("users", "project_id"), ("users", "secret_key"), ("notify", "webhook")];
+    const NEEDED: [(&str, &str); 4] =
+        [("source", "url"), ("target", "url"), ("users", "project_id"), ("users", "secret_key")];
     for (table, name) in NEEDED {
         if reader.is_set(table) {
             either(reader, table, name, true);
         }
     }
+    either(reader, "notify", "webhook", reader.is_set("notify") && reader.tables("notify.channel[]").is_empty());
     either(reader, "notify", "signing_key", false);
 }
 
@@ -292,5 +301,47 @@ fn stabilize(reader: &mut Reader<'_>) {
         let at = reader.place("stabilize.healthy").max(reader.place("stabilize.breach"));
         let allowed = format!("more than stabilize.healthy, which is \"{healthy}\"");
         reader.push(at, "stabilize.breach", format!("\"{breach}\""), allowed, None);
+    }
+}
+
+/// Each kind of rule asks something else.
+fn rule(reader: &mut Reader<'_>, table: &str) {
+    let kind = reader.word(&join(table, "kind")).unwrap_or("query").to_owned();
+    let name = match kind.as_str() {
+        "url" => "url",
+        "rows" => "table",
+        _ => "query",
+    };
+    let at = reader.key_place(table);
+    let hint = format!("a rule of the kind {kind} needs it");
+    if !reader.is_set(&join(table, name)) {
+        reader.missing(at, &join(table, name), "what is asked", Some(&hint));
+    }
+    let has_bound = reader.is_set(&join(table, "above")) || reader.is_set(&join(table, "below"));
+    if ["query", "log"].contains(&kind.as_str()) && !has_bound {
+        reader.missing(
+            at,
+            &join(table, "above"),
+            "above = \"NUMBER\" or below = \"NUMBER\"",
+            Some("a rule must be able to fail"),
+        );
+    }
+    if kind == "log" && !reader.is_set("stabilize.loki") {
+        reader.missing(at, "stabilize.loki", "the address of Loki", Some(&hint));
+    }
+}
+
+/// Each kind of channel has its own way.
+fn channel(reader: &mut Reader<'_>, table: &str) {
+    let kind = reader.word(&join(table, "kind")).unwrap_or("slack").to_owned();
+    let at = reader.key_place(table);
+    let hint = format!("a channel of the kind {kind} needs it");
+    either(reader, table, "url", kind != "textfile");
+    either(reader, table, "key", kind == "grafana");
+    if kind == "textfile" && !reader.is_set(&join(table, "file")) {
+        reader.missing(at, &join(table, "file"), "a path that ends in .prom", Some(&hint));
+    }
+    if kind == "smtp" && !(reader.is_set(&join(table, "from")) && reader.is_set(&join(table, "to"))) {
+        reader.missing(at, &join(table, "from"), "from and to", Some(&hint));
     }
 }

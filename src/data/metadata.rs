@@ -38,6 +38,9 @@ pub struct TableMetadata {
     /// Columns, in the order of the values; empty where it is not known.
     #[serde(default, deserialize_with = "lenient_list", skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
+    /// Columns whose foreign keys point to the users' table: their ids are mapped on the way in.
+    #[serde(default, deserialize_with = "lenient_list", skip_serializing_if = "Vec::is_empty")]
+    pub user_columns: Vec<String>,
     /// How long it took, in milliseconds.
     #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::copy_text;
 use super::digest::{self, Sum};
 use super::mapping::Mapping;
+use super::sidecar_shape::Shape;
 
 /// How many examples of ids without a partner are kept.
 const EXAMPLES: usize = 3;
@@ -27,12 +27,10 @@ pub struct UserColumn {
 /// What is done to the rows of a table.
 #[derive(Clone, Debug, Default)]
 pub struct Passage {
-    /// Its user columns, by their places.
+    /// Its user columns.
     pub users: Vec<UserColumn>,
-    /// From old ids to new ones.
-    pub mapping: Arc<Mapping>,
-    /// The places of what tells rows apart; empty where it is the whole row.
-    pub key: Vec<usize>,
+    mapping: Arc<Mapping>,
+    shape: Shape,
 }
 
 /// Ids without a partner, of one column.
@@ -79,61 +77,42 @@ impl Passed {
 }
 
 impl Passage {
+    /// For rows with these columns; without a key the whole row tells it apart.
+    ///
+    /// # Errors
+    /// When a column of the key or of the users is not among the columns.
+    pub fn new(
+        columns: &[String],
+        key: &[String],
+        users: Vec<UserColumn>,
+        mapping: Arc<Mapping>,
+    ) -> Result<Self, String> {
+        let names: Vec<String> = users.iter().map(|user| user.name.clone()).collect();
+        let shape = Shape::new(columns, key, &names)?;
+        Ok(Self { users, mapping, shape })
+    }
+
     /// The partner of an id as it stands in a row, whatever its case.
     pub fn partner(&self, id: &[u8]) -> Option<&[u8]> {
         self.mapping.get(id).or_else(|| self.mapping.get(&id.to_ascii_lowercase()))
     }
 
-    /// Appends the mapped row to `out` (without a line end) and gives its digest. The row must have its fields in order.
+    /// Writes the mapped row (without a line end) over `out` and gives its digest.
     pub fn row(&self, row: &[u8], out: &mut Vec<u8>, passed: &mut Passed) -> u128 {
-        let start = out.len();
-        if self.users.is_empty() {
-            out.extend_from_slice(row);
-        } else {
-            let mut users = self.users.iter().peekable();
-            for (at, field) in copy_text::fields(row).enumerate() {
-                if at > 0 {
-                    out.push(b'\t');
-                }
-                match users.next_if(|user| user.at == at) {
-                    Some(user) => self.user(user, field, out, passed),
-                    None => out.extend_from_slice(field),
-                }
+        let Passed { sum, unmapped } = passed;
+        self.shape.map(row, &self.mapping, out, |at, id| {
+            if let Some(user) = self.users.iter().find(|user| user.at == at) {
+                unmapped.entry(user.name.clone()).or_default().add(id, 1);
             }
-        }
-        let digest = digest::of_row(&out[start..]);
-        passed.sum.add(digest);
+        });
+        let digest = digest::of_row(out);
+        sum.add(digest);
         digest
     }
 
-    fn user(&self, user: &UserColumn, field: &[u8], out: &mut Vec<u8>, passed: &mut Passed) {
-        if copy_text::is_null(field) {
-            out.extend_from_slice(field);
-        } else if let Some(partner) = self.partner(field) {
-            copy_text::escape(partner, out);
-        } else {
-            out.extend_from_slice(field);
-            passed.unmapped.entry(user.name.clone()).or_default().add(field, 1);
-        }
-    }
-
     /// What tells this row (as it arrives) apart, for a sidecar.
-    pub fn key_of(&self, row: &[u8]) -> u64 {
-        if self.key.is_empty() {
-            return digest::of_key(row);
-        }
-        let fields: Vec<&[u8]> = copy_text::fields(row).collect();
-        if let [only] = self.key[..] {
-            return digest::of_key(fields.get(only).copied().unwrap_or_default());
-        }
-        let mut key = Vec::new();
-        for (number, at) in self.key.iter().enumerate() {
-            if number > 0 {
-                key.push(b'\t');
-            }
-            key.extend_from_slice(fields.get(*at).copied().unwrap_or_default());
-        }
-        digest::of_key(&key)
+    pub fn key_of(&self, row: &[u8], room: &mut Vec<u8>) -> u64 {
+        digest::of_key(self.shape.key(row, room))
     }
 }
 
@@ -163,8 +142,9 @@ mod tests {
         };
         let file = MappingFile { generated_at: String::new(), retain_until: String::new(), mappings: vec![user] };
         let user = |at: usize, is_unmapped_allowed| UserColumn { at, name: format!("u{at}"), is_unmapped_allowed };
+        let names = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         let mapping = Arc::new(Mapping::forward(&file).unwrap());
-        Passage { users: vec![user(1, false), user(2, true)], mapping, key: vec![2, 0] }
+        Passage::new(&names("u0 u1 u2"), &names("u2 u0"), vec![user(1, false), user(2, true)], mapping).unwrap()
     }
 
     #[test]
@@ -188,12 +168,5 @@ mod tests {
         let words = refused(&passage.users, &passed.unmapped).unwrap();
         assert_eq!(words, "column u1: 6 rows with an id that has no account (a, b, c …)");
         assert_eq!(passed.unmapped["u2"].rows, 5);
-    }
-
-    #[test]
-    fn a_key_is_its_fields_in_its_own_order_or_the_whole_row() {
-        assert_eq!(passage().key_of(b"1\tx\t3"), digest::of_key(b"3\t1"));
-        let whole = Passage::default();
-        assert_eq!(whole.key_of(b"1\tx"), digest::of_key(b"1\tx"));
     }
 }

@@ -39,6 +39,9 @@ pub struct Row {
     failures: u32,
     /// Those of them while the control target did not answer.
     blind: u32,
+    /// Those of them without a control target.
+    #[serde(default)]
+    uncontrolled: u32,
     since_ms: i64,
     last: String,
 }
@@ -69,8 +72,8 @@ impl Row {
             self.since_ms = asked.at_ms;
         }
         self.failures = self.failures.saturating_add(1);
-        // Without a control target nobody can say that it is not our own network.
-        self.blind = self.blind.saturating_add(u32::from(asked.is_control_there != Some(true)));
+        self.blind = self.blind.saturating_add(u32::from(asked.is_control_there == Some(false)));
+        self.uncontrolled = self.uncontrolled.saturating_add(u32::from(asked.is_control_there.is_none()));
         failure.clone_into(&mut self.last);
     }
 
@@ -86,13 +89,16 @@ impl Row {
 
     /// What stands.
     pub fn outage(&self, engine: &Engine) -> Outage {
-        let Self { failures, blind, last, .. } = self;
+        let Self { failures, blind, uncontrolled, last, .. } = self;
         let said = format!("{failures} failures in a row: {last}");
         match failures {
             0 => Outage::None,
             1..IN_A_ROW => Outage::Doubt(said),
             _ if *blind > 0 => Outage::Blind(format!(
                 "{said}; the control target did not answer {blind} of {failures} times, so it may be our own network"
+            )),
+            _ if *uncontrolled > 0 => Outage::Alone(format!(
+                "{said}; no control target is configured (stabilize.control), so it may be our own network"
             )),
             _ => match engine {
                 Engine::Ill(what) => Outage::Agreed(format!("{said}; the engine agrees: {what}")),
@@ -141,6 +147,7 @@ mod tests {
         let mut answers = vec![(false, Some(true)); 5];
         answers.push((false, Some(false)));
         assert!(matches!(row(&answers).outage(&ILL()), Outage::Blind(_)));
-        assert!(matches!(row(&[(false, None); 9]).outage(&ILL()), Outage::Blind(_)), "no control target at all");
+        let without = row(&[(false, None); 9]).outage(&ILL());
+        assert!(matches!(without, Outage::Alone(said) if said.contains("no control target")));
     }
 }

@@ -81,6 +81,16 @@ pub trait Listener: Sync {
     fn hear(&self, event: Event);
 }
 
+/// Two listeners hear the same: one for the screen, one for a log.
+pub struct Both(pub Box<dyn Listener>, pub Box<dyn Listener>);
+
+impl Listener for Both {
+    fn hear(&self, event: Event) {
+        self.0.hear(event.clone());
+        self.1.hear(event);
+    }
+}
+
 /// Hears nothing; for tests and for `--quiet`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Deaf;

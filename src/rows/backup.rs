@@ -51,7 +51,7 @@ pub enum Format {
 }
 
 /// What a backup needs to know.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupOptions {
     /// Name of the backup's directory, and part of the name of its scratch database: letters, digits, `-` and `_`.

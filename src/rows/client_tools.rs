@@ -15,7 +15,7 @@ use crate::adapter::process::{Command, Process};
 const OPTIONS: &str = "-c default_transaction_read_only=off -c statement_timeout=0";
 
 /// Where the programs may be.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolPlaces {
     /// Directories of the host, in order; see [`host_directories`].

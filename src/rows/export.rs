@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::filling::pointing;
 use super::progress::Meter;
 use super::{Say, auth_export};
 use crate::adapter::clock;
@@ -296,6 +297,7 @@ fn described(table: &Table, options: &Options, written: Written, line: &super::p
         bytes: Some(written.bytes),
         sha256: Some(written.sha256),
         columns: table.moved().map(|column| column.name.clone()).collect(),
+        user_columns: pointing(table, &options.users_table).into_iter().map(str::to_owned).collect(),
         duration_ms: Some(line.took.as_millis() as u64),
         export_method: Some(METHOD.into()),
         digest: Some(written.sum),

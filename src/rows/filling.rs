@@ -132,11 +132,11 @@ impl Filling {
         known: &[&str],
         mapping: &Arc<Mapping>,
     ) -> Result<Passage> {
-        let place = |name: &String| columns.iter().position(|column| &column.name == name);
+        let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
         // A key is of use only where all its columns arrive.
-        let key = table.identity().iter().map(place).collect::<Option<Vec<usize>>>().unwrap_or_default();
+        let key = if table.identity().iter().all(|name| names.contains(name)) { table.identity() } else { &[] };
         let users = self.users(&table.name, columns, known)?;
-        Ok(Passage { users, mapping: Arc::clone(mapping), key })
+        Passage::new(&names, key, users, Arc::clone(mapping)).map_err(|why| anyhow!("{}: {why}", table.name))
     }
 }
 

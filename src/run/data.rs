@@ -12,12 +12,15 @@ use crate::adapter::files::sha256;
 use crate::adapter::stack_auth::StackAuth;
 use crate::config::Config;
 use crate::rows;
+use crate::rows::backup::RestoreOptions;
+use crate::rows::client_tools::ToolPlaces;
 use crate::rows::freeze::FreezeOptions;
 use crate::step::Act;
 use crate::step::expect_frozen::ExpectFrozen;
 use crate::step::freeze_source::FreezeSource;
 use crate::step::migrate_users::MigrateUsers;
 use crate::step::plan::{Item, Plan, RunKind};
+use crate::step::restore_backup::RestoreBackup;
 
 /// A plan of these items. A failure is put back: the engine undoes what was begun.
 pub fn plan(config: &Config, deed: String, items: Vec<Item>) -> Planned {
@@ -76,6 +79,25 @@ pub fn migrating_users(config: &Config, accounts: &StackAuth, wishes: &UserWishe
     let deed = format!("the making of accounts at {}", base.trim_end_matches('/'));
     let mut planned = plan(config, deed, vec![item("migrate_users", title, action)]);
     planned.plan.rolls_back = false;
+    planned
+}
+
+/// A restore: a new database, compared with the token, that exchanges names with the live one.
+pub fn restoring(config: &Config, place: &Place, id: &str, stamp: &str, tools: ToolPlaces) -> Planned {
+    let live = place.database().to_owned();
+    let step = RestoreBackup {
+        place: place.shown().to_owned(),
+        aside: format!("{live}_aside_{stamp}"),
+        live,
+        options: RestoreOptions { backup: options::backup(config, id), keeps_owners: true },
+        tools,
+        flip_deadline_s: 60,
+    };
+    let title = format!("restore {id} beside {}, compare, and exchange the names", step.live);
+    let deed = format!("the restore of the backup {id} to {}", step.place);
+    let remark = format!("the database that is live now is kept as {}; sessions of both are ended", step.aside);
+    let mut planned = plan(config, deed, vec![item("restore_backup", title, Act::RestoreBackup(step))]);
+    planned.plan.remarks.push(remark);
     planned
 }
 

@@ -5,6 +5,7 @@
 pub mod back_up_database;
 pub mod build_images;
 pub mod containers;
+pub mod create_backup;
 pub mod databases;
 pub mod dump;
 pub mod end_one_shots;
@@ -26,6 +27,7 @@ pub mod pin_release;
 pub mod plan;
 pub mod pull_images;
 pub mod record_release;
+pub mod restore_backup;
 pub mod run_command;
 pub mod save_incident;
 pub mod start_services;
@@ -146,6 +148,8 @@ pub enum Act {
     RunCommand(run_command::RunCommand),
     MigrateUsers(migrate_users::MigrateUsers),
     ExpectSameRows(expect_same_rows::ExpectSameRows),
+    CreateBackup(create_backup::CreateBackup),
+    RestoreBackup(restore_backup::RestoreBackup),
     SwitchDns(switch_dns::SwitchDns),
     KickCaddy(kick_caddy::KickCaddy),
     ExpectDns(expect_dns::ExpectDns),
@@ -180,7 +184,14 @@ impl Act {
 
     /// Whether it talks to a database by its connection string.
     pub fn needs_databases(&self) -> bool {
-        matches!(self, Self::FreezeSource(_) | Self::ExpectFrozen(_) | Self::ExpectSameRows(_))
+        matches!(
+            self,
+            Self::FreezeSource(_)
+                | Self::ExpectFrozen(_)
+                | Self::ExpectSameRows(_)
+                | Self::CreateBackup(_)
+                | Self::RestoreBackup(_)
+        )
     }
 
     /// What undoing gives back; gates change nothing.
@@ -203,6 +214,7 @@ impl Act {
                 | Self::SwitchDns(_)
                 | Self::RunCommand(_)
                 | Self::MigrateUsers(_)
+                | Self::RestoreBackup(_)
         )
     }
 }

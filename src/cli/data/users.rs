@@ -24,7 +24,7 @@ pub async fn users(global: &Global, verb: &Users) -> Result<u8> {
     let wishes = UserWishes { keeps_first: verb.keep_first, links_existing: verb.link_existing };
     if verb.dry_run {
         let options = Options { is_dry_run: true, ..options(&config, &wishes) };
-        let seen = migrate(&options, accounts, &say(global)).await?;
+        let seen = migrate(&options, accounts, &out::teller(global.quiet, setup.log.as_deref())?).await?;
         print(global, "users", &seen, &seen.text())?;
         return Ok(if seen.failed.is_empty() && seen.stopped.is_none() { exit::DONE } else { exit::REFUSED });
     }
@@ -40,7 +40,7 @@ pub async fn map_users(global: &Global, verb: &MapUsers) -> Result<u8> {
     let accounts = accounts(&setup)?;
     let options = Options { is_dry_run: verb.dry_run, ..options(&config, &UserWishes::default()) };
     let lock = if verb.dry_run { None } else { Some(take_lock(&setup.state, "data map-users")?) };
-    let seen = map(&options, accounts, &say(global)).await?;
+    let seen = map(&options, accounts, &out::teller(global.quiet, setup.log.as_deref())?).await?;
     drop(lock);
     print(global, "mapped", &seen, &seen.text())?;
     Ok(if seen.missing.is_empty() { exit::DONE } else { exit::REFUSED })
@@ -49,15 +49,6 @@ pub async fn map_users(global: &Global, verb: &MapUsers) -> Result<u8> {
 fn accounts(setup: &Setup) -> Result<&StackAuth> {
     let missing = || Refusal::Usage("[users] is missing; it says which service the accounts move to".into());
     Ok(setup.accounts.as_ref().ok_or_else(missing)?.as_ref().map_err(|why| Refusal::Usage(why.clone()))?)
-}
-
-fn say(global: &Global) -> impl Fn(String) + Sync {
-    let is_quiet = global.quiet;
-    move |line| {
-        if !is_quiet {
-            out::say(&line);
-        }
-    }
 }
 
 fn print(global: &Global, key: &str, seen: &impl serde::Serialize, text: &str) -> Result<()> {

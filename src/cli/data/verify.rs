@@ -32,11 +32,7 @@ pub async fn run(global: &Global, verb: &Verify) -> Result<u8> {
         report: verb.report.as_ref().map(std::path::absolute).transpose()?,
     };
     let gate = same_rows(&config, against, target.shown(), wishes);
-    let say = |line: String| {
-        if !global.quiet {
-            out::say(&line);
-        }
-    };
+    let say = out::teller(global.quiet, setup.log.as_deref())?;
     let report = gate.compare(&setup.databases, "cutover", &say).await?;
     if global.is_json() {
         out::json(serde_json::to_value(&report)?);

@@ -1,9 +1,7 @@
-//! The keys of a migration: source, target, rows, users, DNS, stabilization, notices, dashboard. Declarations only.
+//! The keys of a migration: source, target, rows, users, DNS, dashboard. Declarations only.
 
 use super::Fallback::{Is, Required, Unset};
-use super::Kind::{
-    Bool, Choice, Duration, Integer, List, NameLists, OptionalTable, Percent, Size, Table, Tables, Text, Url,
-};
+use super::Kind::{Bool, Choice, Duration, Integer, List, NameLists, OptionalTable, Size, Table, Tables, Text, Url};
 use super::{Key, Shape, key, table};
 use crate::config::choices::{DnsProvider, TsigAlgorithm, UserProvider};
 
@@ -84,21 +82,6 @@ pub(super) const KEYS: &[Key] = &[
     key("dns.record[].TXT", List(Shape::Line), Unset("TXT records are not looked at"), "Its TXT records."),
     key("dns.record[].CAA", List(Shape::Line), Unset("CAA records are not looked at"), "Its CAA records, such as \"0 issue \\\"letsencrypt.org\\\"\"."),
     key("dns.record[].HTTPS", List(Shape::Line), Unset("an HTTPS record is looked at for its address hints only"), "Its HTTPS records, such as \"1 . alpn=h2\"."),
-    // ---- stabilize
-    table("stabilize", OptionalTable, "The watched window after a cutover."),
-    key("stabilize.window", Duration("1m", "30d"), Is("\"24h\""), "How long it is."),
-    key("stabilize.healthy", Percent("0.001%", "50%"), Is("\"1%\""), "The share of failed requests of a healthy system (p0)."),
-    key("stabilize.breach", Percent("0.002%", "100%"), Is("\"5%\""), "The share of failed requests that must be found out (p1); more than stabilize.healthy."),
-    // ---- notify
-    table("notify", OptionalTable, "Who is told what happened."),
-    key("notify.webhook_env", Text(Shape::Variable), NOT_SET, "The environment variable that holds the webhook's address; this or notify.webhook_file."),
-    key("notify.webhook_file", Text(Shape::Path), NOT_SET, "The file that holds the webhook's address; mode 0600."),
-    key("notify.signing_key_env", Text(Shape::Variable), Unset("notices are not signed"), "The environment variable that holds the key which signs notices (HMAC-SHA256)."),
-    key("notify.signing_key_file", Text(Shape::Path), Unset("notices are not signed"), "The file that holds the key which signs notices; mode 0600."),
-    key("notify.allow_hosts", List(Shape::Host), Is("[]"), "Hosts with loopback or private addresses that a webhook may go to all the same."),
-    key("notify.timeout", Duration("100ms", "5m"), Is("\"10s\""), "The longest wait for one delivery."),
-    key("notify.attempts", Integer(1, 20), Is("3"), "How often one notice is tried."),
-    key("notify.required", Bool, Is("false"), "Whether a run may not start when the channel does not answer."),
     // ---- serve
     table("serve", OptionalTable, "The read-only dashboard and /metrics."),
     key("serve.listen", Text(Shape::Listen), Is("\"127.0.0.1:9180\""), "Where it listens: a loopback address with its port, or unix:/run/cutover/serve.sock."),

@@ -5,6 +5,7 @@
 
 mod deploy;
 mod later;
+mod watching;
 
 /// A key of cutover.toml, or a table of keys.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +94,8 @@ pub enum Shape {
     Listen,
     /// A name of a database object.
     SqlName,
+    /// A decimal number.
+    Number,
 }
 
 /// What is true when a key is left out.
@@ -108,7 +111,7 @@ pub enum Fallback {
 
 /// Every key, tables before what they hold, in the order in which they are shown.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    deploy::KEYS.iter().chain(later::KEYS)
+    deploy::KEYS.iter().chain(later::KEYS).chain(watching::KEYS)
 }
 
 /// The key declared under this path (`health[].url`).

@@ -15,7 +15,7 @@ use crate::adapter::{clock, files};
 const FILE: &str = "backup";
 
 /// What it needs to know.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct CommandBackup {
     /// Name of the backup's directory.

@@ -7,7 +7,7 @@ use super::{BackupOptions, Kind, Place, Say, Token, Tools, contents, databases, 
 use crate::adapter::database::Session;
 
 /// What a restore needs to know.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreOptions {
     /// Which backup, and how it is worked on.

@@ -68,6 +68,7 @@ pub(super) async fn ways(
             decoder: None,
             sidecar: sidecar.transpose()?,
             expected: Expected::default(),
+            bytes: table.bytes,
         };
         let parts = parts(session, table, from.server_version).await?;
         let selects = parts.iter().map(|part| format!("COPY (SELECT {list} FROM {part}) TO STDOUT{format}"));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures_util::future::BoxFuture;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinSet;
 
 use super::baseline;
@@ -20,7 +20,12 @@ use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::database::Session;
 use crate::adapter::files::spoken_size;
 use crate::data::catalog::TableName;
+use crate::rows::Say;
+use crate::rows::progress::Meter;
 use crate::rows::set_aside::{self, Recorded, Stage};
+
+/// How often it is said how far it is.
+const PACE: Duration = Duration::from_secs(1);
 
 /// What a worker does beside loading rows.
 pub(super) enum Task {
@@ -57,6 +62,7 @@ pub(super) struct Total {
     /// From its first chunk to its last one.
     pub time: Duration,
     began: Option<Stopwatch>,
+    is_ended: bool,
 }
 
 /// The floor.
@@ -68,6 +74,9 @@ pub(crate) struct Floor {
     board: Board<Unit, Task>,
     totals: Mutex<Vec<Total>>,
     told: UnboundedSender<String>,
+    meter: Meter,
+    /// What is being put back at this moment.
+    busy: Mutex<Vec<String>>,
     /// Where the files of what tables' rows are go.
     baselines: Option<std::path::PathBuf>,
 }
@@ -111,6 +120,19 @@ impl Floor {
         self.board.weigh(lane, chunk.bytes);
     }
 
+    fn busy(&self) -> MutexGuard<'_, Vec<String>> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far it is, in one line; none where there is nothing new to say.
+    fn progress(&self) -> Option<String> {
+        if self.totals().iter().any(|total| !total.is_ended) {
+            return Some(self.meter.whole());
+        }
+        let busy = self.busy();
+        (!busy.is_empty()).then(|| format!("putting back: {}", busy.join(", ")))
+    }
+
     fn tell(&self, line: String) {
         // Whoever listened is gone only when the import is.
         drop(self.told.send(line));
@@ -129,11 +151,14 @@ impl Floor {
 
     async fn load(&self, lane: usize, unit: Unit, target: &mut Session, source: Option<&Session>) -> Result<()> {
         self.totals()[lane].began.get_or_insert_with(Stopwatch::start);
+        self.meter.begin(lane);
         let is_new = !unit.is_in_target;
+        let read = unit.rows.bytes();
         let chunk = load::load(&self.lanes[lane], unit, target, source).await?;
         if is_new {
             self.add(lane, chunk);
         }
+        self.meter.add(lane, chunk.sum.rows, read.unwrap_or(chunk.bytes));
         Ok(())
     }
 
@@ -142,7 +167,9 @@ impl Floor {
             Task::PutBack(items) => {
                 for item in &items {
                     let watch = Stopwatch::start();
+                    self.busy().push(item.item.about.clone());
                     set_aside::put_back(target, item).await?;
+                    self.busy().retain(|about| *about != item.item.about);
                     if watch.elapsed() > Duration::from_secs(1) {
                         self.tell(format!("{}: put back in {}", item.item.about, spoken(watch.elapsed())));
                     }
@@ -164,7 +191,12 @@ impl Floor {
 
     fn came(&self, lane: usize) -> Result<()> {
         let Lane { table, expected, origin, .. } = &self.lanes[lane];
-        let total = self.totals()[lane];
+        let total = {
+            let total = &mut self.totals()[lane];
+            total.is_ended = true;
+            *total
+        };
+        self.meter.end(lane);
         let came = total.chunk.sum;
         if let Some(rows) = expected.rows.filter(|rows| *rows != came.rows) {
             bail!("{origin}: {} rows came in, but metadata.json says {rows}", came.rows);
@@ -226,9 +258,12 @@ pub(super) async fn run(hold: &Hold, plan: Plan, say: &(dyn Fn(String) + Sync)) 
         board.close(plan.lanes.len());
     }
     let totals = Mutex::new(vec![Total::default(); plan.lanes.len()]);
-    let floor = Floor { lanes: plan.lanes, present: plan.present, board, totals, told, baselines: plan.baselines };
+    let meter = Meter::new("loaded", plan.lanes.iter().map(|lane| (lane.name().to_string(), lane.bytes)));
+    let Plan { lanes, present, baselines, workers: count, index_memory, sources, producer, .. } = plan;
+    let crew = Crew { count, index_memory, sources, producer };
+    let floor = Floor { lanes, present, board, totals, told, meter, busy: Mutex::default(), baselines };
     let floor = Arc::new(floor);
-    let end = workers(hold, &floor, plan.workers, plan.index_memory, plan.sources, plan.producer, heard, say).await;
+    let end = workers(hold, &floor, crew, heard, say).await;
     end.map(|()| floor.totals().clone())
 }
 
@@ -267,8 +302,10 @@ pub(super) async fn settle(
     let board = Board::new(groups, false, 1);
     weights.iter().enumerate().for_each(|(group, bytes)| board.weigh(group, *bytes));
     let totals = Mutex::default();
-    let floor = Floor { lanes: Vec::new(), present: HashMap::new(), board, totals, told, baselines: None };
-    workers(hold, &Arc::new(floor), count, index_memory, Vec::new(), None, heard, say).await
+    let (meter, busy) = (Meter::new("counted", []), Mutex::default());
+    let floor = Floor { lanes: Vec::new(), present: HashMap::new(), board, totals, told, meter, busy, baselines: None };
+    let crew = Crew { count, index_memory, sources: Vec::new(), producer: None };
+    workers(hold, &Arc::new(floor), crew, heard, say).await
 }
 
 fn waves(items: Vec<Recorded>, loaded: Option<(usize, bool)>) -> Vec<Vec<Task>> {
@@ -289,32 +326,39 @@ fn waves(items: Vec<Recorded>, loaded: Option<(usize, bool)>) -> Vec<Vec<Task>> 
     waves
 }
 
-#[expect(clippy::too_many_arguments, reason = "each is one thing, handed on once")]
-async fn workers(
-    hold: &Hold,
-    floor: &Arc<Floor>,
+/// Who works, and with what.
+struct Crew {
     count: usize,
     index_memory: u64,
     sources: Sources,
     producer: Option<Producer>,
-    mut heard: tokio::sync::mpsc::UnboundedReceiver<String>,
-    say: &(dyn Fn(String) + Sync),
+}
+
+async fn workers(
+    hold: &Hold,
+    floor: &Arc<Floor>,
+    crew: Crew,
+    mut heard: UnboundedReceiver<String>,
+    say: Say<'_>,
 ) -> Result<()> {
     let _given_up = GivenUp(Arc::clone(floor));
     let mut set = JoinSet::new();
-    let mut sources = sources.into_iter();
-    for _ in 0..count {
+    let mut sources = crew.sources.into_iter();
+    for _ in 0..crew.count {
         let session = hold.worker().await?;
-        session.batch_execute(&format!("SET maintenance_work_mem = {index_memory}")).await?;
+        session.batch_execute(&format!("SET maintenance_work_mem = {}", crew.index_memory)).await?;
         set.spawn(Arc::clone(floor).work(session, sources.next()));
     }
-    if let Some(producer) = producer {
+    if let Some(producer) = crew.producer {
         set.spawn(producer(Arc::clone(floor)));
     }
+    let mut pace = tokio::time::interval(PACE);
+    pace.tick().await;
     let mut failure = None;
     loop {
         tokio::select! {
             Some(line) = heard.recv() => say(line),
+            _ = pace.tick() => floor.progress().into_iter().for_each(say),
             ended = set.join_next() => match ended {
                 None => break,
                 Some(ended) => {

@@ -42,6 +42,8 @@ pub(crate) struct Lane {
     pub sidecar: Option<Mutex<Sidecar>>,
     /// What must have come in at the end.
     pub expected: Expected,
+    /// Bytes that are to be read, about.
+    pub bytes: u64,
 }
 
 /// What must have come in of a table at the end, as far as it is known.
@@ -82,6 +84,16 @@ pub(crate) enum Rows {
     Range(String),
 }
 
+impl Rows {
+    /// Bytes that are here.
+    pub fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::Lines(text) | Self::Text(text) => Some(text.len() as u64),
+            Self::Range(_) => None,
+        }
+    }
+}
+
 /// Where bytes go.
 type Sink = std::pin::Pin<Box<CopyInSink<Cursor<Vec<u8>>>>>;
 
@@ -93,22 +105,26 @@ struct Outgoing<'a> {
     bytes: u64,
     passed: Passed,
     pairs: Vec<(u64, u128)>,
+    // Kept from row to row.
     row: Vec<u8>,
+    mapped: Vec<u8>,
+    room: Vec<u8>,
 }
 
 impl Outgoing<'_> {
     /// Takes a row as COPY text.
     fn row(&mut self, passage: &Passage, row: &[u8]) {
-        let start = self.text.len();
-        let digest = passage.row(row, &mut self.text, &mut self.passed);
-        self.ended(passage, start, digest);
-    }
-
-    fn ended(&mut self, passage: &Passage, start: usize, digest: u128) {
-        if self.lane.sidecar.is_some() {
-            self.pairs.push((passage.key_of(&self.text[start..]), digest));
+        if passage.users.is_empty() {
+            self.text.extend_from_slice(row);
+            self.ended(passage, self.text.len() - row.len());
+        } else {
+            let mut mapped = std::mem::take(&mut self.mapped);
+            let digest = passage.row(row, &mut mapped, &mut self.passed);
+            let start = self.text.len();
+            self.text.extend_from_slice(&mapped);
+            self.mapped = mapped;
+            self.taken(passage, start, digest);
         }
-        self.text.push(b'\n');
     }
 
     /// Takes a row as a line of JSON.
@@ -116,9 +132,7 @@ impl Outgoing<'_> {
         if passage.users.is_empty() {
             let start = self.text.len();
             decoder.line(line, &mut self.text)?;
-            let digest = digest::of_row(&self.text[start..]);
-            self.passed.sum.add(digest);
-            self.ended(passage, start, digest);
+            self.ended(passage, start);
         } else {
             let mut row = std::mem::take(&mut self.row);
             row.clear();
@@ -127,6 +141,20 @@ impl Outgoing<'_> {
             self.row = row;
         }
         Ok(())
+    }
+
+    /// A row that arrives as it came stands behind the text.
+    fn ended(&mut self, passage: &Passage, start: usize) {
+        let digest = digest::of_row(&self.text[start..]);
+        self.passed.sum.add(digest);
+        self.taken(passage, start, digest);
+    }
+
+    fn taken(&mut self, passage: &Passage, start: usize, digest: u128) {
+        if self.lane.sidecar.is_some() {
+            self.pairs.push((passage.key_of(&self.text[start..], &mut self.room), digest));
+        }
+        self.text.push(b'\n');
     }
 
     /// Sends what waits, if it is enough.
@@ -172,6 +200,8 @@ pub(crate) async fn load(lane: &Lane, unit: Unit, target: &mut Session, source: 
         passed: Passed::default(),
         pairs: Vec::new(),
         row: Vec::new(),
+        mapped: Vec::new(),
+        room: Vec::new(),
     };
     let (part, first) = (unit.part, unit.first);
     if unit.is_in_target {

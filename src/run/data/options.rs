@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use crate::config::Config;
+use crate::rows::backup::{BackupOptions, Format};
+use crate::rows::client_tools::{ToolPlaces, host_directories};
 use crate::rows::users::MAPPING_FILE;
 use crate::step::expect_same_rows::{Against, ExpectSameRows};
 
@@ -47,6 +49,29 @@ pub fn same_rows(config: &Config, against: Against, target: &str, wishes: Compar
         sample_percent: wishes.sample_percent,
         report: wishes.report.unwrap_or_else(|| data.directory.join("verification-report.json")),
     }
+}
+
+/// How a database is backed up.
+pub fn backup(config: &Config, id: &str) -> BackupOptions {
+    BackupOptions {
+        id: id.to_owned(),
+        directory: backups(config),
+        format: Format::Directory,
+        jobs: config.data.workers as usize,
+        exclude_schemas: Vec::new(),
+        deadline_s: config.backup.deadline.as_secs(),
+        session: "cutover".into(),
+    }
+}
+
+/// Where backups are kept.
+pub fn backups(config: &Config) -> PathBuf {
+    config.backup.directory.clone().unwrap_or_else(|| config.state.directory.join("backups"))
+}
+
+/// Where client programs may be; `path` is the variable PATH.
+pub fn tools(path: &str, docker: Option<PathBuf>) -> ToolPlaces {
+    ToolPlaces { directories: host_directories(path), docker, image: None }
 }
 
 /// The mapping of user ids, where one was written.

@@ -106,7 +106,6 @@ fn one(look: Look) -> Result<Seen> {
     let (mut passed, mut row, mut mapped) = (Passed::default(), Vec::new(), Vec::new());
     loop {
         row.clear();
-        mapped.clear();
         if !decoder.row(&mut row)? {
             return Ok(Seen { passed: Some(passed), doubts: decoder.doubts() });
         }

@@ -20,8 +20,14 @@ use crate::rows::import::baseline;
 use crate::rows::import::load::{Expected, Lane};
 
 /// Files of `migration-data/` that hold no table's rows.
-const OTHERS: &[&str] =
-    &[metadata::FILE, "auth_users.json", "auth_secrets.json", "user-mapping.json", "verification-report.json"];
+const OTHERS: &[&str] = &[
+    metadata::FILE,
+    "auth_users.json",
+    "auth_secrets.json",
+    "auth_identities.json",
+    "user-mapping.json",
+    "verification-report.json",
+];
 
 /// A table and its file.
 pub(super) struct FileTable {
@@ -73,6 +79,7 @@ impl FileTable {
             table: self.table.clone(),
             sidecar: sidecar.transpose()?,
             expected,
+            bytes: self.bytes,
         };
         Ok((lane, read::Source::of(&self)))
     }
@@ -207,7 +214,9 @@ fn file_table(
         concerns
             .push(format!("{name}: no SHA-256 is known of it, so that it is whole was seen, not that it is unchanged"));
     }
-    let pointing = filling::pointing(table, &filling.users_table()?);
+    // The users' table often does not move: then only the source knew which columns point to it.
+    let mut pointing = filling::pointing(table, &filling.users_table()?);
+    pointing.extend(known.user_columns.iter().map(String::as_str));
     let passage = filling.passage(table, &columns, &pointing, mapping)?;
     let bytes = fs::metadata(&path).with_context(|| name.clone())?.len();
     Ok(FileTable { table: table.clone(), path, bytes, known, columns, readable, passage, passed: None })

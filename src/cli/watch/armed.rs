@@ -1,0 +1,128 @@
+//! Going back by itself: off unless a person armed it with the phrase, and two minutes late, so that a person can stop it.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::Watching;
+use crate::adapter::clock;
+use crate::cli::arguments::{Global, Rollback, Watch};
+use crate::cli::{confirm, out, rollback, setup};
+use crate::config::units;
+use crate::judge::arm::{CANCEL_S, objections};
+use crate::judge::ladder::Level;
+use crate::run::Refusal;
+use crate::watch::gather;
+use crate::watch::going_back::conditions;
+use crate::watch::keep::hold_file;
+use crate::watch::tick::Verdicts;
+use crate::watch::window::{Armed, Until};
+
+/// The longest that it can be armed for.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// Arms or disarms, as asked for, and writes it down.
+///
+/// # Errors
+/// When the phrase is missing or the duration is none.
+pub fn change(watching: &mut Watching<'_>, verb: &Watch) -> Result<()> {
+    if verb.disarm {
+        (watching.window.armed, watching.window.going_back) = (None, None);
+        out::say("cutover: disarmed; it goes back only when a person says so");
+        return watching.shelf.write(&watching.window);
+    }
+    let Some(text) = &verb.arm else { return Ok(()) };
+    let length = units::parse_duration(text).map_err(|why| Refusal::Usage(format!("--arm {text}: {why}")))?;
+    if length.is_zero() || length > LONGEST {
+        return Err(Refusal::Usage(format!("--arm {text}: from 1s to 24h")).into());
+    }
+    let phrase = format!("arm {}", watching.config.project.environment);
+    let why = format!("for {} it may go back without asking anybody", clock::spoken(length));
+    confirm::confirm_phrase(watching.global, &phrase, &why)?;
+    let until = Until::after(&gather::now(), length.as_secs());
+    watching.window.armed = Some(Armed { by: setup::by(), until });
+    out::say(&format!(
+        "cutover: armed for {}; `touch {}` stops it, `cutover watch --disarm` takes it back",
+        clock::spoken(length),
+        hold_file(&watching.setup.state).display()
+    ));
+    watching.shelf.write(&watching.window)
+}
+
+/// Goes back when everything says so, after the time to stop it. Gives the exit code when it did.
+///
+/// # Errors
+/// When the state cannot be kept.
+pub async fn act(watching: &mut Watching<'_>, verdicts: &Verdicts) -> Result<Option<u8>> {
+    let now = gather::now();
+    let is_armed = watching.window.armed.as_ref().is_some_and(|armed| armed.until.left_s(&now).is_some());
+    if verdicts.level < Level::RollbackRecommended || !is_armed {
+        if watching.window.going_back.take().is_some() {
+            out::say("cutover: it does not go back: the verdict does not ask for it any more, or it is not armed");
+            watching.shelf.write(&watching.window)?;
+        }
+        return Ok(None);
+    }
+    if let Some(against) = against(watching)? {
+        if watching.window.going_back.take().is_some() || verdicts.level != verdicts.before {
+            out::say(&format!("cutover: it is armed, but does not go back by itself: {against}"));
+            watching.shelf.write(&watching.window)?;
+        }
+        return Ok(None);
+    }
+    let until = match &watching.window.going_back {
+        Some(until) => until.clone(),
+        None => {
+            let until = Until::after(&now, CANCEL_S);
+            watching.window.going_back = Some(until.clone());
+            watching.shelf.write(&watching.window)?;
+            let hold = hold_file(&watching.setup.state);
+            out::say(&format!(
+                "cutover: going back by itself in {CANCEL_S} s, because {}; to stop it: touch {}",
+                verdicts.why,
+                hold.display()
+            ));
+            until
+        }
+    };
+    if until.left_s(&now).is_some() {
+        // The next round of the loop, or the next call of cron, looks again.
+        return Ok(None);
+    }
+    go(watching).await.map(Some)
+}
+
+/// What stands against it now, if anything.
+fn against(watching: &Watching<'_>) -> Result<Option<String>> {
+    let maintenance = watching.parts.maintenance.as_deref();
+    let known = conditions(&watching.setup.state, &watching.window, &gather::now(), maintenance)?;
+    let found = objections(&known);
+    Ok((!found.is_empty()).then(|| found.join("; ")))
+}
+
+/// The rollback that a person would have called. It takes the host's lock, and asks nobody; what it would have to ask a
+/// phrase for, it refuses.
+async fn go(watching: &mut Watching<'_>) -> Result<u8> {
+    watching.window.ladder.level = Level::Rollback;
+    watching.window.going_back = None;
+    // Once: whatever comes of it, the next decision is a person's.
+    watching.window.armed = None;
+    watching.shelf.write(&watching.window)?;
+    out::say("cutover: going back now");
+    let global = Global {
+        config: watching.global.config.clone(),
+        state_directory: watching.global.state_directory.clone(),
+        output: watching.global.output,
+        yes: true,
+        confirm: None,
+        no_input: true,
+        no_color: watching.global.no_color,
+        quiet: watching.global.quiet,
+        verbose: watching.global.verbose,
+    };
+    let code = rollback::run(&global, &Rollback::default()).await;
+    match code {
+        Ok(crate::cli::exit::DONE) => Ok(crate::cli::exit::ROLLED_BACK),
+        other => other,
+    }
+}

@@ -1,0 +1,109 @@
+//! From the configuration to the watcher: what is asked, how often, and the window that it goes on with.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::adapter::clock;
+use crate::cli::setup::Setup;
+use crate::config::{Config, Stabilize};
+use crate::journal::{Outcome, runs};
+use crate::judge::cusum::Terms;
+use crate::watch::asked::Route;
+use crate::watch::gather::{self, Watcher};
+use crate::watch::own::Places;
+use crate::watch::requests::Source;
+use crate::watch::window::Window;
+
+/// The watcher, and what its words need.
+pub struct Parts {
+    /// The watcher.
+    pub watcher: Watcher,
+    /// The file whose presence keeps everybody from writing.
+    pub maintenance: Option<PathBuf>,
+    /// The flags that a command needs to mean the same place.
+    pub flags: String,
+}
+
+impl Parts {
+    /// Puts the watcher together; nothing is asked yet.
+    ///
+    /// # Errors
+    /// None now; the signature stays for parts that can fail.
+    pub fn new(config: &Config, stabilize: &Stabilize, setup: &Setup) -> Result<Self> {
+        let prometheus = config.prometheus.as_ref();
+        let source = prometheus.map(|prometheus| Source {
+            base: prometheus.url.to_string(),
+            selector: stabilize.requests.clone(),
+            job: stabilize.job.clone(),
+            deadline: prometheus.timeout,
+        });
+        let url = stabilize.probe.as_ref().or(config.caddy.as_ref().map(|caddy| &caddy.url));
+        let control = stabilize.control.as_ref().map(ToString::to_string);
+        let route = url.map(|url| Route { url: url.to_string(), control });
+        let has_services = !config.compose.files.is_empty();
+        let engine = has_services.then(|| (setup.docker.clone(), config.compose_project().to_owned()));
+        let least = config.preflight.min_disk.bytes();
+        let mut rooms = vec![("state".to_owned(), setup.state.clone(), least)];
+        let backups = config.backup_directory();
+        if backups.exists() {
+            rooms.push(("backups".to_owned(), backups.clone(), least));
+        }
+        let has_backups = config.backup.enabled == Some(true) || (config.backup.enabled.is_none() && backups.exists());
+        let places = Places {
+            http: setup.http.clone(),
+            prometheus: prometheus.map(|prometheus| prometheus.url.to_string()),
+            loki: stabilize.loki.as_ref().map(ToString::to_string),
+            databases: setup.databases.clone(),
+            deadline: prometheus.map_or(std::time::Duration::from_secs(10), |prometheus| prometheus.timeout),
+        };
+        let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let watcher = Watcher {
+            source,
+            route,
+            engine,
+            rooms,
+            places,
+            rules: stabilize.rules.clone(),
+            has: (config.target.is_some(), config.source.is_some()),
+            connections: stabilize.connections.ratio(),
+            backups: has_backups.then_some((backups, stabilize.backup_age.as_secs())),
+            others: Vec::new(),
+            accept: stabilize.accept.ratio(),
+            cadence: (millis(stabilize.close), millis(stabilize.pace)),
+        };
+        let directory = config.caddy.as_ref().and_then(|caddy| caddy.directory.clone());
+        let maintenance = directory.map(|directory| directory.join("maintenance"));
+        let flags = format!(" --config {}", config.path.display());
+        Ok(Self { watcher, maintenance, flags })
+    }
+
+    /// The window to go on with: the old one, or a new one where there is none or where a later run has brought up something else.
+    ///
+    /// # Errors
+    /// When the runs cannot be read.
+    pub async fn window(&self, old: Option<Window>, stabilize: &Stabilize, setup: &Setup) -> Result<Window> {
+        let last = last_done(setup)?;
+        if let Some(old) = old.filter(|old| old.run == last) {
+            return Ok(old);
+        }
+        let length_min = stabilize.window.as_secs().div_ceil(60);
+        let traffic = match &self.watcher.source {
+            Some(source) => source.traffic(&setup.http).await,
+            None => None,
+        };
+        let expected = traffic.unwrap_or(0.0) * length_min as f64;
+        let terms = Terms::new(stabilize.healthy.ratio(), stabilize.breach.ratio(), expected as u64);
+        Ok(Window::begin(gather::now(), clock::now(), length_min, terms, last))
+    }
+}
+
+/// The last run that ended well: what is watched is what it brought up.
+fn last_done(setup: &Setup) -> Result<Option<u32>> {
+    for file in runs::list(&setup.state.join("runs"))?.iter().rev() {
+        if matches!(file.state()?.outcome, Some((Outcome::Done, _))) {
+            return Ok(Some(file.number));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,212 @@
+//! Gathering: every question of a tick side by side, each with its deadline. Changes nothing, holds no lock of the host.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::future;
+
+use super::asked::Route;
+use super::host::{self, Number};
+use super::own::{self, Places};
+use super::requests::Source;
+use super::tick::Inputs;
+use super::window::{Now, Window};
+use super::{database, tick};
+use crate::adapter::clock;
+use crate::adapter::docker::Docker;
+use crate::config::StabilizeRule;
+use crate::judge::ladder::Level;
+use crate::judge::probe::Asked;
+use crate::judge::rules::{Finding, Rule};
+use crate::rows::backup;
+
+/// No question may take longer: the next tick is to come.
+const DEADLINE: Duration = Duration::from_secs(25);
+
+/// A question that somebody else knows how to ask: names, certificates. It is told from its answer only.
+pub type Question = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Finding> + Send>> + Send + Sync>;
+
+/// Everything that is asked.
+pub struct Watcher {
+    /// Where requests are counted.
+    pub source: Option<Source>,
+    /// The public route.
+    pub route: Option<Route>,
+    /// The engine, and the project whose services run there; none where there are none.
+    pub engine: Option<(Docker, String)>,
+    /// Disks: what for, where, and how many bytes must be free.
+    pub rooms: Vec<(String, PathBuf, u64)>,
+    /// Where the configuration's own rules ask.
+    pub places: Places,
+    /// The configuration's own rules.
+    pub rules: Vec<StabilizeRule>,
+    /// Whether the configuration has a target and a source.
+    pub has: (bool, bool),
+    /// The share of connections that may be in use.
+    pub connections: f64,
+    /// Where backups are, and how old the newest verified one may be, seconds; none where none are taken.
+    pub backups: Option<(PathBuf, u64)>,
+    /// Questions of others.
+    pub others: Vec<(Rule, Question)>,
+    /// The share that the window is accepted with.
+    pub accept: f64,
+    /// For how long everything is asked in every tick, and how often slow questions are asked then, milliseconds.
+    pub cadence: (u64, u64),
+}
+
+/// The clocks now.
+pub fn now() -> Now {
+    Now {
+        wall_ms: clock::wall_ms(),
+        boot_ms: u64::try_from(clock::since_boot().as_millis()).unwrap_or(u64::MAX),
+        boot: clock::boot_id(),
+    }
+}
+
+type Seen = (Rule, Finding, Vec<Number>);
+
+impl Watcher {
+    /// Asks everything that is due, and judges it.
+    pub async fn tick(&self, window: Window, probes: Option<Vec<Asked>>) -> (Window, tick::Verdicts) {
+        let mut window = window;
+        let now = now();
+        // The questions want to know which minutes are over; the tick itself moves the clock on and says what it found.
+        let mut ahead = window.clone();
+        drop(ahead.advance(&now));
+        let (close_ms, pace_ms) = self.cadence;
+        let is_slow_due = ahead.is_slow_due(close_ms, pace_ms);
+        let counts = async {
+            let source = self.source.as_ref()?;
+            let fetched = timed(source.fetch(&self.places.http, &ahead)).await;
+            Some(fetched.unwrap_or_else(|| Err(anyhow::anyhow!(late()))).map_err(|error| format!("{error:#}")))
+        };
+        let slow = async { if is_slow_due { self.slow(&ahead).await } else { Vec::new() } };
+        let (counts, looked, slow) = tokio::join!(counts, self.engine(&ahead), slow);
+        let mut findings = looked.findings;
+        findings.extend(self.rooms.iter().map(|(name, path, least)| host::room(name, path, *least)));
+        let mut numbers = looked.numbers;
+        for (rule, finding, more) in slow {
+            findings.push((rule, finding));
+            numbers.extend(more);
+        }
+        let inputs = Inputs {
+            now,
+            counts,
+            probes,
+            engine: looked.engine,
+            findings,
+            is_complete: is_slow_due,
+            accept: self.accept,
+        };
+        if is_slow_due {
+            window.slow_ms = Some(ahead.elapsed_ms);
+        }
+        let (mut window, verdicts) = tick::tick(&inputs, window);
+        numbers.iter().for_each(|(name, value, keep_ms)| window.remember(name, *value, *keep_ms));
+        (window, verdicts)
+    }
+
+    async fn engine(&self, window: &Window) -> host::Looked {
+        let Some((docker, project)) = &self.engine else {
+            let engine = crate::judge::probe::Engine::Unknown("no engine is watched".into());
+            return host::Looked { engine, findings: Vec::new(), numbers: Vec::new() };
+        };
+        let late = || host::Looked {
+            engine: crate::judge::probe::Engine::Unknown(late()),
+            findings: vec![(
+                Rule {
+                    name: "services".into(),
+                    level: Level::Hold,
+                    patience_s: 0,
+                    advice: "look at the engine".into(),
+                },
+                Finding::cannot_ask(late()),
+            )],
+            numbers: Vec::new(),
+        };
+        timed(host::look(docker, project, window)).await.unwrap_or_else(late)
+    }
+
+    /// The slow questions, side by side.
+    async fn slow(&self, window: &Window) -> Vec<Seen> {
+        let own = self.rules.iter().map(|own| async move {
+            let asked = timed(own::ask(own, &self.places, window)).await;
+            let (finding, numbers) = asked.unwrap_or_else(|| (Finding::cannot_ask(late()), Vec::new()));
+            (own::rule(own), finding, numbers)
+        });
+        let others = self.others.iter().map(|(rule, question)| async move {
+            let finding = timed(question()).await.unwrap_or_else(|| Finding::cannot_ask(late()));
+            (rule.clone(), finding, Vec::new())
+        });
+        let (own, others, target, source) =
+            tokio::join!(future::join_all(own), future::join_all(others), self.target(window), self.frozen());
+        let backup = self.backups.as_ref().map(|(directory, most_s)| {
+            let (rule, finding) = backup(directory, *most_s);
+            (rule, finding, Vec::new())
+        });
+        own.into_iter().chain(others).chain(target).chain(source).chain(backup).collect()
+    }
+
+    async fn target(&self, window: &Window) -> Option<Seen> {
+        if !self.has.0 {
+            return None;
+        }
+        let rule = || Rule { name: "database".into(), level: Level::Watch, patience_s: 120, advice: String::new() };
+        let place = match self.places.databases.side("target") {
+            Ok(place) => place,
+            Err(error) => return Some((rule(), Finding::cannot_ask(format!("{error:#}")), Vec::new())),
+        };
+        match timed(database::target(place, self.connections, window)).await {
+            Some(((rule, finding), numbers)) => Some((rule, finding, numbers)),
+            None => Some((rule(), Finding::cannot_ask(late()), Vec::new())),
+        }
+    }
+
+    async fn frozen(&self) -> Option<Seen> {
+        if !self.has.1 {
+            return None;
+        }
+        let rule = || Rule { name: "source frozen".into(), level: Level::Hold, patience_s: 0, advice: String::new() };
+        let place = match self.places.databases.side("source") {
+            Ok(place) => place,
+            Err(error) => return Some((rule(), Finding::cannot_ask(format!("{error:#}")), Vec::new())),
+        };
+        let asked = timed(database::frozen(place)).await;
+        let (rule, finding) = asked.unwrap_or_else(|| (rule(), Finding::cannot_ask(late())));
+        Some((rule, finding, Vec::new()))
+    }
+}
+
+async fn timed<T>(question: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(DEADLINE, question).await.ok()
+}
+
+fn late() -> String {
+    format!("no answer within {}", clock::spoken(DEADLINE))
+}
+
+/// The age of the newest backup that was restored on trial.
+fn backup(directory: &std::path::Path, most_s: u64) -> (Rule, Finding) {
+    let rule = Rule {
+        name: "backup".into(),
+        level: Level::Watch,
+        patience_s: 0,
+        advice: "`cutover backup create`: it takes one and restores it on trial".into(),
+    };
+    let listed = match backup::list(directory) {
+        Ok(listed) => listed,
+        Err(error) => return (rule, Finding::cannot_ask(format!("{error:#}"))),
+    };
+    let is_proven = |one: &&backup::Listed| one.token.as_ref().is_some_and(|token| token.verified.is_some());
+    let ages = listed.iter().filter(is_proven).filter_map(|one| one.age_s);
+    let finding = match ages.min() {
+        None => Finding::breach(format!("no verified backup in {}", directory.display())),
+        Some(age_s) => {
+            let age_s = u64::try_from(age_s).unwrap_or(0);
+            let said = format!("the newest verified backup is {} old", clock::spoken(Duration::from_secs(age_s)));
+            if age_s > most_s { Finding::breach(said) } else { Finding::ok(said) }
+        }
+    };
+    (rule, finding)
+}

@@ -1,0 +1,152 @@
+//! Going back: the exact command, what it costs and how long it takes; and what stands against the host doing it by itself.
+
+use std::path::Path;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::database::{WRITTEN_BEGIN, WRITTEN_NOW};
+use super::keep;
+use super::window::{Now, Window};
+use crate::adapter::clock;
+use crate::journal::entry::Fact;
+use crate::journal::state::Standing;
+use crate::journal::{Outcome, RunState, lock, runs};
+use crate::judge::arm::Conditions;
+
+/// What a person needs who decides at three in the morning.
+#[derive(Clone, Debug, Serialize)]
+pub struct Recommendation {
+    /// The exact command.
+    pub command: String,
+    /// What is lost or carried back.
+    pub cost: String,
+    /// How long it takes, as far as the journal tells.
+    pub takes: String,
+}
+
+/// Puts it together from the journal. `flags` are those that this program was called with.
+///
+/// # Errors
+/// When the runs cannot be read.
+pub fn recommend(state: &Path, flags: &str, window: &Window) -> Result<Recommendation> {
+    let last = runs::last(&state.join("runs"))?;
+    let command = match &last {
+        Some(run) if run.is_open() => format!("cutover rollback{flags}    # run {} is still open", run.number),
+        _ => format!("cutover rollback{flags}"),
+    };
+    let written = window.first(WRITTEN_BEGIN).zip(window.first(WRITTEN_NOW)).map(|((begin, _), (now, _))| now - begin);
+    let cost = match written {
+        Some(0) => "no row was written since the window began: nothing is lost".into(),
+        Some(rows) if rows > 0 => format!(
+            "{rows} rows were written, changed or removed since the window began; the rollback exports the database \
+             first, and `cutover data diff` and `cutover data apply` carry them back"
+        ),
+        _ => "how many rows were written since is not known; the rollback exports the database first".into(),
+    };
+    Ok(Recommendation { command, cost, takes: takes(state, last.as_ref())? })
+}
+
+fn takes(state: &Path, last: Option<&RunState>) -> Result<String> {
+    for file in runs::list(&state.join("runs"))?.iter().rev() {
+        if file.kind != "rollback" {
+            continue;
+        }
+        let run = file.state()?;
+        if matches!(run.outcome, Some((Outcome::Done | Outcome::RolledBack, _))) {
+            return Ok(format!("about {}, as rollback {} took", spoken(&run), run.number));
+        }
+    }
+    Ok(match last {
+        Some(run) => format!("nobody went back on this host yet; run {} took {} on its way", run.number, spoken(run)),
+        None => "not known: no run is written down here".into(),
+    })
+}
+
+fn spoken(run: &RunState) -> String {
+    let took: u64 = run.items.iter().map(|item| item.took_ms).sum();
+    clock::spoken(std::time::Duration::from_millis(took))
+}
+
+/// What is known about going back by itself. `maintenance` is the file whose presence keeps everybody from writing.
+///
+/// # Errors
+/// When the journals or the lock cannot be read: then nothing goes back by itself.
+pub fn conditions(state: &Path, window: &Window, now: &Now, maintenance: Option<&Path>) -> Result<Conditions> {
+    let directory = state.join("runs");
+    let last = runs::list(&directory)?.pop();
+    let is_before_switch = match &last {
+        Some(file) if file.kind == "cutover" => {
+            let run = file.state()?;
+            let switches: Vec<_> = run.items.iter().filter(|item| item.name.to_lowercase().contains("dns")).collect();
+            let has_begun = switches.iter().any(|item| item.standing != Standing::Waiting);
+            (!switches.is_empty()).then_some(!has_begun)
+        }
+        // A deployment switches no names: whether anything would be lost is for the other conditions to say.
+        _ => None,
+    };
+    let is_final = |fact: &Fact| matches!(fact, Fact::Approval { signal, .. } if signal.starts_with("final"));
+    let is_finalized = match &last {
+        Some(file) => Some(file.entries()?.iter().any(|entry| is_final(&entry.fact))),
+        None => None,
+    };
+    let is_rehearsed = runs::list(&directory)?
+        .iter()
+        .filter(|file| file.kind == "rehearsal")
+        .any(|file| file.state().is_ok_and(|run| matches!(run.outcome, Some((Outcome::Done, _)))));
+    Ok(Conditions {
+        is_before_switch,
+        armed_for_s: window.armed.as_ref().and_then(|armed| armed.until.left_s(now)),
+        are_writes_gated: maintenance.map(Path::exists),
+        export_age_s: None,
+        is_rehearsed: Some(is_rehearsed),
+        is_finalized,
+        is_held: keep::hold_file(state).exists(),
+        is_locked: lock::held(state)?.is_some(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::arm::objections;
+    use crate::judge::cusum::Terms;
+    use crate::watch::window::{Armed, Until};
+
+    fn window(now: &Now) -> Window {
+        Window::begin(now.clone(), String::new(), 1440, Terms::new(0.01, 0.05, 0), None)
+    }
+
+    #[test]
+    fn on_a_host_without_a_journal_much_stands_against_it() {
+        let state = tempfile::tempdir().unwrap();
+        let now = Now { wall_ms: 0, boot_ms: 0, boot: "a".into() };
+        let mut window = window(&now);
+        window.armed = Some(Armed { by: "me".into(), until: Until::after(&now, 7200) });
+        let known = conditions(state.path(), &window, &now, None).unwrap();
+        assert_eq!(known.armed_for_s, Some(7200));
+        assert!(objections(&known).len() >= 2, "{:?}", objections(&known));
+    }
+
+    #[test]
+    fn a_hold_file_and_a_maintenance_page_are_seen() {
+        let state = tempfile::tempdir().unwrap();
+        std::fs::create_dir(state.path().join("watch")).unwrap();
+        std::fs::write(keep::hold_file(state.path()), "").unwrap();
+        let now = Now { wall_ms: 0, boot_ms: 0, boot: "a".into() };
+        let known = conditions(state.path(), &window(&now), &now, Some(state.path())).unwrap();
+        assert!(known.is_held && known.are_writes_gated == Some(true));
+    }
+
+    #[test]
+    fn what_it_costs_is_said_with_the_number_of_rows() {
+        let state = tempfile::tempdir().unwrap();
+        let now = Now { wall_ms: 0, boot_ms: 0, boot: "a".into() };
+        let mut window = window(&now);
+        window.remember(WRITTEN_BEGIN, 100, 0);
+        window.remember(WRITTEN_NOW, 1304, 0);
+        let said = recommend(state.path(), " --config x.toml", &window).unwrap();
+        assert_eq!(said.command, "cutover rollback --config x.toml");
+        assert!(said.cost.starts_with("1204 rows were written"), "{}", said.cost);
+    }
+}

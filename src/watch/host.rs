@@ -1,0 +1,130 @@
+//! Host and engine: services that are ill, restarts, containers killed for memory, room on disks. Read only.
+
+use std::path::Path;
+
+use crate::adapter::docker::{Container, Docker};
+use crate::adapter::files::spoken_size;
+use crate::judge::ladder::Level;
+use crate::judge::probe::Engine;
+use crate::judge::rules::{Finding, Rule};
+
+use super::window::Window;
+
+/// For so long a restart is held against a container, milliseconds.
+const RESTART_MS: u64 = 30 * 60 * 1000;
+
+/// A number to remember, its name, and for how long (milliseconds).
+pub type Number = (String, i64, u64);
+
+/// What the engine says: the rules, and the voice that a direct question needs beside it.
+pub struct Looked {
+    /// Whether services are well.
+    pub engine: Engine,
+    /// Rules and what they saw.
+    pub findings: Vec<(Rule, Finding)>,
+    /// Numbers to remember.
+    pub numbers: Vec<Number>,
+}
+
+/// Asks the engine about the containers of a project.
+pub async fn look(docker: &Docker, project: &str, window: &Window) -> Looked {
+    let services = rule("services", Level::Hold, 60, "look at `docker compose ps` and at the logs of what is ill");
+    let restarts = rule("restarts", Level::Watch, 0, "look at the last lines of the log before the restart");
+    let memory = rule("memory kills", Level::Hold, 0, "raise the limit in the compose file, or find out who eats it");
+    let asked = async { docker.clone().negotiate().await?.containers(project).await };
+    let containers = match asked.await {
+        Ok(containers) => containers,
+        Err(error) => {
+            let finding = Finding::cannot_ask(format!("{error:#}"));
+            let findings = [services, restarts, memory].map(|rule| (rule, finding.clone())).into();
+            return Looked { engine: Engine::Unknown(format!("{error:#}")), findings, numbers: Vec::new() };
+        }
+    };
+    let ill: Vec<String> = containers.iter().filter_map(illness).collect();
+    let (seen, engine) = match (&containers[..], &ill[..]) {
+        ([], _) => {
+            let said = format!("the project {project} has no container");
+            (Finding::breach(said.clone()), Engine::Ill(said))
+        }
+        (all, []) => (Finding::ok(format!("{} containers are well", all.len())), Engine::Well),
+        _ => (Finding::breach(ill.join("; ")), Engine::Ill(ill.join("; "))),
+    };
+    let numbers = containers.iter().map(|one| (key(one), one.state.restarts, RESTART_MS)).collect();
+    let killed: Vec<&str> =
+        containers.iter().filter(|one| one.state.was_oom_killed).map(|one| one.name.as_str()).collect();
+    let killed = if killed.is_empty() {
+        Finding::ok("none was killed for memory")
+    } else {
+        Finding::breach(format!("killed for memory: {}", killed.join(", ")))
+    };
+    let findings = vec![(services, seen), (restarts, restarted(&containers, window)), (memory, killed)];
+    Looked { engine, findings, numbers }
+}
+
+fn rule(name: &str, level: Level, patience_s: u64, advice: &str) -> Rule {
+    Rule { name: name.into(), level, patience_s, advice: advice.into() }
+}
+
+fn key(container: &Container) -> String {
+    format!("restarts {}", container.id)
+}
+
+fn illness(container: &Container) -> Option<String> {
+    let (name, state) = (&container.name, &container.state);
+    match (state.status.as_str(), state.health.as_deref()) {
+        ("running", None | Some("healthy" | "starting")) => None,
+        ("running", Some(health)) => {
+            let said = state.health_said.as_ref().map_or_else(String::new, |said| format!(" ({said})"));
+            Some(format!("{name} is {health}{said}"))
+        }
+        // One that ends by itself and is not started again has done its work.
+        ("exited", _) if state.exit_code == 0 && container.restart == "no" => None,
+        ("exited", _) => Some(format!("{name} exited with {}", state.exit_code)),
+        (status, _) => Some(format!("{name} is {status}")),
+    }
+}
+
+/// Restarts in the last half hour.
+fn restarted(containers: &[Container], window: &Window) -> Finding {
+    let more = containers.iter().filter_map(|container| {
+        let (before, _) = window.first(&key(container))?;
+        let more = container.state.restarts - before;
+        (more > 0).then(|| format!("{} {more} times", container.name))
+    });
+    let more: Vec<String> = more.collect();
+    if more.is_empty() {
+        return Finding::ok("no container was restarted in the last 30 min");
+    }
+    Finding::breach(format!("restarted in the last 30 min: {}", more.join(", ")))
+}
+
+/// Room on the disk that holds a path.
+pub fn room(name: &str, path: &Path, least: u64) -> (Rule, Finding) {
+    let rule = rule(&format!("disk {name}"), Level::Watch, 0, "make room: old images, logs, backups");
+    let finding = match rustix::fs::statvfs(path) {
+        Err(error) => Finding::cannot_ask(format!("{}: {error}", path.display())),
+        Ok(stat) => {
+            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+            let said = format!("{} free at {}", spoken_size(free), path.display());
+            if free < least {
+                Finding::breach(format!("{said}, less than {}", spoken_size(least)))
+            } else {
+                Finding::ok(said)
+            }
+        }
+    };
+    (rule, finding)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::rules::Verdict;
+
+    #[test]
+    fn room_is_judged_by_what_is_free_and_no_disk_is_not_a_full_one() {
+        assert_eq!(room("state", Path::new("/"), 1).1.verdict, Verdict::Ok);
+        assert_eq!(room("state", Path::new("/"), u64::MAX).1.verdict, Verdict::Breach);
+        assert_eq!(room("state", Path::new("/nowhere/at/all"), 1).1.verdict, Verdict::CannotAsk);
+    }
+}

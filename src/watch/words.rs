@@ -1,0 +1,230 @@
+//! Verdicts in words, for a person at three in the morning, for monitoring plugins, and for programs.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::going_back::Recommendation;
+use super::tick::{Said, Verdicts};
+use super::window::Window;
+use crate::adapter::clock::spoken;
+use crate::judge::accept::Acceptance;
+use crate::judge::ladder::Level;
+use crate::judge::rules::Verdict;
+
+/// A moment of Unix milliseconds as people write it, in UTC.
+pub fn moment(at_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(at_ms)
+        .map_or_else(|_| "?".into(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
+}
+
+fn minutes(minutes: u64) -> String {
+    if minutes == 0 {
+        return "0 min".into();
+    }
+    spoken(Duration::from_secs(minutes * 60))
+}
+
+/// One line on what has changed; for cron, whose mail it becomes.
+pub fn line(verdicts: &Verdicts, environment: &str) -> String {
+    let mut parts = Vec::new();
+    if verdicts.level == verdicts.before {
+        parts.push(verdicts.level.word().to_owned());
+    } else {
+        let (now, was) = (verdicts.level.word(), verdicts.before.word());
+        parts.push(format!("{now} since {} (was {was}): {}", moment(verdicts.since_ms), verdicts.why));
+    }
+    parts.extend(verdicts.notes.iter().cloned());
+    for said in verdicts.rules.iter().filter(|said| said.has_changed) {
+        let Said { rule, standing, .. } = said;
+        let advice = match standing.verdict {
+            Verdict::Breach if !rule.advice.is_empty() => format!(" (to do: {})", rule.advice),
+            _ => String::new(),
+        };
+        parts.push(format!("{} {}: {}{advice}", rule.name, standing.verdict.word(), standing.evidence));
+    }
+    format!("cutover {environment}: {}", parts.join("; "))
+}
+
+/// Everything, the verdict first.
+pub fn text(verdicts: &Verdicts, window: &Window, advice: Option<&Recommendation>) -> String {
+    let mut lines = vec![headline(verdicts)];
+    lines.push(format!(
+        "  observed {} of {}; {} requests, {} failed; {} unknown",
+        minutes(verdicts.evidence.observed_min),
+        minutes(window.length_min),
+        verdicts.evidence.requests,
+        verdicts.evidence.errors,
+        minutes(verdicts.unknown_min)
+    ));
+    lines.push(format!("  {}", acceptance(&verdicts.acceptance)));
+    let mut rules: Vec<&Said> = verdicts.rules.iter().collect();
+    rules.sort_by_key(|said| match said.standing.verdict {
+        Verdict::Breach => 0,
+        Verdict::CannotAsk => 1,
+        Verdict::NoData => 2,
+        Verdict::Ok => 3,
+    });
+    let widest = rules.iter().map(|said| said.rule.name.chars().count()).max().unwrap_or(0);
+    for said in rules {
+        let standing = &said.standing;
+        let since = moment(standing.since_ms);
+        let name = &said.rule.name;
+        lines.push(format!("  {:<10}  {name:<widest$}  {}, since {since}", standing.verdict.word(), standing.evidence));
+        if standing.verdict == Verdict::Breach && !said.rule.advice.is_empty() {
+            lines.push(format!("  {:<10}  {:<widest$}  to do: {}", "", "", said.rule.advice));
+        }
+    }
+    lines.push(format!("  {}", verdicts.honesty));
+    lines.extend(verdicts.notes.iter().map(|note| format!("  note: {note}")));
+    lines.extend(advice.map(recommendation));
+    lines.join("\n")
+}
+
+fn headline(verdicts: &Verdicts) -> String {
+    if verdicts.level == Level::Ok && verdicts.is_blind() {
+        return format!(
+            "OK as far as is known since {}, but the errors cannot be judged now",
+            moment(verdicts.since_ms)
+        );
+    }
+    let why = if verdicts.why.is_empty() { String::new() } else { format!(": {}", verdicts.why) };
+    format!("{} since {}{why}", verdicts.level.word(), moment(verdicts.since_ms))
+}
+
+fn acceptance(acceptance: &Acceptance) -> String {
+    match acceptance {
+        Acceptance::Accepted { bound } => {
+            format!("accepted: at most {:.2} % of the requests fail, with 95 % confidence", bound * 100.0)
+        }
+        Acceptance::TooEarly { minutes: left } => {
+            format!("not over: {} more of observed time are needed", minutes(*left))
+        }
+        Acceptance::TooLittle { requests, bound } => format!(
+            "over, but not accepted: up to {:.1} % of the requests may fail for all that is known; {requests} more \
+             requests without an error are needed",
+            bound * 100.0
+        ),
+    }
+}
+
+/// The recommendation to go back.
+pub fn recommendation(advice: &Recommendation) -> String {
+    format!("To go back:\n\n    {}\n\n  cost: {}\n  time: {}", advice.command, advice.cost, advice.takes)
+}
+
+/// The same in one line.
+pub fn in_one_line(advice: &Recommendation) -> String {
+    let command = advice.command.split("    #").next().unwrap_or_default();
+    format!("to go back: `{command}` ({}; {})", advice.cost, advice.takes)
+}
+
+/// The status that the service manager shows.
+pub fn status(verdicts: &Verdicts, window: &Window) -> String {
+    let (seen, all) = (minutes(verdicts.evidence.observed_min), minutes(window.length_min));
+    format!("{}; observed {seen} of {all}", headline(verdicts))
+}
+
+/// As a monitoring plugin says it, with its exit code.
+pub fn nagios(verdicts: &Verdicts, window: &Window) -> (String, u8) {
+    let (word, code) = match verdicts.level {
+        Level::Ok if verdicts.is_blind() => ("UNKNOWN", 3),
+        Level::Ok => ("OK", 0),
+        Level::Watch => ("WARNING", 1),
+        Level::Hold | Level::RollbackRecommended | Level::Rollback => ("CRITICAL", 2),
+    };
+    // A bar would begin the numbers.
+    let said = headline(verdicts).replace('|', "/");
+    let counted = |verdict: Verdict| verdicts.rules.iter().filter(|said| said.standing.verdict == verdict).count();
+    let unknown = counted(Verdict::NoData) + counted(Verdict::CannotAsk);
+    let text = format!(
+        "CUTOVER {word} - {said} | 'evidence'={:.1}%;25;50;0;200 'requests'={}c;;;0 'errors'={}c;;;0 'observed'={}m;;;0;{} \
+         'breaches'={};;;0 'unknown'={unknown};;;0",
+        verdicts.alarm_share * 100.0,
+        verdicts.evidence.requests,
+        verdicts.evidence.errors,
+        verdicts.evidence.observed_min,
+        window.length_min,
+        counted(Verdict::Breach),
+    );
+    (text, code)
+}
+
+/// For programs.
+pub fn document(verdicts: &Verdicts, window: &Window, advice: Option<&Recommendation>) -> Value {
+    json!({
+        "schema": "cutover/v1",
+        "verdict": verdicts.level.word(),
+        "before": verdicts.before.word(),
+        "since": moment(verdicts.since_ms),
+        "why": verdicts.why,
+        "changed": verdicts.has_changed(),
+        "blind": verdicts.is_blind(),
+        "acceptance": verdicts.acceptance,
+        "accepted": window.is_accepted,
+        "evidence": verdicts.evidence,
+        "unknownMin": verdicts.unknown_min,
+        "windowMin": window.length_min,
+        "begunAt": window.begun_at,
+        "alarmShare": verdicts.alarm_share,
+        "rules": verdicts.rules,
+        "detectable": verdicts.honesty,
+        "notes": verdicts.notes,
+        "recommendation": advice,
+        "armed": window.armed,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::accept::Evidence;
+    use crate::judge::rules::{Rule, Standing};
+
+    fn said(name: &str, verdict: Verdict, evidence: &str, has_changed: bool) -> Said {
+        let rule = Rule { name: name.into(), level: Level::Hold, patience_s: 0, advice: "look at its log".into() };
+        Said { rule, standing: Standing { verdict, evidence: evidence.into(), since_ms: 0 }, has_changed }
+    }
+
+    fn verdicts(level: Level, rules: Vec<Said>) -> Verdicts {
+        Verdicts {
+            level,
+            before: Level::Ok,
+            why: "services: backend is unhealthy".into(),
+            since_ms: 1_769_126_400_000,
+            rules,
+            acceptance: Acceptance::TooEarly { minutes: 90 },
+            evidence: Evidence { observed_min: 10, requests: 60, errors: 1 },
+            unknown_min: 2,
+            alarm_share: 0.1,
+            honesty: "honest".into(),
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn one_line_says_what_since_when_how_bad_and_what_to_do() {
+        let rules = vec![
+            said("services", Verdict::Breach, "backend is unhealthy", true),
+            said("disk", Verdict::Ok, "9 GiB", false),
+        ];
+        assert_eq!(
+            line(&verdicts(Level::Hold, rules), "production"),
+            "cutover production: HOLD since 2026-01-23 00:00 UTC (was OK): services: backend is unhealthy; services breach: \
+             backend is unhealthy (to do: look at its log)"
+        );
+    }
+
+    #[test]
+    fn a_plugin_never_says_ok_when_the_errors_cannot_be_judged() {
+        let now = crate::watch::window::Now { wall_ms: 0, boot_ms: 0, boot: String::new() };
+        let terms = crate::judge::cusum::Terms::new(0.01, 0.05, 0);
+        let window = Window::begin(now, String::new(), 1440, terms, None);
+        let code = |level, verdict| nagios(&verdicts(level, vec![said("errors", verdict, "?", false)]), &window).1;
+        assert_eq!(code(Level::Ok, Verdict::Ok), 0);
+        assert_eq!(code(Level::Ok, Verdict::CannotAsk), 3);
+        assert_eq!(code(Level::Ok, Verdict::NoData), 3);
+        assert_eq!(code(Level::Watch, Verdict::Ok), 1);
+        assert_eq!(code(Level::Hold, Verdict::CannotAsk), 2);
+    }
+}
