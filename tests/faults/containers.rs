@@ -125,7 +125,7 @@ fn a_backend_whose_health_comes_and_goes_does_not_pass_the_watch() {
 #[test]
 fn an_init_container_that_ends_with_0_is_well_and_one_that_fails_is_not() {
     let project = Project::new("init");
-    project.add_service("init", "image: cutover-lab/box:1\ncommand: [sh, -c, \"exit ${INIT:-0}\"]\nrestart: \"no\"");
+    project.add_service("init", "image: cutover-lab/box:1\ncommand: [sh, -c, \"exit ${INIT:-0}\"]");
     project.edit("compose.yaml", "depends_on: [db]\n    environment:\n      - ", "depends_on:\n      db: { condition: service_started }\n      init: { condition: service_completed_successfully }\n    environment:\n      - ");
     project.deploy("1");
     assert_eq!(project.containers()["init"].status, "exited");

@@ -34,7 +34,11 @@ pub(super) fn container(answer: ContainerInspectResponse, redactor: &Redactor) -
         image: config.image.unwrap_or_default(),
         image_id: answer.image.unwrap_or_default(),
         is_one_off: label(label::ONE_OFF) == "True",
-        restart: restart.map_or_else(|| "no".to_owned(), |policy| policy.to_string()),
+        // A container that compose made without `restart` has an empty policy: that is "no", too.
+        restart: restart
+            .map(|policy| policy.to_string())
+            .filter(|word| !word.is_empty())
+            .unwrap_or_else(|| "no".into()),
         state: State {
             status: state.status.map(|status| status.to_string()).unwrap_or_default(),
             health: health.and_then(|health| health.status).and_then(|status| match status {
