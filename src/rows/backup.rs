@@ -107,18 +107,7 @@ pub async fn create(
     shelf::remove_directory(&unfinished)?;
     files::make_private_directory(&unfinished)?;
     let outcome = make(place, scratch, tools, options, &unfinished, say).await;
-    match outcome {
-        Ok(token) => {
-            std::fs::rename(&unfinished, options.directory.join(&options.id))
-                .and_then(|()| files::sync_directory(&options.directory))
-                .context("cannot give the finished backup its name")?;
-            Ok(token)
-        }
-        Err(error) => {
-            shelf::remove_directory(&unfinished).with_context(|| format!("{error:#}; and what it left stays"))?;
-            Err(error)
-        }
-    }
+    shelf::place(&options.directory, &options.id, &unfinished, outcome)
 }
 
 async fn make(

@@ -51,18 +51,8 @@ pub async fn create_by_command(
     let unfinished = options.directory.join(format!("{}{}", shelf::UNFINISHED, options.id));
     shelf::remove_directory(&unfinished)?;
     files::make_private_directory(&unfinished)?;
-    match write(process, options, environment, &unfinished, line).await {
-        Ok(token) => {
-            std::fs::rename(&unfinished, options.directory.join(&options.id))
-                .and_then(|()| files::sync_directory(&options.directory))
-                .context("cannot give the finished backup its name")?;
-            Ok(token)
-        }
-        Err(error) => {
-            shelf::remove_directory(&unfinished).with_context(|| format!("{error:#}; and what it left stays"))?;
-            Err(error)
-        }
-    }
+    let outcome = write(process, options, environment, &unfinished, line).await;
+    shelf::place(&options.directory, &options.id, &unfinished, outcome)
 }
 
 async fn write(

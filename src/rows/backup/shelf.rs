@@ -120,6 +120,26 @@ pub fn read_token(directory: &Path, id: &str) -> Result<Token> {
     Ok(token)
 }
 
+/// Gives a finished backup its name by one rename; what failed is taken away, so that nothing is left that could be taken
+/// for a backup.
+///
+/// # Errors
+/// That of the backup, or when the rename or the taking away fails.
+pub(super) fn place(directory: &Path, id: &str, unfinished: &Path, outcome: Result<Token>) -> Result<Token> {
+    match outcome {
+        Ok(token) => {
+            std::fs::rename(unfinished, directory.join(id))
+                .and_then(|()| files::sync_directory(directory))
+                .context("cannot give the finished backup its name")?;
+            Ok(token)
+        }
+        Err(error) => {
+            remove_directory(unfinished).with_context(|| format!("{error:#}; and what it left stays"))?;
+            Err(error)
+        }
+    }
+}
+
 /// A backup in the list.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
