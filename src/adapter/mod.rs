@@ -16,6 +16,7 @@ pub mod postgres;
 pub mod process;
 pub mod prometheus;
 pub mod stack_auth;
+pub mod switch;
 pub mod systemd;
 pub mod tls;
 pub mod x509;

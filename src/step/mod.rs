@@ -13,6 +13,7 @@ pub mod expect_certificate;
 pub mod expect_dns;
 pub mod expect_frozen;
 pub mod expect_health;
+pub mod expect_identity;
 pub mod expect_same_rows;
 pub mod expect_services;
 pub mod expect_steady;
@@ -30,8 +31,10 @@ pub mod record_release;
 pub mod restore_backup;
 pub mod run_command;
 pub mod save_incident;
+pub mod set_maintenance;
 pub mod start_services;
 pub mod switch_dns;
+pub mod switch_upstream;
 
 use std::path::PathBuf;
 
@@ -154,6 +157,9 @@ pub enum Act {
     KickCaddy(kick_caddy::KickCaddy),
     ExpectDns(expect_dns::ExpectDns),
     ExpectCertificate(expect_certificate::ExpectCertificate),
+    SwitchUpstream(switch_upstream::SwitchUpstream),
+    ExpectIdentity(expect_identity::ExpectIdentity),
+    SetMaintenance(set_maintenance::SetMaintenance),
 }
 
 impl Act {
@@ -168,6 +174,7 @@ impl Act {
                 | Self::ExpectSameRows(_)
                 | Self::ExpectDns(_)
                 | Self::ExpectCertificate(_)
+                | Self::ExpectIdentity(_)
         )
     }
 
@@ -179,7 +186,12 @@ impl Act {
     /// Whether the container engine is needed for it.
     pub fn needs_engine(&self) -> bool {
         let is_about_names = matches!(self, Self::SwitchDns(_) | Self::ExpectDns(_) | Self::ExpectCertificate(_));
-        !self.needs_databases() && !is_about_names && !matches!(self, Self::RunCommand(_) | Self::MigrateUsers(_))
+        let is_about_files =
+            matches!(self, Self::SwitchUpstream(_) | Self::ExpectIdentity(_) | Self::SetMaintenance(_));
+        !self.needs_databases()
+            && !is_about_names
+            && !is_about_files
+            && !matches!(self, Self::RunCommand(_) | Self::MigrateUsers(_))
     }
 
     /// Whether it talks to a database by its connection string.
@@ -212,6 +224,8 @@ impl Act {
                 | Self::RecordRelease(_)
                 | Self::FreezeSource(_)
                 | Self::SwitchDns(_)
+                | Self::SwitchUpstream(_)
+                | Self::SetMaintenance(_)
                 | Self::RunCommand(_)
                 | Self::MigrateUsers(_)
                 | Self::RestoreBackup(_)
