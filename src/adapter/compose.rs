@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::files;
 use super::process::{Command, Process, Sink};
 
+mod down;
 mod words;
 
 /// What a project is written in: the files as a person would give them to `docker compose`.

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod clock;
 pub mod compose;
+pub mod connections;
 pub mod database;
 pub mod dns;
 pub mod dns_api;

@@ -224,6 +224,8 @@ fn backwards(item: &Item, number: u32) -> Option<Item> {
         Act::MigrateSchema(step) => step.run = Some(step.run.unwrap_or(number)),
         Act::RecordRelease(_) | Act::PullImages(_) | Act::BuildImages(_) => {}
         Act::SwitchUpstream(_) | Act::SetMaintenance(_) => {}
+        Act::StartSide(step) if step.side.model == ModelAt::Run(None) => step.side.model = ModelAt::Run(Some(number)),
+        Act::StartSide(_) => {}
         Act::SwitchDns(_) | Act::FreezeSource(_) | Act::MigrateUsers(_) | Act::RestoreBackup(_) => {}
         Act::RunCommand(step) => step.run_number = Some(step.run_number.unwrap_or(number)),
         _ => return None,

@@ -3,14 +3,18 @@
 //! `check` is precondition, proof, resume and guard in one: it reads the world and says on which side it is.
 
 pub mod back_up_database;
+pub mod beside;
 pub mod build_images;
 pub mod containers;
 pub mod create_backup;
 pub mod databases;
+pub mod drain;
 pub mod dump;
 pub mod end_one_shots;
+pub mod end_side;
 pub mod expect_certificate;
 pub mod expect_dns;
+pub mod expect_drained;
 pub mod expect_frozen;
 pub mod expect_health;
 pub mod expect_identity;
@@ -33,6 +37,7 @@ pub mod run_command;
 pub mod save_incident;
 pub mod set_maintenance;
 pub mod start_services;
+pub mod start_side;
 pub mod switch_dns;
 pub mod switch_upstream;
 
@@ -160,6 +165,9 @@ pub enum Act {
     SwitchUpstream(switch_upstream::SwitchUpstream),
     ExpectIdentity(expect_identity::ExpectIdentity),
     SetMaintenance(set_maintenance::SetMaintenance),
+    StartSide(start_side::StartSide),
+    EndSide(end_side::EndSide),
+    ExpectDrained(expect_drained::ExpectDrained),
 }
 
 impl Act {
@@ -175,6 +183,7 @@ impl Act {
                 | Self::ExpectDns(_)
                 | Self::ExpectCertificate(_)
                 | Self::ExpectIdentity(_)
+                | Self::ExpectDrained(_)
         )
     }
 
