@@ -2,8 +2,11 @@
 
 pub mod arguments;
 pub mod connections;
+mod export;
+mod fill;
 mod freeze;
 pub mod go;
+mod purge;
 mod users;
 mod verify;
 
@@ -22,6 +25,10 @@ pub async fn run(global: &Global, verb: &Data) -> Result<u8> {
         DataVerb::Users(verb) => users::users(global, verb).await,
         DataVerb::MapUsers(verb) => users::map_users(global, verb).await,
         DataVerb::Verify(verb) => verify::run(global, verb).await,
+        DataVerb::Export(verb) => export::run(global, verb).await,
+        DataVerb::Import(verb) => fill::import(global, verb).await,
+        DataVerb::Copy(verb) => fill::copy(global, verb).await,
+        DataVerb::Purge(verb) => purge::run(global, verb),
         DataVerb::Freeze(verb) => freeze::freeze(global, verb).await,
         DataVerb::Unfreeze(verb) => freeze::unfreeze(global, verb).await,
     }
