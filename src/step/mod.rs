@@ -2,6 +2,7 @@
 //!
 //! `check` is precondition, proof, resume and guard in one: it reads the world and says on which side it is.
 
+pub mod apply_changes;
 pub mod back_up_database;
 pub mod build_images;
 pub mod containers;
@@ -29,6 +30,7 @@ pub mod pull_images;
 pub mod record_release;
 pub mod restore_backup;
 pub mod run_command;
+pub mod save_changes;
 pub mod save_incident;
 pub mod start_services;
 pub mod switch_dns;
@@ -150,6 +152,8 @@ pub enum Act {
     ExpectSameRows(expect_same_rows::ExpectSameRows),
     CreateBackup(create_backup::CreateBackup),
     RestoreBackup(restore_backup::RestoreBackup),
+    SaveChanges(save_changes::SaveChanges),
+    ApplyChanges(apply_changes::ApplyChanges),
     SwitchDns(switch_dns::SwitchDns),
     KickCaddy(kick_caddy::KickCaddy),
     ExpectDns(expect_dns::ExpectDns),
@@ -191,6 +195,8 @@ impl Act {
                 | Self::ExpectSameRows(_)
                 | Self::CreateBackup(_)
                 | Self::RestoreBackup(_)
+                | Self::SaveChanges(_)
+                | Self::ApplyChanges(_)
         )
     }
 
@@ -215,6 +221,7 @@ impl Act {
                 | Self::RunCommand(_)
                 | Self::MigrateUsers(_)
                 | Self::RestoreBackup(_)
+                | Self::ApplyChanges(_)
         )
     }
 }

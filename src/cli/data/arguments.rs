@@ -21,6 +21,10 @@ pub enum DataVerb {
     MapUsers(MapUsers),
     /// Compare every row of the target with the source, or with the export; name what differs
     Verify(Verify),
+    /// Tell apart what was written to the target since the import: a change file, and CSV files for people
+    Diff(Diff),
+    /// Write such changes to the source, ids mapped back, and count them there
+    Apply(Apply),
     /// Let nobody write to the source any more, and prove it
     Freeze(Freeze),
     /// Let the source take writes again, exactly as before
@@ -75,6 +79,42 @@ pub struct Verify {
 fn percent(text: &str) -> Result<u8, String> {
     let number = text.strip_suffix('%').unwrap_or(text).trim().parse::<u8>().ok();
     number.filter(|percent| (1..=100).contains(percent)).ok_or_else(|| format!("{text:?} is no share from 1% to 100%"))
+}
+
+/// `data diff`.
+#[derive(Args, Debug)]
+pub struct Diff {
+    /// Only these tables
+    #[arg(long, value_name = "TABLE", value_delimiter = ',')]
+    pub table: Vec<String>,
+    /// What the target was filled from, where its own record does not tell
+    #[arg(long, value_enum)]
+    pub baseline: Option<BaselineAt>,
+    /// Where the files are written (a directory of its own in exports, in the state directory)
+    #[arg(long, value_name = "DIR")]
+    pub output_dir: Option<std::path::PathBuf>,
+}
+
+/// What a target was filled from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum BaselineAt {
+    /// The exported files, with the mapping.
+    Files,
+    /// The source itself, if nobody wrote to it since.
+    Source,
+}
+
+/// `data apply`.
+#[derive(Args, Debug)]
+pub struct Apply {
+    /// The change file that `data diff` or a rollback wrote
+    pub file: std::path::PathBuf,
+    /// Keep ids of accounts that only the new service has as they are (else nothing is begun)
+    #[arg(long)]
+    pub keep_new_accounts: bool,
+    /// Show the plan and stop
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `data freeze` and `data unfreeze`.

@@ -1,6 +1,7 @@
 //! `cutover data …`: one file per verb. What changes a database is a run with a journal; what only reads is not.
 
 pub mod arguments;
+mod changes;
 pub mod connections;
 mod freeze;
 pub mod go;
@@ -22,6 +23,8 @@ pub async fn run(global: &Global, verb: &Data) -> Result<u8> {
         DataVerb::Users(verb) => users::users(global, verb).await,
         DataVerb::MapUsers(verb) => users::map_users(global, verb).await,
         DataVerb::Verify(verb) => verify::run(global, verb).await,
+        DataVerb::Diff(verb) => changes::diff(global, verb).await,
+        DataVerb::Apply(verb) => changes::apply(global, verb).await,
         DataVerb::Freeze(verb) => freeze::freeze(global, verb).await,
         DataVerb::Unfreeze(verb) => freeze::unfreeze(global, verb).await,
     }
