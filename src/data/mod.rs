@@ -19,4 +19,3 @@ pub mod sidecar_shape;
 pub mod sorted;
 pub mod users;
 pub mod verification;
-pub mod verification_text;

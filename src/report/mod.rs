@@ -22,6 +22,7 @@ pub mod status;
 pub mod style;
 pub mod table;
 pub mod text;
+pub mod told_apart;
 pub mod verified;
 
 pub use event::{Event, Listener};

@@ -88,6 +88,24 @@ pub enum ImportState {
     },
 }
 
+/// An import or copy that a target records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// What it is known by.
+    pub identity: String,
+    /// Whether it came to its end.
+    pub is_complete: bool,
+}
+
+/// The import or copy that a target records, whatever it is of.
+///
+/// # Errors
+/// When the target cannot be asked.
+pub async fn recorded(session: &tokio_postgres::Client) -> anyhow::Result<Option<Recorded>> {
+    let line = journal::read(session).await?;
+    Ok(line.map(|line| Recorded { identity: line.identity, is_complete: line.phase == Phase::Complete }))
+}
+
 /// How the target stands towards the import that is known by `identity` (of `identity` here or in `copy`).
 /// Changes nothing, and asks for no lock.
 ///

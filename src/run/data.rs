@@ -1,5 +1,6 @@
 //! Lists of data runs: what moves rows and accounts, freezes or backs up. No container changes, so there is no release.
 
+pub mod changes;
 mod moving;
 pub mod options;
 

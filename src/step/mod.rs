@@ -2,6 +2,7 @@
 //!
 //! `check` is precondition, proof, resume and guard in one: it reads the world and says on which side it is.
 
+pub mod apply_changes;
 pub mod back_up_database;
 pub mod build_images;
 pub mod containers;
@@ -33,6 +34,7 @@ pub mod pull_images;
 pub mod record_release;
 pub mod restore_backup;
 pub mod run_command;
+pub mod save_changes;
 pub mod save_incident;
 pub mod start_services;
 pub mod switch_dns;
@@ -157,6 +159,8 @@ pub enum Act {
     ExportRows(export_rows::ExportRows),
     ImportRows(import_rows::ImportRows),
     CopyRows(copy_rows::CopyRows),
+    SaveChanges(save_changes::SaveChanges),
+    ApplyChanges(apply_changes::ApplyChanges),
     SwitchDns(switch_dns::SwitchDns),
     KickCaddy(kick_caddy::KickCaddy),
     ExpectDns(expect_dns::ExpectDns),
@@ -201,6 +205,8 @@ impl Act {
                 | Self::ExportRows(_)
                 | Self::ImportRows(_)
                 | Self::CopyRows(_)
+                | Self::SaveChanges(_)
+                | Self::ApplyChanges(_)
         )
     }
 
@@ -229,6 +235,7 @@ impl Act {
                 | Self::RestoreBackup(_)
                 | Self::ImportRows(_)
                 | Self::CopyRows(_)
+                | Self::ApplyChanges(_)
         )
     }
 }

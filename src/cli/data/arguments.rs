@@ -29,6 +29,10 @@ pub enum DataVerb {
     Copy(Fill),
     /// Remove password hashes and unfinished files; with --all everything that cutover wrote there
     Purge(Purge),
+    /// Tell apart what was written to the target since the import: a change file, and CSV files for people
+    Diff(Diff),
+    /// Write such changes to the source, ids mapped back, and count them there
+    Apply(Apply),
     /// Let nobody write to the source any more, and prove it
     Freeze(Freeze),
     /// Let the source take writes again, exactly as before
@@ -103,6 +107,42 @@ pub struct Export {
     /// Compress the files (TABLE.json.zst), whatever data.compress says
     #[arg(long, value_name = "WHETHER", num_args = 0..=1, default_missing_value = "true")]
     pub compress: Option<bool>,
+    /// Show the plan and stop
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `data diff`.
+#[derive(Args, Debug)]
+pub struct Diff {
+    /// Only these tables
+    #[arg(long, value_name = "TABLE", value_delimiter = ',')]
+    pub table: Vec<String>,
+    /// What the target was filled from, where its own record does not tell
+    #[arg(long, value_enum)]
+    pub baseline: Option<BaselineAt>,
+    /// Where the files are written (a directory of its own in exports, in the state directory)
+    #[arg(long, value_name = "DIR")]
+    pub output_dir: Option<std::path::PathBuf>,
+}
+
+/// What a target was filled from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum BaselineAt {
+    /// The exported files, with the mapping.
+    Files,
+    /// The source itself, if nobody wrote to it since.
+    Source,
+}
+
+/// `data apply`.
+#[derive(Args, Debug)]
+pub struct Apply {
+    /// The change file that `data diff` or a rollback wrote
+    pub file: std::path::PathBuf,
+    /// Keep ids of accounts that only the new service has as they are (else nothing is begun)
+    #[arg(long)]
+    pub keep_new_accounts: bool,
     /// Show the plan and stop
     #[arg(long)]
     pub dry_run: bool,
