@@ -227,6 +227,9 @@ fn backwards(item: &Item, number: u32) -> Option<Item> {
         Act::StartSide(step) if step.side.model == ModelAt::Run(None) => step.side.model = ModelAt::Run(Some(number)),
         Act::StartSide(_) => {}
         Act::SwitchDns(_) | Act::FreezeSource(_) | Act::MigrateUsers(_) | Act::RestoreBackup(_) => {}
+        Act::ImportRows(step) => step.sides.run = Some(step.sides.run.unwrap_or(number)),
+        Act::CopyRows(step) => step.sides.run = Some(step.sides.run.unwrap_or(number)),
+        Act::ApplyChanges(_) => {}
         Act::RunCommand(step) => step.run_number = Some(step.run_number.unwrap_or(number)),
         _ => return None,
     }
