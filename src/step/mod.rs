@@ -6,6 +6,7 @@ pub mod apply_changes;
 pub mod back_up_database;
 pub mod build_images;
 pub mod containers;
+pub mod copy_rows;
 pub mod create_backup;
 pub mod databases;
 pub mod dump;
@@ -18,8 +19,11 @@ pub mod expect_same_rows;
 pub mod expect_services;
 pub mod expect_steady;
 pub mod export_database;
+pub mod export_rows;
+pub mod filling;
 pub mod freeze_source;
 pub mod hands;
+pub mod import_rows;
 pub mod kick_caddy;
 pub mod migrate_schema;
 pub mod migrate_users;
@@ -152,6 +156,9 @@ pub enum Act {
     ExpectSameRows(expect_same_rows::ExpectSameRows),
     CreateBackup(create_backup::CreateBackup),
     RestoreBackup(restore_backup::RestoreBackup),
+    ExportRows(export_rows::ExportRows),
+    ImportRows(import_rows::ImportRows),
+    CopyRows(copy_rows::CopyRows),
     SaveChanges(save_changes::SaveChanges),
     ApplyChanges(apply_changes::ApplyChanges),
     SwitchDns(switch_dns::SwitchDns),
@@ -195,6 +202,9 @@ impl Act {
                 | Self::ExpectSameRows(_)
                 | Self::CreateBackup(_)
                 | Self::RestoreBackup(_)
+                | Self::ExportRows(_)
+                | Self::ImportRows(_)
+                | Self::CopyRows(_)
                 | Self::SaveChanges(_)
                 | Self::ApplyChanges(_)
         )
@@ -205,6 +215,8 @@ impl Act {
         match self {
             Self::MigrateSchema(step) => step.reversal(),
             Self::RunCommand(step) => step.reversal(),
+            Self::ImportRows(step) => step.reversal(),
+            Self::CopyRows(step) => step.reversal(),
             _ => Reversal::Exact,
         }
     }
@@ -221,6 +233,8 @@ impl Act {
                 | Self::RunCommand(_)
                 | Self::MigrateUsers(_)
                 | Self::RestoreBackup(_)
+                | Self::ImportRows(_)
+                | Self::CopyRows(_)
                 | Self::ApplyChanges(_)
         )
     }
