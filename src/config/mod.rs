@@ -30,7 +30,7 @@ mod watching;
 
 pub use broken::state_directory_of_broken;
 pub use choices::{
-    ChannelKind, DnsProvider, OnFailure, OnRollback, PullPolicy, RuleKind, RuleLevel, RuleSide, Strategy,
+    ChannelKind, DnsProvider, Handling, OnFailure, OnRollback, PullPolicy, RuleKind, RuleLevel, RuleSide, Strategy,
     TsigAlgorithm, UserProvider, When,
 };
 pub use environment::Environment;

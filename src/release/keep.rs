@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::freeze::{self, Fingerprints};
-use super::record::{Origin, Release, ServiceRecord};
+use super::record::{Origin, Release, ReleaseSide, ServiceRecord};
 use super::store::Store;
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
@@ -54,6 +54,8 @@ pub struct Keep<'a> {
     pub model: &'a Value,
     /// Its services.
     pub services: &'a BTreeMap<String, KeptService>,
+    /// Its services that run as a project of their own.
+    pub side: Option<ReleaseSide>,
 }
 
 /// Name of the container that holds an image for a release.
@@ -99,6 +101,7 @@ pub async fn keep(
         run: keep.run,
         services: records,
         files,
+        side: keep.side.clone(),
     };
     store.finish(&aside, &release, keep.model, &pinned.model)?;
     Ok(release)

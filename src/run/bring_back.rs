@@ -68,6 +68,7 @@ pub async fn plan_to(
         services: BTreeMap::new(),
         is_known: true,
         keep_releases,
+        side: None,
     };
     items.push(item("record_release", format!("name r{to} the current release"), Act::RecordRelease(record)));
     let plan = Plan {
@@ -154,6 +155,7 @@ fn switch_to(store: &Store, release: &Release, containers: &[Container]) -> Resu
         deadline_s: 180,
         stop_timeout_s: None,
         is_ground: false,
+        without: BTreeSet::new(),
     })
 }
 

@@ -1,11 +1,13 @@
 //! Runs: the lists of deploy and rollback, and the engine that carries a list out. No parsing, no printing.
 
 pub mod begin;
+mod beside;
 pub mod bring_back;
 pub mod changes;
 pub mod data;
 pub mod deploy;
 pub mod engine;
+pub mod front;
 mod home;
 mod list;
 pub mod look;
@@ -13,6 +15,7 @@ pub mod maintenance;
 pub mod names;
 pub mod orphans;
 pub mod refusal;
+mod sides;
 pub mod rollback;
 
 pub use engine::{End, Engine, Stop};
