@@ -69,7 +69,7 @@ pub fn learn(setup: &Setup, plan: &Plan) {
     }
     if let Some(undone) = plan.undoes {
         let side = runs::side_directory(&setup.state.join("runs"), undone);
-        ["model.json", "before.json"].iter().for_each(|name| setup.learn_file(&side.join(name)));
+        ["model.json", "before.json", "side.json"].iter().for_each(|name| setup.learn_file(&side.join(name)));
     }
 }
 

@@ -19,6 +19,9 @@ use crate::step::containers::ModelAt;
 use crate::step::plan::{Change, Item, Plan, RunKind, ServiceChange};
 use crate::step::{Act, World};
 
+/// What a blue-green deployment writes down to bring its old side back with.
+const OLD_SIDE: [&str; 2] = ["bring_old_side", "expect_old_side"];
+
 /// What is left out at a person's wish.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Without {
@@ -78,11 +81,11 @@ pub async fn plan_undo(
     let undone = plan_of(state)?;
     let number = state.number;
     let was_replacing = |service: &str| was_replacing(&undone, state, service);
-    let mut items = match docker {
+    let first = match docker {
         Some(docker) => first_acts(docker, &undone, without, &was_replacing, &mut remarks).await?,
         None => undone.way_back.clone(),
     };
-    items.extend(to_undo(&undone, state));
+    let mut items = switch_first(first, to_undo(&undone, state));
     let made = match undone.release_to {
         Some(release) => store.read(release)?,
         None => None,
@@ -125,6 +128,16 @@ pub async fn plan_undo(
         files: BTreeMap::new(),
     };
     Ok(Planned { plan, files: Vec::new() })
+}
+
+/// Where a switch is undone, that comes before everything else: people are led back to the old side, which is seen to run,
+/// before anything is saved or taken away.
+fn switch_first(first: Vec<Item>, undo: Vec<Item>) -> Vec<Item> {
+    let is_switch = |item: &Item| matches!(item.action, Act::SwitchUpstream(_));
+    let (switch, rest): (Vec<Item>, Vec<Item>) = undo.into_iter().partition(is_switch);
+    let (bring, others): (Vec<Item>, Vec<Item>) = first.into_iter().partition(|item| OLD_SIDE.contains(&item.name.as_str()));
+    let bring = if switch.is_empty() { Vec::new() } else { bring };
+    bring.into_iter().chain(switch).chain(others).chain(rest).collect()
 }
 
 /// The undoing of everything that a run began and has not undone itself: last first, but the ground before all.
