@@ -83,7 +83,7 @@ pub async fn keep(
         Ok::<_, anyhow::Error>((service.clone(), record))
     });
     // Compose takes as long to tell the digests as the engine takes for tags and holders.
-    let hashes = compose.hashes(keep.project, &keep.directory, &pinned.model);
+    let hashes = hashes(compose, keep, &pinned.model);
     let (records, hashes) = tokio::join!(future::join_all(pins), hashes);
     let mut records = records.into_iter().collect::<Result<BTreeMap<_, _>>>()?;
     let hashes = hashes?;
@@ -105,6 +105,16 @@ pub async fn keep(
     };
     store.finish(&aside, &release, keep.model, &pinned.model)?;
     Ok(release)
+}
+
+/// Digests of the services in the pinned model; what runs beside a side is brought up from the model without it.
+async fn hashes(compose: &Compose, keep: &Keep<'_>, pinned: &Value) -> Result<BTreeMap<String, String>> {
+    let mut hashes = compose.hashes(keep.project, &keep.directory, pinned).await?;
+    if let Some(beside) = &keep.side {
+        let rest = super::side::without(pinned, &beside.services);
+        hashes.extend(compose.hashes(keep.project, &keep.directory, &rest).await?);
+    }
+    Ok(hashes)
 }
 
 async fn pin(docker: &Docker, keep: &Keep<'_>, service: &str, kept: &KeptService) -> Result<ServiceRecord> {

@@ -67,6 +67,14 @@ pub(super) fn file(config: &Config) -> Option<(String, Value)> {
     Front::of(config).map(|front| front.to_file())
 }
 
+/// Keeps the front with a plan whose run is to be asked throughout.
+pub fn keep(planned: &mut Planned, front: Option<Front>) {
+    if let Some(front) = front {
+        planned.files.push(front.to_file());
+        name_files(planned);
+    }
+}
+
 /// Names a plan's files, with their digests, in the plan itself.
 pub(super) fn name_files(planned: &mut Planned) {
     let named = planned.files.iter().map(|(name, value)| (name.clone(), files::sha256(value.to_string().as_bytes())));

@@ -3,6 +3,7 @@
 pub mod begin;
 mod beside;
 pub mod bring_back;
+mod bring_side;
 pub mod changes;
 pub mod data;
 pub mod deploy;

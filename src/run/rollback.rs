@@ -90,7 +90,7 @@ pub async fn plan_undo(
         Some(release) => store.read(release)?,
         None => None,
     };
-    items.iter_mut().for_each(|item| also_as_brought_back(item, made.as_ref()));
+    items.iter_mut().filter(|item| item.back).for_each(|item| also_as_brought_back(item, made.as_ref()));
     if !items.iter().any(|item| item.back) {
         return Err(Refusal::Gate(format!(
             "nothing to undo: run {number} stopped before it changed anything; `cutover rollback` closes it"
@@ -130,12 +130,17 @@ pub async fn plan_undo(
     Ok(Planned { plan, files: Vec::new() })
 }
 
+/// Whether an item brings the old side of a blue-green deployment back.
+pub(super) fn is_about_old_side(item: &Item) -> bool {
+    OLD_SIDE.contains(&item.name.as_str())
+}
+
 /// Where a switch is undone, that comes before everything else: people are led back to the old side, which is seen to run,
 /// before anything is saved or taken away.
 fn switch_first(first: Vec<Item>, undo: Vec<Item>) -> Vec<Item> {
     let is_switch = |item: &Item| matches!(item.action, Act::SwitchUpstream(_));
     let (switch, rest): (Vec<Item>, Vec<Item>) = undo.into_iter().partition(is_switch);
-    let (bring, others): (Vec<Item>, Vec<Item>) = first.into_iter().partition(|item| OLD_SIDE.contains(&item.name.as_str()));
+    let (bring, others): (Vec<Item>, Vec<Item>) = first.into_iter().partition(is_about_old_side);
     let bring = if switch.is_empty() { Vec::new() } else { bring };
     bring.into_iter().chain(switch).chain(others).chain(rest).collect()
 }

@@ -241,6 +241,11 @@ impl Beside<'_> {
     pub(super) fn recorded(&self) -> Item {
         let mut item = self.full.record(self.release);
         if let Act::RecordRelease(step) = &mut item.action {
+            for (name, (_, hash, _)) in &mut step.services {
+                if let Some(base) = self.base.look.hashes.get(name) {
+                    hash.clone_from(base);
+                }
+            }
             step.side = Some(ReleaseSide {
                 project: side::project(self.project(), self.release),
                 services: self.handled.together.iter().cloned().collect(),
@@ -359,8 +364,9 @@ impl Beside<'_> {
         if let Some(side) = self.old_one() {
             expect("expect_old_side", side.project(), side.counts());
         }
-        if let Some(id) = self.from().id.filter(|_| matches!(self.live, Live::InPlace | Live::Side(_))) {
-            home.push(self.identity("expect_identity", &id));
+        // Where nobody was named before, that is undone too.
+        if let Some(id) = self.now.id.as_ref().filter(|_| matches!(self.live, Live::InPlace | Live::Side(_))) {
+            home.push(self.identity("expect_identity", id));
         }
         home.extend(self.old_health().into_iter().filter(|gate| healthy.contains(&gate.name)).map(|gate| {
             let title = format!("{} answers as before", gate.url);
