@@ -59,7 +59,8 @@ pub(super) async fn plan(
     (database, fetched, wanted): (Option<Database>, Fetched, BTreeMap<String, String>),
 ) -> Result<Planned> {
     let Some(front) = Front::of(config) else {
-        let why = "blue-green switches behind Caddy: [caddy] with url and directory is missing; docs/switching.md says how";
+        let why =
+            "blue-green switches behind Caddy: [caddy] with url and directory is missing; docs/switching.md says how";
         return Err(super::Refusal::Usage(why.into()).into());
     };
     let project = config.compose_project();
@@ -110,10 +111,11 @@ async fn rest(config: &Config, look: &Look, compose: &Compose, without: &BTreeSe
         let mut own = rest.containers.iter().filter(|container| &container.service == service).peekable();
         own.peek().is_some() && own.all(|container| look.hashes.get(service) == Some(&container.hash))
     };
-    let chosen = hashes.into_iter().map(|(service, hash)| match look.hashes.get(&service).filter(|_| is_whole(&service)) {
-        Some(whole) => (service, whole.clone()),
-        None => (service, hash),
-    });
+    let chosen =
+        hashes.into_iter().map(|(service, hash)| match look.hashes.get(&service).filter(|_| is_whole(&service)) {
+            Some(whole) => (service, whole.clone()),
+            None => (service, hash),
+        });
     rest.hashes = chosen.collect();
     if let Some(running) = &mut rest.running {
         running.model = side::without(&running.model, without);
@@ -212,7 +214,12 @@ impl Beside<'_> {
         items.extend(self.named());
         items.extend(self.let_go());
         if is_changed(needed) {
-            items.push(self.base.start("start_dependencies", "start what the services depend on", needed, self.release));
+            items.push(self.base.start(
+                "start_dependencies",
+                "start what the services depend on",
+                needed,
+                self.release,
+            ));
         }
         if !needed.is_empty() {
             let gate = self.base.expect_services(&names(needed), 0);

@@ -199,7 +199,8 @@ impl BringSide<'_> {
         }
         let ends = others.into_iter().map(|side| {
             let name = if side.is_in_place { "end_in_place".to_owned() } else { format!("end_side_r{}", side.release) };
-            let title = format!("let {} go", if side.is_in_place { "what ran in place".into() } else { side.project() });
+            let title =
+                format!("let {} go", if side.is_in_place { "what ran in place".into() } else { side.project() });
             item(&name, title, Act::EndSide(EndSide { side, is_way_back: false }))
         });
         Ok((items, ends.collect()))

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::Refusal;
 use super::changes::Fetched;
 use super::list::List;
-use super::{beside, front};
 use super::look::{self, Look};
+use super::{beside, front};
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
@@ -67,7 +67,8 @@ pub async fn plan(
 
 /// Refuses to change in place what nobody is led to.
 fn nobody_beside(look: &Look) -> Result<()> {
-    let side = look.running.as_ref().and_then(|running| running.record.as_ref()).and_then(|record| record.side.as_ref());
+    let side =
+        look.running.as_ref().and_then(|running| running.record.as_ref()).and_then(|record| record.side.as_ref());
     match side {
         None => Ok(()),
         Some(side) => Err(Refusal::Usage(format!(

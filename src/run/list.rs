@@ -158,7 +158,10 @@ impl List<'_> {
         Some(item("pin_release", title, Act::PinRelease(step)))
     }
 
-    pub(super) fn images_of(&self, services: &BTreeSet<String>) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+    pub(super) fn images_of(
+        &self,
+        services: &BTreeSet<String>,
+    ) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
         let project = self.config.compose_project();
         let images: BTreeMap<String, String> = services
             .iter()

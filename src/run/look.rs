@@ -95,8 +95,16 @@ pub async fn look(
     let (hashes, images) =
         tokio::join!(compose.hashes(project, &config.directory, &rendered), images(docker, project, &rendered));
     let (hashes, images) = (hashes?, images?);
-    let found =
-        Found { config, docker, compose, store, rendered: &rendered, hashes: &hashes, containers: &containers, sides: &sides };
+    let found = Found {
+        config,
+        docker,
+        compose,
+        store,
+        rendered: &rendered,
+        hashes: &hashes,
+        containers: &containers,
+        sides: &sides,
+    };
     let running = found.running().await?;
     let fingerprints = match Fingerprints::read(&config.state.directory)? {
         Some(key) => key.of_sources(&model::config_sources(&rendered, &config.directory))?,
@@ -181,7 +189,11 @@ impl Found<'_> {
             remarks.push(format!("{names}: not as {} was recorded; a way back brings the recorded one", record.name()));
         }
         if !is_there {
-            remarks.push(format!("{} is the current release, but its side {} does not run", record.name(), side.project));
+            remarks.push(format!(
+                "{} is the current release, but its side {} does not run",
+                record.name(),
+                side.project
+            ));
         }
         Some(remarks)
     }

@@ -16,8 +16,8 @@ pub mod maintenance;
 pub mod names;
 pub mod orphans;
 pub mod refusal;
-mod sides;
 pub mod rollback;
+mod sides;
 
 pub use engine::{End, Engine, Stop};
 pub use refusal::Refusal;

@@ -270,6 +270,21 @@ fn also_as_brought_back(item: &mut Item, made: Option<&Release>) {
 
 /// Refuses to begin what could not be finished: the images are here, and nobody else changed the containers.
 async fn whole_enough(docker: &Docker, store: &Store, item: &Item) -> Result<()> {
+    if let Act::SwitchUpstream(step) = &item.action
+        && let World::Foreign(seen) = step.check()?
+    {
+        let to = step
+            .from
+            .id
+            .as_deref()
+            .and_then(|id| id.rsplit_once("-r"))
+            .map_or("r…".to_owned(), |(_, n)| format!("r{n}"));
+        return Err(Refusal::Gate(format!(
+            "somebody changed the switch since: {seen}; to lead the routes to a release all the same, name it: `cutover \
+             rollback --to {to}`"
+        ))
+        .into());
+    }
     let Act::StartServices(step) = &item.action else { return Ok(()) };
     if let ModelAt::Release(number) = step.from.model {
         let Some(release) = store.read(number)? else {

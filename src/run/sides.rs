@@ -116,7 +116,8 @@ pub(super) fn live(front: &Front, now: &Pointing, base: &str, look: &Look) -> Li
         let names = containers.map(|one| one.name.clone()).chain(named.map(str::to_owned));
         names.chain([service.to_owned()]).collect::<Vec<_>>()
     };
-    let is_any_there = || front.routes.values().any(|service| look.containers.iter().any(|one| &one.service == service));
+    let is_any_there =
+        || front.routes.values().any(|service| look.containers.iter().any(|one| &one.service == service));
     match (now.routes.is_empty(), is_any_there()) {
         (true, false) => Live::Nobody,
         (true, true) => Live::InPlace,

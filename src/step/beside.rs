@@ -120,7 +120,8 @@ impl Beside {
 
     fn judge(&self, all: &[Container], images: &BTreeMap<&str, String>) -> Stand {
         let is_ours = |one: &Container| {
-            (self.is_in_place || one.labels.get(label::SIDE_OF) == Some(&self.base)) && self.services.contains_key(one.plain_service())
+            (self.is_in_place || one.labels.get(label::SIDE_OF) == Some(&self.base))
+                && self.services.contains_key(one.plain_service())
         };
         let names: BTreeSet<String> = all.iter().map(|one| one.service.clone()).collect();
         let words: Vec<String> = names.iter().map(|name| containers::describe(name, all)).collect();

@@ -2,7 +2,8 @@
 
 use super::Fallback::{Is, Required, Unset};
 use super::Kind::{
-    Bool, Choice, Command, Duration, Integer, JsonMap, List, Names, OptionalTable, Percent, Services, Size, Table, Tables, Text, Url,
+    Bool, Choice, Command, Duration, Integer, JsonMap, List, Names, OptionalTable, Percent, Services, Size, Table,
+    Tables, Text, Url,
 };
 use super::{Key, Shape, key, table};
 use crate::config::choices::{Handling, OnFailure, OnRollback, PullPolicy, Strategy, When};

@@ -148,7 +148,10 @@ impl Key {
     pub fn variable(&self) -> Option<String> {
         let single = !self.is_table()
             && !self.path.contains("[]")
-            && !matches!(self.kind, Kind::List(_) | Kind::Command | Kind::JsonMap | Kind::NameLists | Kind::Names | Kind::Services(_));
+            && !matches!(
+                self.kind,
+                Kind::List(_) | Kind::Command | Kind::JsonMap | Kind::NameLists | Kind::Names | Kind::Services(_)
+            );
         // The version of the format belongs to the file: overriding it would make a lie of it.
         (single && self.path != "schema").then(|| format!("CUTOVER_{}", self.path.replace('.', "_").to_uppercase()))
     }

@@ -114,10 +114,7 @@ impl Beside<'_> {
                     .or_insert(SideService { image: one.image_id.clone(), replicas: 0 });
                 service.replicas += 1;
             }
-            let step = EndSide {
-                side: self.side_of(release, services, ModelAt::Release(release)),
-                is_way_back: false,
-            };
+            let step = EndSide { side: self.side_of(release, services, ModelAt::Release(release)), is_way_back: false };
             let title = format!("let {} go, which ran on as a way back", step.side.project());
             items.push(Self::act(&format!("let_go_r{release}"), title, Act::EndSide(step)));
         }
