@@ -97,6 +97,7 @@ pub async fn plan_undo(
         ))
         .into());
     }
+    still_ours(&items)?;
     for item in items.iter().filter(|item| item.back) {
         if let Some(docker) = docker {
             whole_enough(docker, store, item).await?;
@@ -268,23 +269,26 @@ fn also_as_brought_back(item: &mut Item, made: Option<&Release>) {
     }
 }
 
+/// Refuses to lead the routes away from where somebody else led them. Of several switches the last is undone first, and that
+/// one must be as the run left it.
+fn still_ours(items: &[Item]) -> Result<()> {
+    let first = items.iter().find_map(|item| match &item.action {
+        Act::SwitchUpstream(step) if item.back => Some(step),
+        _ => None,
+    });
+    let Some(step) = first else { return Ok(()) };
+    let World::Foreign(seen) = step.check()? else { return Ok(()) };
+    let to = step.from.id.as_deref().and_then(|id| id.rsplit_once("-r"));
+    let to = to.map_or_else(|| "r…".to_owned(), |(_, number)| format!("r{number}"));
+    Err(Refusal::Gate(format!(
+        "somebody changed the switch since: {seen}; to lead the routes to a release all the same, name it: `cutover \
+         rollback --to {to}`"
+    ))
+    .into())
+}
+
 /// Refuses to begin what could not be finished: the images are here, and nobody else changed the containers.
 async fn whole_enough(docker: &Docker, store: &Store, item: &Item) -> Result<()> {
-    if let Act::SwitchUpstream(step) = &item.action
-        && let World::Foreign(seen) = step.check()?
-    {
-        let to = step
-            .from
-            .id
-            .as_deref()
-            .and_then(|id| id.rsplit_once("-r"))
-            .map_or("r…".to_owned(), |(_, n)| format!("r{n}"));
-        return Err(Refusal::Gate(format!(
-            "somebody changed the switch since: {seen}; to lead the routes to a release all the same, name it: `cutover \
-             rollback --to {to}`"
-        ))
-        .into());
-    }
     let Act::StartServices(step) = &item.action else { return Ok(()) };
     if let ModelAt::Release(number) = step.from.model {
         let Some(release) = store.read(number)? else {
