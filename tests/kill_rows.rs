@@ -37,7 +37,7 @@ const ROWS: &str = "
     INSERT INTO profiles SELECT id, concat('person ', email), decode(md5(id::text), 'hex') FROM auth.users;
     INSERT INTO events (actor, at, data, note) SELECT ('00000000-0000-4000-8000-' || lpad((1 + n % 30)::text, 12, '0'))::uuid,
       timestamptz '2026-01-01 00:00+00' + n * interval '1.000001 s', jsonb_build_object('n', n), repeat('word ', n % 60)
-      FROM generate_series(1, 9000) n;
+      FROM generate_series(1, 3000) n;
     INSERT INTO tree (up, code) SELECT CASE WHEN n > 1 THEN n / 2 END, 'n' || n FROM generate_series(1, 400) n;
     INSERT INTO twins SELECT 1, 'x' FROM generate_series(1, 50); SELECT setval('alone', 41, false);";
 const AUTH: &str = "
@@ -231,7 +231,7 @@ fn undisturbed(cluster: &Cluster, runtime: &tokio::runtime::Runtime) -> Referenc
                 let source = content_of(cluster, &case.migration.source);
                 let rows = |text: &str| text.lines().filter(|line| line.starts_with('(')).map(str::to_owned).collect();
                 let (seen, expected): (BTreeSet<String>, BTreeSet<String>) = (rows(&reference.filled), rows(&source));
-                assert!(seen.is_subset(&expected) && seen.len() > 9_000, "the rows are the source's");
+                assert!(seen.is_subset(&expected) && seen.len() > 3_000, "the rows are the source's");
             }
             _ => {}
         }
@@ -248,14 +248,14 @@ fn killed_two_hundred_times_every_row_is_there_once_and_nobody_was_made_twice() 
     let lane = |lane: usize| -> Vec<usize> {
         let mut dice = Dice(0x5eed + lane as u64);
         let mut kills = vec![0; PHASES.len()];
-        for round in 0.. {
+        for round in 0..6 {
             let case = Case::new(&cluster, &runtime, &format!("lane{lane}_{round}"));
             for (phase, verb) in PHASES.iter().enumerate() {
                 kills[phase] += case.phase(verb, reference.took[phase], AT_MOST, &mut dice);
                 case.look(phase, &reference);
-            }
-            if kills.iter().sum::<usize>() >= KILLS / LANES {
-                break;
+                if kills.iter().sum::<usize>() >= KILLS / LANES {
+                    return kills;
+                }
             }
         }
         kills
