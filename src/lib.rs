@@ -7,6 +7,7 @@ pub mod data;
 pub mod dns;
 pub mod journal;
 pub mod judge;
+pub mod notify;
 pub mod preflight;
 pub mod redact;
 pub mod release;

@@ -12,6 +12,7 @@ mod deploy;
 mod dns;
 pub mod exit;
 mod history;
+mod notify;
 mod out;
 mod places;
 mod plan;
@@ -22,6 +23,7 @@ mod rollback;
 mod secrets;
 mod setup;
 mod status;
+mod telling;
 mod watch;
 
 use clap::Parser;
@@ -109,6 +111,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Data(verb) => wait(data::run(global, verb)),
         Verb::Backup(verb) => wait(backup::run(global, verb)),
         Verb::Watch(verb) => wait(watch::run(global, verb)),
+        Verb::Notify(verb) => wait(notify::run(global, verb)),
         Verb::Config(verb) => config::run(global, verb),
         Verb::Completions { shell } => completions::completions(global, *shell),
         Verb::Man => completions::man(global),

@@ -67,6 +67,12 @@ fn verdict(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan)
     }
 }
 
+/// The verdict and its sentence in one line, for whoever was not there.
+pub fn headline(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> String {
+    let (word, sentence, _) = verdict(kind, outcome, run, plan);
+    harmless(&format!("{word}: {sentence}"))
+}
+
 /// What is there again after a way back.
 fn before(plan: &Plan) -> String {
     if plan.deed.is_some() { "all".into() } else { release_name(plan.release_from) }

@@ -41,6 +41,19 @@ pub struct ServiceFact {
     pub is_well: bool,
 }
 
+/// A channel that fails.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Untold {
+    /// What it is called.
+    pub channel: String,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// Why.
+    pub why: String,
+}
+
 /// Everything that the verdict rests on; gathered by the caller.
 #[derive(Clone, Debug)]
 pub struct StatusFacts {
@@ -60,6 +73,8 @@ pub struct StatusFacts {
     pub is_undoable: bool,
     /// What the engine says, or why it was not asked or did not answer.
     pub engine: Result<Vec<ServiceFact>, String>,
+    /// Channels that were not told what they should have been, and why.
+    pub untold: Vec<Untold>,
 }
 
 /// The word on the first line.
@@ -225,6 +240,11 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
             table.row(vec![Cell::painted(Paint::Faint, "services"), format!("not known: {}", harmless(why)).into()])
         }
     }
+    for one in &facts.untold {
+        let times = super::text::counted(one.failures as usize, "failure");
+        let words = format!("{} is not told since {} ({times}): {}", one.channel, moment(&one.since), one.why);
+        table.row(vec![Cell::painted(Paint::Faint, "notify"), Cell::painted(Paint::Careful, harmless(&words))]);
+    }
     out.push_str(&table.text(style, 2));
     out.push_str(&next_text(&next, style));
     out
@@ -274,6 +294,7 @@ pub fn status_json(facts: &StatusFacts) -> Value {
             "service": one.service, "state": one.words, "is_well": one.is_well,
         })).collect::<Vec<_>>()),
         "services_unknown": facts.engine.as_ref().err(),
+        "untold": facts.untold,
     })
 }
 
