@@ -28,6 +28,7 @@ const ALL: &[&str] = &[
     "run",
     "watch",
     "notify",
+    "init",
 ];
 
 /// A module and the paths that it may use beside its own. A path allows everything under it.
@@ -65,6 +66,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "redact",
         ],
     ),
+    ("init", &["adapter", "config", "journal", "preflight", "release", "secret"]),
     ("cli", ALL),
     ("watch", ALL),
 ];

@@ -72,6 +72,8 @@ pub enum Output {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Look at a compose project that is there already and write its first cutover.toml
+    Init(super::init::Init),
     /// Ask everything that has to be right before a deployment, side by side
     Preflight(Preflight),
     /// Bring up the release that today's files describe

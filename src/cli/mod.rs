@@ -12,6 +12,7 @@ mod deploy;
 mod dns;
 pub mod exit;
 mod history;
+mod init;
 mod notify;
 mod out;
 mod places;
@@ -98,6 +99,7 @@ fn log(verbose: u8) {
 fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
     let global = &arguments.global;
     match &arguments.verb {
+        Verb::Init(verb) => wait(init::run(global, verb)),
         Verb::Preflight(verb) => wait(preflight::run(global, verb)),
         Verb::Deploy(verb) => wait(deploy::run(global, verb)),
         Verb::Rollback(verb) => wait(rollback::run(global, verb)),

@@ -10,7 +10,8 @@ use super::setup::Setup;
 use super::{exit, out, setup};
 use crate::adapter::docker::Container;
 use crate::journal::{Outcome, lock, runs};
-use crate::report::status::{Current, HeldFact, ServiceFact, StatusFacts, Untold, status_json, status_text};
+use crate::report::status::{Current, HeldFact, ServiceFact, StatusFacts, status_json, status_text};
+use crate::report::untold::Untold;
 use crate::run::rollback;
 
 /// How long the engine may take to answer; the verdict is given without it too, and says so.
@@ -23,7 +24,11 @@ const DEADLINE: Duration = Duration::from_millis(500);
 pub async fn run(global: &Global) -> Result<u8> {
     let (state, config) = setup::state_directory(global)?;
     let setup = Setup::without_engine(global, state, config.as_ref())?;
-    let facts = gather(&setup).await?;
+    let mut facts = gather(&setup).await?;
+    if let (true, Some(config)) = (facts.project.is_empty(), &config) {
+        facts.project = config.compose_project().to_owned();
+        facts.environment.clone_from(&config.project.environment);
+    }
     let style = setup::style(global, &crate::config::Environment::of_process(), out::is_result_shown());
     if global.is_json() {
         out::json(status_json(&facts));

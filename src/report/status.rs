@@ -8,6 +8,7 @@ use super::planned::{cause, cause_line, deed, is_stuck};
 use super::style::{Paint, Style};
 use super::table::{Cell, Table};
 use super::text::{columns, harmless, lead, moment};
+use super::untold::Untold;
 use crate::journal::{Outcome, RunState};
 
 /// The release that serves.
@@ -39,19 +40,6 @@ pub struct ServiceFact {
     pub words: String,
     /// Whether that is well.
     pub is_well: bool,
-}
-
-/// A channel that fails.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Untold {
-    /// What it is called.
-    pub channel: String,
-    /// Failures in a row.
-    pub failures: u32,
-    /// Since when, RFC 3339.
-    pub since: String,
-    /// Why.
-    pub why: String,
 }
 
 /// Everything that the verdict rests on; gathered by the caller.
@@ -166,8 +154,13 @@ fn open(run: &RunState) -> (Verdict, String, Vec<(String, String)>) {
 
 fn serving(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) {
     let Some(current) = &facts.current else {
-        let next = vec![("cutover deploy".to_owned(), "bring up the first release".to_owned())];
-        return (Verdict::Nothing, "nothing was deployed yet".into(), next);
+        let mut next = vec![("cutover deploy".to_owned(), "bring up the first release".to_owned())];
+        let Some(run) = facts.last_run.as_ref().filter(|run| run.failure.is_some()) else {
+            return (Verdict::Nothing, "nothing was deployed yet".into(), next);
+        };
+        next.insert(0, (format!("cutover history {}", run.number), "why it failed, step by step".to_owned()));
+        let words = format!("nothing was deployed yet; run {} ({}) {}", run.number, deed(run), ended(run).0);
+        return (Verdict::Nothing, words, next);
     };
     let name = format!("r{}", current.number);
     let since = moment(&current.since);
@@ -211,7 +204,9 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
     let mut table = Table::new(&["", ""]);
     let mut row =
         |name: &str, words: String| table.row(vec![Cell::painted(Paint::Faint, name), harmless(&words).into()]);
-    row("project", format!("{} in {}", facts.project, facts.environment));
+    if !facts.project.is_empty() {
+        row("project", format!("{} in {}", facts.project, facts.environment));
+    }
     if let Some(current) = &facts.current {
         row("release", format!("r{} since {} (run {})", current.number, moment(&current.since), current.run));
     }
@@ -241,9 +236,7 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
         }
     }
     for one in &facts.untold {
-        let times = super::text::counted(one.failures as usize, "failure");
-        let words = format!("{} is not told since {} ({times}): {}", one.channel, moment(&one.since), one.why);
-        table.row(vec![Cell::painted(Paint::Faint, "notify"), Cell::painted(Paint::Careful, harmless(&words))]);
+        table.row(vec![Cell::painted(Paint::Faint, "notify"), Cell::painted(Paint::Careful, harmless(&one.words()))]);
     }
     out.push_str(&table.text(style, 2));
     out.push_str(&next_text(&next, style));
@@ -388,5 +381,14 @@ next: cutover rollback  go back to the release before
         facts.current = None;
         assert_eq!(first_line(&facts), "NOTHING: nothing was deployed yet");
         assert_eq!(status_json(&facts)["verdict"], "nothing");
+    }
+
+    #[test]
+    fn before_the_first_release_a_failed_deploy_is_named_with_the_way_to_its_cause() {
+        let mut facts = ended_as(sample::rolled_back(&sample::keeping(), true), Outcome::RolledBack);
+        facts.current = None;
+        let text = status_text(&facts, &Style::plain(120));
+        assert!(text.starts_with("NOTHING: nothing was deployed yet; run 7 (deploy) failed, rolled back\n"), "{text}");
+        assert!(text.contains("next: cutover history 7  why it failed, step by step\n"), "{text}");
     }
 }

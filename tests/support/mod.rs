@@ -14,3 +14,4 @@ pub mod odd;
 pub mod project;
 pub mod receiver;
 pub mod stack_auth;
+pub mod written;
