@@ -96,6 +96,8 @@ pub enum Verb {
     Data(super::data::arguments::Data),
     /// Back databases up, prove the backups, bring them back
     Backup(super::backup::Backup),
+    /// Show a page instead of the application, or the application again
+    Maintenance(super::maintenance::Maintenance),
     /// Look at names, wait for them, and change them
     Dns(super::dns::arguments::Dns),
     /// Watch what was brought up, until enough was seen to accept it

@@ -13,6 +13,7 @@ mod dns;
 pub mod exit;
 mod history;
 mod init;
+mod maintenance;
 mod notify;
 mod out;
 mod places;
@@ -109,6 +110,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Status => wait(status::run(global)),
         Verb::History(verb) => history::run(global, verb),
         Verb::Releases => wait(releases::run(global)),
+        Verb::Maintenance(verb) => wait(maintenance::run(global, verb)),
         Verb::Dns(verb) => wait(dns::run(global, verb)),
         Verb::Data(verb) => wait(data::run(global, verb)),
         Verb::Backup(verb) => wait(backup::run(global, verb)),

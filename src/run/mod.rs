@@ -9,6 +9,7 @@ pub mod engine;
 mod home;
 mod list;
 pub mod look;
+pub mod maintenance;
 pub mod names;
 pub mod orphans;
 pub mod refusal;
