@@ -40,6 +40,7 @@ mod sessions;
 mod settings;
 mod state;
 
+pub(in crate::rows) use guard::TRIGGER;
 pub use hold::{Holder, hold};
 pub use proof::{Counters, Moved, Proof, counters, prove};
 pub use record::{Frozen, Gap, Phase, RoleSetting, read_record, recorded_in_the_database};

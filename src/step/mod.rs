@@ -205,6 +205,7 @@ impl Act {
         match self {
             Self::MigrateSchema(step) => step.reversal(),
             Self::RunCommand(step) => step.reversal(),
+            Self::SaveChanges(step) => step.reversal(),
             _ => Reversal::Exact,
         }
     }

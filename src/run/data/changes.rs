@@ -74,6 +74,7 @@ pub async fn saving(
         workers: data.workers as usize,
         sidecars: Some(baselines(config, target.shown())),
         directory: exports(config),
+        is_given_up: false,
     })
 }
 
