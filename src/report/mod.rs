@@ -5,6 +5,7 @@ pub mod dns;
 pub mod event;
 pub mod history;
 pub mod manifest;
+pub mod moved;
 pub mod output;
 #[cfg(test)]
 mod pages;

@@ -4,12 +4,12 @@
 
 use serde_json::{Value, json};
 
-use super::SCHEMA;
 use super::changed::{changed, changes, deeds};
 use super::planned::{act, cause, cause_line, is_gate, only_keeps, release_name, standing, took};
 use super::status::next_text;
 use super::style::{Paint, Style};
 use super::text::{hang, harmless, lead, moment, short_ids};
+use super::{SCHEMA, moved};
 use crate::adapter::clock::spoken;
 use crate::journal::{Outcome, RunState, Standing};
 use crate::step::{Plan, RunKind, ServiceChange};
@@ -161,6 +161,15 @@ pub fn result_text(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
     } else {
         out.push_str(&format!("{}\n{}", style.paint(Paint::Strong, "What changed"), changes(&changed, style)));
     }
+    if outcome == Some(Outcome::Done) {
+        for (_, moved) in moved::of_run(run) {
+            out.push_str(&format!(
+                "{}\n{}",
+                style.paint(Paint::Strong, "What moved"),
+                moved::moved_text(&moved, style)
+            ));
+        }
+    }
     out.push_str(&section("What stays", &stays, style));
     out.push_str(&section("What is half-way", &half_way(outcome, run), style));
     out.push_str(&section("What is true now", &truths(outcome, run, plan), style));
@@ -287,6 +296,7 @@ pub fn result_json(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
         "stays": stays(run).into_iter().map(|(_, name, why)| json!({ "item": name, "why": why })).collect::<Vec<_>>(),
         "half_way": half_way(outcome, run),
         "release": current,
+        "moved": moved::of_run(run).iter().map(|(item, moved)| json!({ "item": item, "rows": moved::moved_json(moved) })).collect::<Vec<_>>(),
         "truths": truths(outcome, run, plan),
         "took_ms": u64::try_from(took(run).as_millis()).unwrap_or(u64::MAX),
         "next": next(outcome, run, plan).into_iter().map(|(command, _)| command).collect::<Vec<_>>(),

@@ -15,12 +15,12 @@ mod load;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::from_files::{Options, identity, import};
+pub use self::from_files::{Options, identity, import, outlook};
 pub use self::hold::is_interrupted;
 use self::journal::{Line, Phase};
 pub(super) use self::{
     baseline::taker,
-    course::{Course, follow},
+    course::{Course, first_full, follow},
     floor::{Floor, Producer},
     hold::Hold,
     load::{Expected, Lane, Rows, Unit},
@@ -81,6 +81,10 @@ pub enum ImportState {
     Foreign {
         /// What.
         why: String,
+        /// What that one is known by.
+        identity: String,
+        /// Whether it came to its end.
+        is_complete: bool,
     },
 }
 
@@ -112,8 +116,10 @@ pub async fn state(target: &Place, filling: &Filling, identity: &str) -> anyhow:
     Ok(match journal::read(&session).await? {
         None => ImportState::Untouched,
         Some(line) if line.identity != identity => {
-            let how = if line.phase == Phase::Complete { "a complete" } else { "an unfinished" };
-            ImportState::Foreign { why: format!("{how} import of something else is recorded in the target") }
+            let is_complete = line.phase == Phase::Complete;
+            let how = if is_complete { "a complete" } else { "an unfinished" };
+            let why = format!("{how} import of something else is recorded in the target");
+            ImportState::Foreign { why, identity: line.identity, is_complete }
         }
         Some(Line { phase: Phase::Complete, summary: Some(imported), .. }) => ImportState::Complete { imported },
         Some(_) => ImportState::Partial,

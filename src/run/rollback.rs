@@ -222,6 +222,8 @@ fn backwards(item: &Item, number: u32) -> Option<Item> {
         Act::RecordRelease(_) | Act::PullImages(_) | Act::BuildImages(_) => {}
         Act::SwitchDns(_) | Act::FreezeSource(_) | Act::MigrateUsers(_) | Act::RestoreBackup(_) => {}
         Act::ApplyChanges(_) => {}
+        Act::ImportRows(step) => step.sides.run = Some(step.sides.run.unwrap_or(number)),
+        Act::CopyRows(step) => step.sides.run = Some(step.sides.run.unwrap_or(number)),
         Act::RunCommand(step) => step.run_number = Some(step.run_number.unwrap_or(number)),
         _ => return None,
     }

@@ -6,6 +6,7 @@ pub mod apply_changes;
 pub mod back_up_database;
 pub mod build_images;
 pub mod containers;
+pub mod copy_rows;
 pub mod create_backup;
 pub mod databases;
 pub mod dump;
@@ -18,8 +19,11 @@ pub mod expect_same_rows;
 pub mod expect_services;
 pub mod expect_steady;
 pub mod export_database;
+pub mod export_rows;
+pub mod filling;
 pub mod freeze_source;
 pub mod hands;
+pub mod import_rows;
 pub mod kick_caddy;
 pub mod migrate_schema;
 pub mod migrate_users;
@@ -154,6 +158,9 @@ pub enum Act {
     RestoreBackup(restore_backup::RestoreBackup),
     SaveChanges(save_changes::SaveChanges),
     ApplyChanges(apply_changes::ApplyChanges),
+    ExportRows(export_rows::ExportRows),
+    ImportRows(import_rows::ImportRows),
+    CopyRows(copy_rows::CopyRows),
     SwitchDns(switch_dns::SwitchDns),
     KickCaddy(kick_caddy::KickCaddy),
     ExpectDns(expect_dns::ExpectDns),
@@ -197,6 +204,9 @@ impl Act {
                 | Self::RestoreBackup(_)
                 | Self::SaveChanges(_)
                 | Self::ApplyChanges(_)
+                | Self::ExportRows(_)
+                | Self::ImportRows(_)
+                | Self::CopyRows(_)
         )
     }
 
@@ -206,6 +216,8 @@ impl Act {
             Self::MigrateSchema(step) => step.reversal(),
             Self::RunCommand(step) => step.reversal(),
             Self::SaveChanges(step) => step.reversal(),
+            Self::ImportRows(step) => step.reversal(),
+            Self::CopyRows(step) => step.reversal(),
             _ => Reversal::Exact,
         }
     }
@@ -223,6 +235,8 @@ impl Act {
                 | Self::MigrateUsers(_)
                 | Self::RestoreBackup(_)
                 | Self::ApplyChanges(_)
+                | Self::ImportRows(_)
+                | Self::CopyRows(_)
         )
     }
 }
