@@ -196,7 +196,8 @@ fn left_of_changes(run: &RunState) -> Vec<(&'static str, String)> {
     let is_none = carried["seen"].as_str().is_some_and(|seen| seen.starts_with("no change"));
     if carried["saved"] == true && carried["applied"] == false && !is_none {
         let file = evidence(run).into_iter().find(|one| one["what"] == "changes");
-        let file = file.map_or_else(|| "the change file".to_owned(), |one| one["path"].as_str().unwrap_or("?").to_owned());
+        let file =
+            file.map_or_else(|| "the change file".to_owned(), |one| one["path"].as_str().unwrap_or("?").to_owned());
         let words = "what was written to the target is saved and not in the source";
         left.push(("operator", format!("{words}: cutover data apply {file}")));
     }

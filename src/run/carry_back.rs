@@ -13,6 +13,7 @@ use super::rollback::Without;
 use crate::adapter::database::Place;
 use crate::config::Config;
 use crate::journal::{RunState, Standing};
+use crate::rows::filling::Filling;
 use crate::rows::freeze::{Phase, read_record};
 use crate::step::apply_changes::ApplyChanges;
 use crate::step::expect_frozen::ExpectFrozen;
@@ -21,7 +22,6 @@ use crate::step::freeze_source::FreezeSource;
 use crate::step::plan::{Item, Plan};
 use crate::step::save_changes::{ChangesAt, SaveChanges};
 use crate::step::{Act, Databases};
-use crate::rows::filling::Filling;
 
 /// The longest that sessions of others may stand in the way of a freeze or its end, in seconds.
 const FREEZE_S: u64 = 120;
@@ -54,7 +54,11 @@ pub fn way_back(config: &Config, source: Option<&Place>, items: &[Item]) -> Vec<
     let gate = ExpectFrozen { place: target.to_owned(), options: guard };
     let mut list = vec![
         item("freeze_target", format!("make {target} refuse every write"), Act::FreezeSource(freeze_target)),
-        item("expect_target_frozen", "writes of every kind are attempted there, and refused".into(), Act::ExpectFrozen(gate)),
+        item(
+            "expect_target_frozen",
+            "writes of every kind are attempted there, and refused".into(),
+            Act::ExpectFrozen(gate),
+        ),
         item("save_changes", format!("save what was written to {target} since it was filled"), Act::SaveChanges(save)),
     ];
     let Some(source) = source.map(Place::shown) else { return list };
@@ -104,7 +108,8 @@ pub async fn chosen(
         return Ok(first);
     }
     let mut pairs = undone.items.iter().zip(&state.items);
-    let is_filled = pairs.any(|(item, state)| filled(&item.action).is_some() && state.was_begun && state.standing == Standing::Done);
+    let is_filled = pairs
+        .any(|(item, state)| filled(&item.action).is_some() && state.was_begun && state.standing == Standing::Done);
     if !is_filled {
         remarks.push("the target was not filled to its end, so nothing was written to it since".into());
         return Ok(first.into_iter().filter(|item| !is_ours(&item.action)).collect());
