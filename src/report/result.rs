@@ -119,7 +119,8 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
             ("cutover rollback".to_owned(), format!("undo run {}", run.number)),
         ],
         Some(Outcome::Stuck) => {
-            let resume = ("cutover resume".to_owned(), "go on with the way back once the cause is put right".to_owned());
+            let resume =
+                ("cutover resume".to_owned(), "go on with the way back once the cause is put right".to_owned());
             let mut next = vec![history, resume];
             let failed = run.failure.as_ref().map(|(index, _)| act(run, *index));
             next.extend(failed.and_then(without).filter(|_| plan.kind == RunKind::Rollback));

@@ -200,7 +200,7 @@ async fn reached(databases: &Databases, place: &str, what: &str, else_what: &str
 /// When the record of the freeze cannot be read.
 pub fn thaw_target(config: &Config, target: &str) -> Result<Option<Item>> {
     let options = freeze(config, target, FREEZE_S);
-    if !read_record(&options.record)?.is_some_and(|frozen| frozen.phase != Phase::Undone) {
+    if read_record(&options.record)?.is_none_or(|frozen| frozen.phase == Phase::Undone) {
         return Ok(None);
     }
     let title = format!("let {target} take writes again, which a rollback stopped");

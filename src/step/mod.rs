@@ -156,11 +156,11 @@ pub enum Act {
     ExpectSameRows(expect_same_rows::ExpectSameRows),
     CreateBackup(create_backup::CreateBackup),
     RestoreBackup(restore_backup::RestoreBackup),
-    SaveChanges(save_changes::SaveChanges),
-    ApplyChanges(apply_changes::ApplyChanges),
     ExportRows(export_rows::ExportRows),
     ImportRows(import_rows::ImportRows),
     CopyRows(copy_rows::CopyRows),
+    SaveChanges(save_changes::SaveChanges),
+    ApplyChanges(apply_changes::ApplyChanges),
     SwitchDns(switch_dns::SwitchDns),
     KickCaddy(kick_caddy::KickCaddy),
     ExpectDns(expect_dns::ExpectDns),
@@ -202,11 +202,11 @@ impl Act {
                 | Self::ExpectSameRows(_)
                 | Self::CreateBackup(_)
                 | Self::RestoreBackup(_)
-                | Self::SaveChanges(_)
-                | Self::ApplyChanges(_)
                 | Self::ExportRows(_)
                 | Self::ImportRows(_)
                 | Self::CopyRows(_)
+                | Self::SaveChanges(_)
+                | Self::ApplyChanges(_)
         )
     }
 
@@ -234,9 +234,9 @@ impl Act {
                 | Self::RunCommand(_)
                 | Self::MigrateUsers(_)
                 | Self::RestoreBackup(_)
-                | Self::ApplyChanges(_)
                 | Self::ImportRows(_)
                 | Self::CopyRows(_)
+                | Self::ApplyChanges(_)
         )
     }
 }

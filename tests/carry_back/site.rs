@@ -55,7 +55,8 @@ impl<'a> Site<'a> {
 
     /// Whether a database takes a row.
     pub fn takes_writes(&self, database: &str) -> bool {
-        let attempt = || self.cluster.sql(database, "BEGIN; INSERT INTO sites (id, name) VALUES (-1, 'attempt'); ROLLBACK");
+        let attempt =
+            || self.cluster.sql(database, "BEGIN; INSERT INTO sites (id, name) VALUES (-1, 'attempt'); ROLLBACK");
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(attempt)).is_ok()
     }
 

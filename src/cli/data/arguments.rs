@@ -23,10 +23,6 @@ pub enum DataVerb {
     MapUsers(MapUsers),
     /// Compare every row of the target with the source, or with the export; name what differs
     Verify(Verify),
-    /// Tell apart what was written to the target since the import: a change file, and CSV files for people
-    Diff(Diff),
-    /// Write such changes to the source, ids mapped back, and count them there
-    Apply(Apply),
     /// Write every chosen table of the source into files, all of one moment
     Export(Export),
     /// Fill the target from the files: everything, with keys and sequences in place, or nothing
@@ -35,6 +31,10 @@ pub enum DataVerb {
     Copy(Fill),
     /// Remove password hashes and unfinished files; with --all everything that cutover wrote there
     Purge(Purge),
+    /// Tell apart what was written to the target since the import: a change file, and CSV files for people
+    Diff(Diff),
+    /// Write such changes to the source, ids mapped back, and count them there
+    Apply(Apply),
     /// Let nobody write to the source (or the target) any more, and prove it
     Freeze(Freeze),
     /// Let it take writes again, exactly as before
@@ -91,6 +91,29 @@ fn percent(text: &str) -> Result<u8, String> {
     number.filter(|percent| (1..=100).contains(percent)).ok_or_else(|| format!("{text:?} is no share from 1% to 100%"))
 }
 
+/// `data export`.
+#[derive(Args, Debug)]
+pub struct Export {
+    /// Only these tables
+    #[arg(long, value_name = "TABLE", value_delimiter = ',')]
+    pub table: Vec<String>,
+    /// Leave out tables of the size data.large and more
+    #[arg(long)]
+    pub skip_large: bool,
+    /// Leave the users' table, with passwords and identities, where it is
+    #[arg(long)]
+    pub skip_users: bool,
+    /// Where the files go, instead of data.directory
+    #[arg(long, value_name = "DIR")]
+    pub output_dir: Option<std::path::PathBuf>,
+    /// Compress the files (TABLE.json.zst), whatever data.compress says
+    #[arg(long, value_name = "WHETHER", num_args = 0..=1, default_missing_value = "true")]
+    pub compress: Option<bool>,
+    /// Show the plan and stop
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 /// `data diff`.
 #[derive(Args, Debug)]
 pub struct Diff {
@@ -122,29 +145,6 @@ pub struct Apply {
     /// Keep ids of accounts that only the new service has as they are (else nothing is begun)
     #[arg(long)]
     pub keep_new_accounts: bool,
-    /// Show the plan and stop
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// `data export`.
-#[derive(Args, Debug)]
-pub struct Export {
-    /// Only these tables
-    #[arg(long, value_name = "TABLE", value_delimiter = ',')]
-    pub table: Vec<String>,
-    /// Leave out tables of the size data.large and more
-    #[arg(long)]
-    pub skip_large: bool,
-    /// Leave the users' table, with passwords and identities, where it is
-    #[arg(long)]
-    pub skip_users: bool,
-    /// Where the files go, instead of data.directory
-    #[arg(long, value_name = "DIR")]
-    pub output_dir: Option<std::path::PathBuf>,
-    /// Compress the files (TABLE.json.zst), whatever data.compress says
-    #[arg(long, value_name = "WHETHER", num_args = 0..=1, default_missing_value = "true")]
-    pub compress: Option<bool>,
     /// Show the plan and stop
     #[arg(long)]
     pub dry_run: bool,

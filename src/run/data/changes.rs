@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::options::{baselines, mapping};
+use super::options::mapping;
 use super::{item, plan};
 use crate::adapter::database::Place;
+use crate::adapter::files::sha256;
 use crate::config::Config;
 use crate::data::change_file::Head;
 use crate::data::metadata;
@@ -64,6 +65,12 @@ pub async fn saving(
         return Err(Refusal::Gate(format!("the mapping of user ids {} {words}", path.display())).into());
     }
     Ok(if tables.is_empty() { step } else { SaveChanges { tables, ..step } })
+}
+
+/// Where the import leaves what the rows of a target were, so that later writes are told apart in one stream.
+pub fn baselines(config: &Config, target: &str) -> PathBuf {
+    let name = sha256(target.as_bytes());
+    super::state_file(&config.state.directory, "baselines", &name[..16])
 }
 
 /// By today's configuration alone.

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::adapter::files::sha256;
 use crate::config::Config;
 use crate::data::patterns::table_name;
 use crate::rows::backup::{BackupOptions, Format};
@@ -92,19 +91,13 @@ pub fn filling(config: &Config, target: &str, wishes: &FillWishes) -> Filling {
         mapping: (has_mapping && !wishes.is_without_mapping).then(|| data.directory.join(MAPPING_FILE)),
         workers: data.workers as usize,
         state: config.state.directory.join("data").join("set-aside"),
-        baselines: Some(baselines(config, target)),
+        baselines: Some(super::changes::baselines(config, target)),
         is_truncating_first: wishes.backup.is_some(),
         backup_token: wishes.backup.clone(),
         is_disabling_foreign_keys: wishes.is_disabling_foreign_keys,
         is_dry_run: false,
         session: "cutover".into(),
     }
-}
-
-/// Where the baselines of a target are: what its rows were when they were filled in.
-pub fn baselines(config: &Config, target: &str) -> PathBuf {
-    let name = sha256(target.as_bytes());
-    config.state.directory.join("data").join("baselines").join(&name[..16])
 }
 
 /// What a person may ask for beside the configuration, when rows are exported.
