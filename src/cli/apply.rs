@@ -42,8 +42,8 @@ pub async fn run(global: &Global, verb: &Apply) -> Result<u8> {
             let wishes = Rollback { to, without_export, keep_changes_aside, dry_run: false };
             rollback::go(global, setup, &wishes, Some(&wanted)).await
         }
-        RunKind::Data | RunKind::Dns => Err(Refusal::Usage(
-            "a plan of `cutover data` or `cutover dns` is made and carried out by its own verb, not saved".into(),
+        RunKind::Data | RunKind::Dns | RunKind::Maintenance => Err(Refusal::Usage(
+            "a plan of `cutover data`, `cutover dns` or `cutover maintenance` is made and carried out by its own verb, not saved".into(),
         )
         .into()),
     }

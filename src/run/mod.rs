@@ -10,6 +10,7 @@ pub mod engine;
 mod home;
 mod list;
 pub mod look;
+pub mod maintenance;
 pub mod names;
 pub mod orphans;
 pub mod refusal;

@@ -18,6 +18,8 @@ pub enum RunKind {
     Data,
     /// The public names are changed.
     Dns,
+    /// Maintenance is switched on or off.
+    Maintenance,
 }
 
 impl RunKind {
@@ -28,6 +30,7 @@ impl RunKind {
             Self::Rollback => "rollback",
             Self::Data => "data",
             Self::Dns => "dns",
+            Self::Maintenance => "maintenance",
         }
     }
 }
