@@ -2,6 +2,7 @@
 
 pub mod begin;
 pub mod bring_back;
+pub mod carry_back;
 pub mod changes;
 pub mod data;
 pub mod deploy;
