@@ -27,6 +27,8 @@ const ALL: &[&str] = &[
     "report",
     "run",
     "watch",
+    "notify",
+    "init",
 ];
 
 /// A module and the paths that it may use beside its own. A path allows everything under it.
@@ -40,7 +42,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("release", &["adapter", "redact"]),
     ("rows", &["adapter", "data", "secret", "redact"]),
     ("dns", &["adapter", "judge", "secret", "redact"]),
-    ("preflight", &["adapter", "config", "release", "secret", "redact", "rows", "data", "dns", "judge"]),
+    ("notify", &["adapter", "config", "journal", "secret", "redact"]),
+    ("preflight", &["notify", "adapter", "config", "release", "secret", "redact", "rows", "data", "dns", "judge"]),
     ("step", &["adapter", "data", "dns", "judge", "release", "rows", "secret", "redact"]),
     ("journal", &["step"]),
     (
@@ -63,6 +66,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "redact",
         ],
     ),
+    ("init", &["adapter", "config", "journal", "preflight", "release", "secret"]),
     ("cli", ALL),
     ("watch", ALL),
 ];

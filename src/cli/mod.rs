@@ -12,6 +12,9 @@ mod deploy;
 mod dns;
 pub mod exit;
 mod history;
+mod init;
+mod maintenance;
+mod notify;
 mod out;
 mod places;
 mod plan;
@@ -22,6 +25,7 @@ mod rollback;
 mod secrets;
 mod setup;
 mod status;
+mod telling;
 mod watch;
 
 use clap::Parser;
@@ -96,6 +100,7 @@ fn log(verbose: u8) {
 fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
     let global = &arguments.global;
     match &arguments.verb {
+        Verb::Init(verb) => wait(init::run(global, verb)),
         Verb::Preflight(verb) => wait(preflight::run(global, verb)),
         Verb::Deploy(verb) => wait(deploy::run(global, verb)),
         Verb::Rollback(verb) => wait(rollback::run(global, verb)),
@@ -105,10 +110,12 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Status => wait(status::run(global)),
         Verb::History(verb) => history::run(global, verb),
         Verb::Releases => wait(releases::run(global)),
+        Verb::Maintenance(verb) => wait(maintenance::run(global, verb)),
         Verb::Dns(verb) => wait(dns::run(global, verb)),
         Verb::Data(verb) => wait(data::run(global, verb)),
         Verb::Backup(verb) => wait(backup::run(global, verb)),
         Verb::Watch(verb) => wait(watch::run(global, verb)),
+        Verb::Notify(verb) => wait(notify::run(global, verb)),
         Verb::Config(verb) => config::run(global, verb),
         Verb::Completions { shell } => completions::completions(global, *shell),
         Verb::Man => completions::man(global),

@@ -10,6 +10,7 @@ pub mod digest;
 pub mod json_rows;
 pub mod mapping;
 pub mod metadata;
+pub mod moved;
 pub mod order;
 pub mod passage;
 pub mod patterns;

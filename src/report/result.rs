@@ -4,12 +4,12 @@
 
 use serde_json::{Value, json};
 
-use super::SCHEMA;
 use super::changed::{changed, changes, deeds};
 use super::planned::{act, cause, cause_line, is_gate, only_keeps, release_name, standing, took};
 use super::status::next_text;
 use super::style::{Paint, Style};
 use super::text::{hang, harmless, lead, moment, short_ids};
+use super::{SCHEMA, moved};
 use crate::adapter::clock::spoken;
 use crate::journal::{Outcome, RunState, Standing};
 use crate::step::{Plan, RunKind, ServiceChange};
@@ -69,6 +69,12 @@ fn verdict(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan)
     }
 }
 
+/// The verdict and its sentence in one line, for whoever was not there.
+pub fn headline(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> String {
+    let (word, sentence, _) = verdict(kind, outcome, run, plan);
+    harmless(&format!("{word}: {sentence}"))
+}
+
 /// What was never left, where nothing was changed.
 fn as_it_was(plan: &Plan) -> String {
     match plan.release_from {
@@ -119,10 +125,12 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
             ("cutover rollback".to_owned(), format!("undo run {}", run.number)),
         ],
         Some(Outcome::Stuck) => {
-            vec![
-                history,
-                ("cutover resume".to_owned(), "go on with the way back once the cause is put right".to_owned()),
-            ]
+            let resume =
+                ("cutover resume".to_owned(), "go on with the way back once the cause is put right".to_owned());
+            let mut next = vec![history, resume];
+            let failed = run.failure.as_ref().map(|(index, _)| act(run, *index));
+            next.extend(failed.and_then(without).filter(|_| plan.kind == RunKind::Rollback));
+            next
         }
         None if run.is_going_back => vec![("cutover resume".to_owned(), "finish the way back".to_owned())],
         None => vec![
@@ -130,6 +138,16 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
             ("cutover rollback".to_owned(), format!("undo run {}", run.number)),
         ],
     }
+}
+
+/// How a rollback goes on without what cannot be done.
+fn without(act: &str) -> Option<(String, String)> {
+    let (flag, words) = match act {
+        "apply_changes" => ("--keep-changes-aside", "go on; what was written stays in its file alone"),
+        "save_changes" => ("--without-export", "go on; what was written since is lost"),
+        _ => return None,
+    };
+    Some((format!("cutover rollback {flag}"), words.to_owned()))
 }
 
 /// The last words.
@@ -160,6 +178,15 @@ pub fn result_text(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
         out.push_str(&section("What changed", &words, style));
     } else {
         out.push_str(&format!("{}\n{}", style.paint(Paint::Strong, "What changed"), changes(&changed, style)));
+    }
+    if outcome == Some(Outcome::Done) {
+        for (_, moved) in moved::of_run(run) {
+            out.push_str(&format!(
+                "{}\n{}",
+                style.paint(Paint::Strong, "What moved"),
+                moved::moved_text(&moved, style)
+            ));
+        }
     }
     out.push_str(&section("What stays", &stays, style));
     out.push_str(&section("What is half-way", &half_way(outcome, run), style));
@@ -287,6 +314,7 @@ pub fn result_json(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
         "stays": stays(run).into_iter().map(|(_, name, why)| json!({ "item": name, "why": why })).collect::<Vec<_>>(),
         "half_way": half_way(outcome, run),
         "release": current,
+        "moved": moved::of_run(run).iter().map(|(item, moved)| json!({ "item": item, "rows": moved::moved_json(moved) })).collect::<Vec<_>>(),
         "truths": truths(outcome, run, plan),
         "took_ms": u64::try_from(took(run).as_millis()).unwrap_or(u64::MAX),
         "next": next(outcome, run, plan).into_iter().map(|(command, _)| command).collect::<Vec<_>>(),

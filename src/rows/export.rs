@@ -43,8 +43,15 @@ pub(super) use writer::Output;
 pub const METHOD: &str = "cutover copy-text";
 
 /// Names in the directory that are no table's.
-const RESERVED: [&str; 6] =
-    ["metadata", "auth_users", "auth_secrets", "auth_identities", "user-mapping", "verification-report"];
+const RESERVED: [&str; 7] = [
+    "metadata",
+    "auth_users",
+    "auth_secrets",
+    "auth_identities",
+    "user-mapping",
+    "user-mapping.undone",
+    "verification-report",
+];
 
 /// What is exported, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -241,9 +248,6 @@ async fn fill(
         None => None,
     };
     tables.extend(meter.watch(say, read_tables(place, options, snapshot, plan, &meter, unfinished)).await?);
-    for line in meter.summary().lines() {
-        say(line.to_owned());
-    }
     Ok((tables, users))
 }
 
@@ -327,6 +331,14 @@ pub(super) fn files_there(directory: &Path) -> Result<Vec<String>> {
     names.sort();
     names.dedup();
     Ok(names)
+}
+
+/// When the export was begun that a kill left unfinished in a directory; none where there is none.
+///
+/// # Errors
+/// When what it wrote down cannot be read.
+pub fn unfinished_since(directory: &Path) -> Result<Option<String>> {
+    Ok(Unfinished::read(directory)?.map(|before| before.header.exported_at))
 }
 
 fn is_plain_name(name: &str) -> bool {

@@ -15,12 +15,12 @@ mod load;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::from_files::{Options, identity, import};
+pub use self::from_files::{Options, identity, import, outlook};
 pub use self::hold::is_interrupted;
 use self::journal::{Line, Phase};
 pub(super) use self::{
     baseline::taker,
-    course::{Course, follow},
+    course::{Course, first_full, follow},
     floor::{Floor, Producer},
     hold::Hold,
     load::{Expected, Lane, Rows, Unit},
@@ -81,6 +81,10 @@ pub enum ImportState {
     Foreign {
         /// What.
         why: String,
+        /// What that one is known by.
+        identity: String,
+        /// Whether it came to its end.
+        is_complete: bool,
     },
 }
 
@@ -112,8 +116,10 @@ pub async fn state(target: &Place, filling: &Filling, identity: &str) -> anyhow:
     Ok(match journal::read(&session).await? {
         None => ImportState::Untouched,
         Some(line) if line.identity != identity => {
-            let how = if line.phase == Phase::Complete { "a complete" } else { "an unfinished" };
-            ImportState::Foreign { why: format!("{how} import of something else is recorded in the target") }
+            let is_complete = line.phase == Phase::Complete;
+            let how = if is_complete { "a complete" } else { "an unfinished" };
+            let why = format!("{how} import of something else is recorded in the target");
+            ImportState::Foreign { why, identity: line.identity, is_complete }
         }
         Some(Line { phase: Phase::Complete, summary: Some(imported), .. }) => ImportState::Complete { imported },
         Some(_) => ImportState::Partial,
@@ -122,11 +128,12 @@ pub async fn state(target: &Place, filling: &Filling, identity: &str) -> anyhow:
 
 /// Takes back whatever an import or a copy did, from any point: its tables are emptied in one statement, sequences stand
 /// where they stood, what was set aside is back, and nothing of ours is left in the target. Nothing happens where none is
-/// recorded. A kill in between is no harm: a second call goes on.
+/// recorded. A kill in between is no harm: a second call goes on. A freeze of the target is passed, and stands afterwards.
 ///
 /// # Errors
 /// When another import is under way, a table points into the emptied ones from outside, or the server refuses.
 pub async fn undo(target: &Place, filling: &Filling, say: &(dyn Fn(String) + Sync)) -> anyhow::Result<()> {
     let mut hold = Hold::take(target, &filling.session).await?;
+    hold.pass_a_freeze().await?;
     course::undo(&mut hold, target, &filling.state, filling.workers.max(1), say).await
 }

@@ -1,7 +1,10 @@
 //! Lists of data runs: what moves rows and accounts, freezes or backs up. No container changes, so there is no release.
 
 pub mod changes;
+mod moving;
 pub mod options;
+
+pub use moving::{Freezing, copying, exporting, freezing_of, importing, proven_backup};
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -123,6 +126,7 @@ pub fn users(config: &Config, wishes: &UserWishes) -> rows::users::Options {
         options.concurrency = users.concurrency as usize;
         (options.rate, options.attempts) = (users.rate, users.attempts);
         options.has_passwords = users.has_passwords;
+        options.settle = users.settle;
         options.oauth.clone_from(&users.oauth);
     }
     options

@@ -58,6 +58,8 @@ macro_rules! gates {
             | Act::ExpectSameRows(_)
             | Act::ExpectDns(_)
             | Act::ExpectCertificate(_)
+            | Act::ExpectIdentity(_)
+            | Act::ExpectDrained(_)
     };
 }
 
@@ -110,6 +112,9 @@ impl Actor for Hands {
             Act::ExportDatabase(step) => step.check(&self.run),
             Act::CreateBackup(step) => step.check(),
             Act::RestoreBackup(step) => step.check(&self.databases).await,
+            Act::ExportRows(step) => step.check(),
+            Act::ImportRows(step) => step.check(&self.databases, &self.run).await,
+            Act::CopyRows(step) => step.check(&self.databases, &self.run).await,
             Act::SaveChanges(step) => step.check(&self.run),
             Act::ApplyChanges(step) => step.check(&self.databases, &self.run).await,
             Act::MigrateUsers(step) => step.check(self.accounts()?).await,
@@ -117,6 +122,10 @@ impl Actor for Hands {
             Act::FreezeSource(step) => step.check(self.databases.shown(&step.place)?).await,
             Act::SwitchDns(step) => step.check(&self.names).await,
             Act::KickCaddy(step) => step.check(&self.run),
+            Act::SwitchUpstream(step) => step.check(),
+            Act::StartSide(step) => step.check(&self.docker).await,
+            Act::EndSide(step) => step.check(&self.docker).await,
+            Act::SetMaintenance(step) => step.check(),
             gates!() => Ok(World::Before("a gate has no sides".into())),
         }
     }
@@ -141,6 +150,9 @@ impl Actor for Hands {
             Act::ExportDatabase(step) => step.run(&self.docker, &self.postgres, &self.run, say).await,
             Act::CreateBackup(step) => step.run(&self.databases, &self.process, &self.run, say).await,
             Act::RestoreBackup(step) => step.run(&self.databases, &self.process, &self.run, say).await,
+            Act::ExportRows(step) => step.run(&self.databases, &self.process, &self.run, say).await,
+            Act::ImportRows(step) => step.run(&self.databases, &self.run, say).await,
+            Act::CopyRows(step) => step.run(&self.databases, &self.run, say).await,
             Act::SaveChanges(step) => step.run(&self.databases, &self.run, say).await,
             Act::ApplyChanges(step) => step.run(&self.databases, &self.run, say).await,
             Act::MigrateUsers(step) => step.run(self.accounts()?, say).await,
@@ -148,6 +160,10 @@ impl Actor for Hands {
             Act::FreezeSource(step) => step.run(self.databases.shown(&step.place)?, &self.run, say).await,
             Act::SwitchDns(step) => step.run(&self.names, say).await,
             Act::KickCaddy(step) => step.run(&self.docker, &self.inside, &self.run, say).await,
+            Act::SwitchUpstream(step) => step.run(),
+            Act::StartSide(step) => step.run(&self.docker, &self.compose, &self.store, &self.run, say).await,
+            Act::EndSide(step) => step.run(&self.docker, &self.compose, say).await,
+            Act::SetMaintenance(step) => step.run(),
             gates!() => Ok(Value::Null),
         }
     }
@@ -168,6 +184,9 @@ impl Actor for Hands {
             Act::EndOneShots(_) => Ok(Undone::Stays("what was ended stays ended".into())),
             Act::CreateBackup(_) => Ok(Undone::Stays("the backup stays".into())),
             Act::RestoreBackup(step) => step.undo(&self.databases, &self.run, say).await,
+            Act::ExportRows(_) => Ok(Undone::Stays("the exported files stay".into())),
+            Act::ImportRows(step) => step.undo(&self.databases, &self.run, say).await,
+            Act::CopyRows(step) => step.undo(&self.databases, &self.run, say).await,
             Act::SaveChanges(_) => Ok(Undone::Stays("the saved changes stay".into())),
             Act::ApplyChanges(step) => step.undo(&self.databases, &self.run, say).await,
             Act::MigrateUsers(step) => step.undo(self.accounts()?, say).await,
@@ -176,6 +195,10 @@ impl Actor for Hands {
             Act::SaveIncident(_) => Ok(Undone::Stays("what was saved stays".into())),
             Act::ExportDatabase(_) => Ok(Undone::Stays("the export stays".into())),
             Act::SwitchDns(step) => step.undo(&self.names, say).await,
+            Act::SwitchUpstream(step) => step.undo(),
+            Act::StartSide(step) => step.undo(&self.docker, &self.compose, say).await,
+            Act::EndSide(step) => step.undo(&self.docker, &self.compose, &self.store, &self.run, say).await,
+            Act::SetMaintenance(step) => step.undo(),
             Act::KickCaddy(_) => Ok(Undone::Stays("a reload leaves nothing to undo".into())),
             gates!() => Ok(Undone::Stays("a gate changes nothing".into())),
         }
@@ -193,6 +216,8 @@ impl Actor for Hands {
             Act::ExpectFrozen(gate) => gate.ask(self.databases.shown(&gate.place)?, say).await,
             Act::ExpectDns(gate) => gate.ask(say).await,
             Act::ExpectCertificate(gate) => gate.ask(say).await,
+            Act::ExpectIdentity(gate) => gate.ask(&self.http, say).await,
+            Act::ExpectDrained(gate) => gate.ask(&self.docker, say).await,
             Act::ExpectSameRows(gate) => gate.ask(&self.databases, &self.run.session(), say).await,
             _ => Ok(Seen { answer: Answer::Passed, words: "not a gate".into(), data: Value::Null }),
         }

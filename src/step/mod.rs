@@ -4,22 +4,31 @@
 
 pub mod apply_changes;
 pub mod back_up_database;
+pub mod beside;
 pub mod build_images;
 pub mod containers;
+pub mod copy_rows;
 pub mod create_backup;
 pub mod databases;
+pub mod drain;
 pub mod dump;
 pub mod end_one_shots;
+pub mod end_side;
 pub mod expect_certificate;
 pub mod expect_dns;
+pub mod expect_drained;
 pub mod expect_frozen;
 pub mod expect_health;
+pub mod expect_identity;
 pub mod expect_same_rows;
 pub mod expect_services;
 pub mod expect_steady;
 pub mod export_database;
+pub mod export_rows;
+pub mod filling;
 pub mod freeze_source;
 pub mod hands;
+pub mod import_rows;
 pub mod kick_caddy;
 pub mod migrate_schema;
 pub mod migrate_users;
@@ -32,8 +41,11 @@ pub mod restore_backup;
 pub mod run_command;
 pub mod save_changes;
 pub mod save_incident;
+pub mod set_maintenance;
 pub mod start_services;
+pub mod start_side;
 pub mod switch_dns;
+pub mod switch_upstream;
 
 use std::path::PathBuf;
 
@@ -152,12 +164,21 @@ pub enum Act {
     ExpectSameRows(expect_same_rows::ExpectSameRows),
     CreateBackup(create_backup::CreateBackup),
     RestoreBackup(restore_backup::RestoreBackup),
+    ExportRows(export_rows::ExportRows),
+    ImportRows(import_rows::ImportRows),
+    CopyRows(copy_rows::CopyRows),
     SaveChanges(save_changes::SaveChanges),
     ApplyChanges(apply_changes::ApplyChanges),
     SwitchDns(switch_dns::SwitchDns),
     KickCaddy(kick_caddy::KickCaddy),
     ExpectDns(expect_dns::ExpectDns),
     ExpectCertificate(expect_certificate::ExpectCertificate),
+    SwitchUpstream(switch_upstream::SwitchUpstream),
+    ExpectIdentity(expect_identity::ExpectIdentity),
+    SetMaintenance(set_maintenance::SetMaintenance),
+    StartSide(start_side::StartSide),
+    EndSide(end_side::EndSide),
+    ExpectDrained(expect_drained::ExpectDrained),
 }
 
 impl Act {
@@ -172,6 +193,8 @@ impl Act {
                 | Self::ExpectSameRows(_)
                 | Self::ExpectDns(_)
                 | Self::ExpectCertificate(_)
+                | Self::ExpectIdentity(_)
+                | Self::ExpectDrained(_)
         )
     }
 
@@ -183,7 +206,12 @@ impl Act {
     /// Whether the container engine is needed for it.
     pub fn needs_engine(&self) -> bool {
         let is_about_names = matches!(self, Self::SwitchDns(_) | Self::ExpectDns(_) | Self::ExpectCertificate(_));
-        !self.needs_databases() && !is_about_names && !matches!(self, Self::RunCommand(_) | Self::MigrateUsers(_))
+        let is_about_files =
+            matches!(self, Self::SwitchUpstream(_) | Self::ExpectIdentity(_) | Self::SetMaintenance(_));
+        !self.needs_databases()
+            && !is_about_names
+            && !is_about_files
+            && !matches!(self, Self::RunCommand(_) | Self::MigrateUsers(_))
     }
 
     /// Whether it talks to a database by its connection string.
@@ -195,6 +223,9 @@ impl Act {
                 | Self::ExpectSameRows(_)
                 | Self::CreateBackup(_)
                 | Self::RestoreBackup(_)
+                | Self::ExportRows(_)
+                | Self::ImportRows(_)
+                | Self::CopyRows(_)
                 | Self::SaveChanges(_)
                 | Self::ApplyChanges(_)
         )
@@ -205,6 +236,9 @@ impl Act {
         match self {
             Self::MigrateSchema(step) => step.reversal(),
             Self::RunCommand(step) => step.reversal(),
+            Self::SaveChanges(step) => step.reversal(),
+            Self::ImportRows(step) => step.reversal(),
+            Self::CopyRows(step) => step.reversal(),
             _ => Reversal::Exact,
         }
     }
@@ -218,9 +252,13 @@ impl Act {
                 | Self::RecordRelease(_)
                 | Self::FreezeSource(_)
                 | Self::SwitchDns(_)
+                | Self::SwitchUpstream(_)
+                | Self::SetMaintenance(_)
                 | Self::RunCommand(_)
                 | Self::MigrateUsers(_)
                 | Self::RestoreBackup(_)
+                | Self::ImportRows(_)
+                | Self::CopyRows(_)
                 | Self::ApplyChanges(_)
         )
     }
