@@ -40,8 +40,8 @@ pub async fn run(global: &Global, verb: &Apply) -> Result<u8> {
             let without_export = document["asked"]["without_export"].as_bool().unwrap_or(false);
             rollback::go(global, setup, &Rollback { to, without_export, dry_run: false }, Some(&wanted)).await
         }
-        RunKind::Data | RunKind::Dns => Err(Refusal::Usage(
-            "a plan of `cutover data` or `cutover dns` is made and carried out by its own verb, not saved".into(),
+        RunKind::Data | RunKind::Dns | RunKind::Rehearsal | RunKind::Cutover => Err(Refusal::Usage(
+            "a plan of this kind is made and carried out by its own verb, not saved".into(),
         )
         .into()),
     }

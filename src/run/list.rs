@@ -71,6 +71,7 @@ impl List<'_> {
             home: self.home(),
             way_back: self.way_back(),
             files: digests.collect(),
+            course: None,
         };
         Ok(Planned { plan, files })
     }

@@ -1,5 +1,6 @@
 //! Runs: the lists of deploy and rollback, and the engine that carries a list out. No parsing, no printing.
 
+pub mod approvals;
 pub mod begin;
 pub mod bring_back;
 pub mod changes;

@@ -58,6 +58,10 @@ macro_rules! gates {
             | Act::ExpectSameRows(_)
             | Act::ExpectDns(_)
             | Act::ExpectCertificate(_)
+            | Act::ExpectFiles(_)
+            | Act::ExpectCommand(_)
+            | Act::ExpectWindow(_)
+            | Act::Checkpoint(_)
     };
 }
 
@@ -187,6 +191,10 @@ impl Actor for Hands {
             Act::ExpectFrozen(gate) => gate.ask(self.databases.shown(&gate.place)?, say).await,
             Act::ExpectDns(gate) => gate.ask(say).await,
             Act::ExpectCertificate(gate) => gate.ask(say).await,
+            Act::ExpectFiles(gate) => gate.ask(),
+            Act::ExpectCommand(gate) => gate.ask(&self.process, &self.variables, &self.run, say).await,
+            Act::ExpectWindow(gate) => gate.ask(say).await,
+            Act::Checkpoint(gate) => gate.ask(|act| Box::pin(self.ask(act, say))).await,
             Act::ExpectSameRows(gate) => gate.ask(&self.databases, &self.run.session(), say).await,
             _ => Ok(Seen { answer: Answer::Passed, words: "not a gate".into(), data: Value::Null }),
         }

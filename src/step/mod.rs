@@ -4,18 +4,22 @@
 
 pub mod back_up_database;
 pub mod build_images;
+pub mod checkpoint;
 pub mod containers;
 pub mod create_backup;
 pub mod databases;
 pub mod dump;
 pub mod end_one_shots;
 pub mod expect_certificate;
+pub mod expect_command;
 pub mod expect_dns;
+pub mod expect_files;
 pub mod expect_frozen;
 pub mod expect_health;
 pub mod expect_same_rows;
 pub mod expect_services;
 pub mod expect_steady;
+pub mod expect_window;
 pub mod export_database;
 pub mod freeze_source;
 pub mod hands;
@@ -89,6 +93,8 @@ pub enum Answer {
     Refused,
     /// It could not be asked to the end: neither good nor bad. The run is held, and a person decides.
     Unknown,
+    /// A person has to say that it passes.
+    Waiting,
 }
 
 /// What a gate saw.
@@ -154,6 +160,10 @@ pub enum Act {
     KickCaddy(kick_caddy::KickCaddy),
     ExpectDns(expect_dns::ExpectDns),
     ExpectCertificate(expect_certificate::ExpectCertificate),
+    ExpectFiles(expect_files::ExpectFiles),
+    ExpectCommand(expect_command::ExpectCommand),
+    ExpectWindow(expect_window::ExpectWindow),
+    Checkpoint(checkpoint::Checkpoint),
 }
 
 impl Act {
@@ -168,6 +178,10 @@ impl Act {
                 | Self::ExpectSameRows(_)
                 | Self::ExpectDns(_)
                 | Self::ExpectCertificate(_)
+                | Self::ExpectFiles(_)
+                | Self::ExpectCommand(_)
+                | Self::ExpectWindow(_)
+                | Self::Checkpoint(_)
         )
     }
 
@@ -178,8 +192,20 @@ impl Act {
 
     /// Whether the container engine is needed for it.
     pub fn needs_engine(&self) -> bool {
+        if let Self::Checkpoint(gate) = self {
+            return gate.gates.iter().chain(&gate.still).any(|gate| gate.action.needs_engine());
+        }
         let is_about_names = matches!(self, Self::SwitchDns(_) | Self::ExpectDns(_) | Self::ExpectCertificate(_));
-        !self.needs_databases() && !is_about_names && !matches!(self, Self::RunCommand(_) | Self::MigrateUsers(_))
+        let is_of_this_host = matches!(
+            self,
+            Self::RunCommand(_)
+                | Self::MigrateUsers(_)
+                | Self::ExpectFiles(_)
+                | Self::ExpectCommand(_)
+                | Self::ExpectWindow(_)
+                | Self::ExpectHealth(_)
+        );
+        !self.needs_databases() && !is_about_names && !is_of_this_host
     }
 
     /// Whether it talks to a database by its connection string.
