@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::arguments::{Apply, Deploy, Global, Rollback};
 use super::setup::{self, Setup};
-use super::{deploy, rollback};
+use super::{deploy, rollback, runbook};
 use crate::run::Refusal;
 use crate::step::{Plan, RunKind};
 
@@ -40,10 +40,16 @@ pub async fn run(global: &Global, verb: &Apply) -> Result<u8> {
             let without_export = document["asked"]["without_export"].as_bool().unwrap_or(false);
             rollback::go(global, setup, &Rollback { to, without_export, dry_run: false }, Some(&wanted)).await
         }
-        RunKind::Data | RunKind::Dns | RunKind::Rehearsal | RunKind::Cutover => Err(Refusal::Usage(
-            "a plan of this kind is made and carried out by its own verb, not saved".into(),
-        )
-        .into()),
+        RunKind::Cutover => {
+            let (config, setup) = runbook::run::prepare(global)?;
+            let path = document["asked"]["runbook"].as_str().unwrap_or_default();
+            let wait = document["asked"]["wait"].as_bool().unwrap_or(false);
+            let verb = runbook::arguments::Run { runbook: path.into(), wait, dry_run: false };
+            runbook::run::go(global, &config, &setup, &verb, Some(&wanted)).await
+        }
+        RunKind::Data | RunKind::Dns | RunKind::Rehearsal => {
+            Err(Refusal::Usage("a plan of this kind is made and carried out by its own verb, not saved".into()).into())
+        }
     }
 }
 

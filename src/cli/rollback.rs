@@ -104,7 +104,7 @@ pub async fn go(global: &Global, setup: Setup, verb: &Rollback, wanted: Option<&
         match &last {
             // A rollback that did not finish is gone on with, not begun anew.
             Some(open) if open.kind == RunKind::Rollback.word() => {
-                return resume::go(global, setup, lock, &ended).await;
+                return resume::go(global, setup, lock, &ended, false).await;
             }
             Some(open) if rollback::has_nothing_to_undo(open)? => {
                 return close(global, &setup, lock, open, &ended).await;

@@ -61,11 +61,7 @@ pub(super) fn read_as(path: &Path, what: &str, missing: &str) -> Result<Text, Pr
         }])
     };
     let mut file = open(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => whole(
-            "no such file".to_owned(),
-            what,
-            Some(missing),
-        ),
+        std::io::ErrorKind::NotFound => whole("no such file".to_owned(), what, Some(missing)),
         _ => whole(format!("a file that cannot be opened: {error}"), "a file that this user may read", None),
     })?;
     judge(path, &file).map_err(|(found, allowed, hint)| whole(found, allowed, Some(hint)))?;

@@ -242,7 +242,10 @@ RUN  KIND    RELEASE  BEGAN (UTC)          TOOK    ENDED                BY
     fn one_run_is_told_item_by_item_with_its_failure_in_full() {
         let plan = sample::keeping();
         let mut facts = sample::rolled_back(&plan, true);
-        facts.insert(1, Fact::Approval { signal: "env-ready".into(), by: "ben".into(), note: String::new(), given: None });
+        facts.insert(
+            1,
+            Fact::Approval { signal: "env-ready".into(), by: "ben".into(), note: String::new(), given: None },
+        );
         let entries = sample::entries(facts);
         let run = sample::run(&entries);
         let text = run_text(&run, &entries, &Style::plain(100));

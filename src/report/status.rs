@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::SCHEMA;
+use super::checkpoint;
 use super::history::ended;
 use super::planned::{cause, cause_line, deed, is_stuck};
 use super::style::{Paint, Style};
@@ -69,6 +70,7 @@ pub struct StatusFacts {
 pub enum Verdict {
     Ok,
     AtWork,
+    Waiting,
     Interrupted,
     Held,
     Stuck,
@@ -83,6 +85,7 @@ impl Verdict {
         match self {
             Self::Ok => "OK",
             Self::AtWork => "AT WORK",
+            Self::Waiting => "WAITING",
             Self::Interrupted => "INTERRUPTED",
             Self::Held => "HELD",
             Self::Stuck => "STUCK",
@@ -95,7 +98,7 @@ impl Verdict {
     fn paint(self) -> Paint {
         match self {
             Self::Ok => Paint::Good,
-            Self::AtWork | Self::Nothing => Paint::Live,
+            Self::AtWork | Self::Waiting | Self::Nothing => Paint::Live,
             Self::Interrupted | Self::Unknown => Paint::Careful,
             Self::Held | Self::Stuck | Self::Unwell => Paint::Bad,
         }
@@ -105,6 +108,12 @@ impl Verdict {
 /// The verdict, its sentence, and the next commands with what each does.
 pub fn verdict(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) {
     if let Some(held) = &facts.held {
+        let run = facts.last_run.as_ref().filter(|_| held.is_owner_alive);
+        if let Some((run, shown)) = run.and_then(|run| Some((run, checkpoint::shown(run)?))) {
+            let missing = shown.missing.join("; ");
+            let words = format!("run {} waits at a checkpoint, in another terminal, missing: {missing}", run.number);
+            return (Verdict::Waiting, words, checkpoint::next(run, &shown).into_iter().take(1).collect());
+        }
         let next = if held.is_owner_alive {
             ("cutover status".to_owned(), "look again".to_owned())
         } else {
@@ -120,6 +129,10 @@ pub fn verdict(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) 
 
 fn open(run: &RunState) -> (Verdict, String, Vec<(String, String)>) {
     let number = run.number;
+    if let Some(shown) = checkpoint::shown(run) {
+        let words = format!("run {number} stands at a checkpoint, missing: {}", shown.missing.join("; "));
+        return (Verdict::Waiting, words, checkpoint::next(run, &shown));
+    }
     let place = run.stopped_in().map_or_else(String::new, |item| format!(" in {}", item.name));
     let failed = cause(run, is_stuck(run)).map_or_else(String::new, |(name, _)| format!(" in {name}"));
     let resume = ("cutover resume".to_owned(), "go on where it stopped".to_owned());
@@ -265,6 +278,7 @@ pub fn status_json(facts: &StatusFacts) -> Value {
             "outcome": run.outcome.as_ref().map(|(outcome, _)| outcome),
             "is_open": run.is_open(),
             "is_going_back": run.is_going_back,
+            "checkpoint": checkpoint::shown(run),
             "stopped_in": run.stopped_in().map(|item| &item.name),
             "failure": cause(run, is_stuck(run)).map(|(item, why)| json!({ "item": item, "why": why })),
         })),

@@ -150,7 +150,9 @@ pub fn refusal(run: &RunState, plan: &Plan, request: &Request, now_s: u64) -> Op
         return None;
     }
     if let Some(why) = expiry(run, waiting.item, &shown, now_s) {
-        return Some(format!("{why}; `cutover resume` does what its on_expiry says, `cutover rollback` undoes the run"));
+        return Some(format!(
+            "{why}; `cutover resume` does what its on_expiry says, `cutover rollback` undoes the run"
+        ));
     }
     let others = counting(run, waiting.item, &shown, now_s);
     if shown.people > 1 && others.iter().any(|one| one.given.user == request.user) {
@@ -166,7 +168,11 @@ pub fn refusal(run: &RunState, plan: &Plan, request: &Request, now_s: u64) -> Op
         .map(|statement| statement.name.as_str())
         .collect();
     if !open.is_empty() {
-        return Some(format!("not confirmed: {}; confirm each by its name: --confirms {}", open.join(", "), open.join(",")));
+        return Some(format!(
+            "not confirmed: {}; confirm each by its name: --confirms {}",
+            open.join(", "),
+            open.join(",")
+        ));
     }
     None
 }
@@ -199,9 +205,10 @@ pub fn refusal_now(before: &Shown, now: &Shown, request: &Request) -> Option<Str
 
 fn changed(before: &Shown, now: &Shown) -> Vec<String> {
     let old = |name: &str| before.gates.iter().find(|gate| gate.name == name);
-    let gates = now.gates.iter().filter(|gate| {
-        old(&gate.name).is_none_or(|old| old.answer != gate.answer || old.evidence != gate.evidence)
-    });
+    let gates = now
+        .gates
+        .iter()
+        .filter(|gate| old(&gate.name).is_none_or(|old| old.answer != gate.answer || old.evidence != gate.evidence));
     gates.map(|gate| format!("{} changed: {}", gate.name, gate.words)).collect()
 }
 

@@ -23,6 +23,8 @@ pub struct Open {
     pub journal: Journal,
     /// Which run, and where it keeps things.
     pub tag: RunTag,
+    /// Whether it waits at checkpoints, instead of ending there.
+    pub waits: bool,
 }
 
 /// Begins a new run: the journal's file takes the number, then come the files beside it, then the first line with the
@@ -69,7 +71,7 @@ fn write_first(directory: &Path, planned: &Planned, mut journal: Journal, number
     let first = journal.append(Fact::Planned { header, plan: plan.to_json() })?;
     let state = state::fold(number, plan.kind.word(), &[first]);
     let tag = RunTag { number, epoch: journal.epoch(), side };
-    Ok(Open { state, plan, journal, tag })
+    Ok(Open { state, plan, journal, tag, waits: false })
 }
 
 /// Opens an interrupted run to go on with it.
@@ -84,7 +86,7 @@ pub fn go_on(file: &RunFile, why: &str) -> Result<Open> {
     let directory = file.path.parent().unwrap_or_else(|| Path::new("."));
     let tag =
         RunTag { number: file.number, epoch: journal.epoch(), side: runs::side_directory(directory, file.number) };
-    Ok(Open { state, plan, journal, tag })
+    Ok(Open { state, plan, journal, tag, waits: false })
 }
 
 /// The plan that a journal holds.

@@ -190,7 +190,8 @@ impl<A: Actor> Engine<'_, A> {
             Ruling::Passes(words) => self.done(index, item, words, false, took, data),
             Ruling::Expired(why) => self.failed(index, item, why, false),
             Ruling::Waits => {
-                let is_shown = run.waiting.as_ref().is_some_and(|waiting| waiting.item == index && waiting.shown == data);
+                let is_shown =
+                    run.waiting.as_ref().is_some_and(|waiting| waiting.item == index && waiting.shown == data);
                 if !is_shown {
                     let seen = self.redactor.clean(&seen.words);
                     self.journal.append(Fact::Observed { item: index, name: item.name.clone(), seen, data })?;

@@ -37,7 +37,7 @@ pub(super) struct List<'a> {
 }
 
 /// One item.
-pub(super) fn item(name: &str, title: String, action: Act) -> Item {
+pub fn item(name: &str, title: String, action: Act) -> Item {
     Item { name: name.into(), title, back: false, action }
 }
 

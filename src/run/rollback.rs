@@ -92,7 +92,7 @@ pub async fn plan_undo(
             whole_enough(docker, store, item).await?;
         }
     }
-    if undone.release_from.is_none() {
+    if undone.release_from.is_none() && undone.release_to.is_some() {
         remarks.push("nothing ran before this run: the services are stopped and removed, their volumes stay".into());
     }
     items.extend(undone.home.iter().cloned());

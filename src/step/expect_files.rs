@@ -72,7 +72,10 @@ impl ExpectFiles {
         };
         let is_there = |pointer: &&String| document.pointer(pointer).is_some_and(|value| !value.is_null());
         wrong.extend(
-            self.pointers.iter().filter(|pointer| !is_there(pointer)).map(|pointer| format!("has nothing at {pointer}")),
+            self.pointers
+                .iter()
+                .filter(|pointer| !is_there(pointer))
+                .map(|pointer| format!("has nothing at {pointer}")),
         );
         for (pointer, wanted) in &self.json {
             match document.pointer(pointer) {

@@ -220,6 +220,18 @@ impl Act {
         )
     }
 
+    /// Names of the variables of the environment that it hands to programs.
+    pub fn variables(&self) -> Vec<String> {
+        match self {
+            Self::RunCommand(step) => step.environment.clone(),
+            Self::ExpectCommand(gate) => gate.command.environment.clone(),
+            Self::Checkpoint(gate) => {
+                gate.gates.iter().chain(&gate.still).flat_map(|gate| gate.action.variables()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// What undoing gives back; gates change nothing.
     pub fn reversal(&self) -> Reversal {
         match self {

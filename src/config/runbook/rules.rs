@@ -96,8 +96,7 @@ fn no_name(reader: &mut Reader<'_>, entry: &str) {
 fn keys_of(reader: &Reader<'_>, table: &str) -> Vec<String> {
     let head = format!("{table}.");
     let inside = reader.values.keys().filter_map(|path| path.strip_prefix(head.as_str()));
-    let mut names: Vec<String> =
-        inside.map(|rest| rest.split(['.', '[']).next().unwrap_or(rest).to_owned()).collect();
+    let mut names: Vec<String> = inside.map(|rest| rest.split(['.', '[']).next().unwrap_or(rest).to_owned()).collect();
     names.sort();
     names.dedup();
     names
