@@ -12,6 +12,8 @@ use cutover::journal::lock::{Held, Holder, LockError, held};
 
 const DIRECTORY: &str = "CUTOVER_TEST_DIRECTORY";
 const SINCE: &str = "2026-01-02T03:04:05.000Z";
+/// What the second one is told to do.
+const WAIT: &str = "nothing was done; `cutover status` tells when it has ended";
 
 /// A process that takes the lock, and does what it is told line by line.
 struct Owner {
@@ -116,8 +118,9 @@ fn a_second_taker_is_told_who_has_the_lock_since_when_and_in_which_step() {
     assert_eq!(owner.tell("take deploy"), "taken");
     owner.tell("say start_services");
     let pid = owner.child.id();
-    let words =
-        format!("`cutover deploy` (process {pid}, run 7) holds the lock since {SINCE}, in the step start_services");
+    let words = format!(
+        "`cutover deploy` (process {pid}, run 7) holds the lock since {SINCE}, in the step start_services; {WAIT}"
+    );
     assert_eq!(Owner::begin(directory.path()).tell("take rollback"), words);
     let Held { holder, is_owner_alive, processes } = seen(directory.path());
     assert!(is_owner_alive);
@@ -273,7 +276,7 @@ fn of_many_takers_at_once_one_has_the_lock_and_the_others_are_told_its_name() {
     });
     let taken: Vec<u32> = answers.iter().filter(|(_, answer)| answer == "taken").map(|(pid, _)| *pid).collect();
     let [winner] = taken[..] else { panic!("{answers:?}") };
-    let words = format!("`cutover deploy` (process {winner}) holds the lock since {SINCE}");
+    let words = format!("`cutover deploy` (process {winner}) holds the lock since {SINCE}; {WAIT}");
     assert!(answers.iter().all(|(pid, answer)| *pid == winner || *answer == words), "{answers:?}");
     owners.into_iter().for_each(Owner::end);
 }

@@ -4,13 +4,15 @@ use anyhow::{Context, Result};
 
 use super::arguments::Global;
 use super::carry::{carry, clear_unbegun, last_open, take_lock_from_the_dead};
+use super::out;
 use super::runbook::arguments::Resume;
 use super::setup::{self, Setup};
 use crate::journal::{Lock, runs};
+use crate::report::planned;
 use crate::run::Refusal;
 use crate::run::begin;
 
-/// The verb.
+/// The verb. It asks nothing: the plan was confirmed when the run began.
 ///
 /// # Errors
 /// When there is nothing to go on with, or a living run holds the lock.
@@ -34,6 +36,9 @@ pub async fn go(global: &Global, setup: Setup, lock: Lock, ended: &[String], wai
         .into());
     };
     let mut open = open(&setup, last.number, &format!("gone on with by {}", setup::by()))?;
+    let back = if last.is_going_back { ", on its way back" } else { "" };
+    let place = last.stopped_in().map_or_else(String::new, |item| format!(", from the step {}", item.name));
+    out::say(&format!("cutover: going on with run {} ({}){back}{place}", last.number, planned::deed(&last)));
     open.waits = waits;
     carry(global, &setup, lock, open, ended).await
 }

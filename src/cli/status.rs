@@ -23,7 +23,11 @@ const DEADLINE: Duration = Duration::from_millis(500);
 pub async fn run(global: &Global) -> Result<u8> {
     let (state, config) = setup::state_directory(global)?;
     let setup = Setup::without_engine(global, state, config.as_ref())?;
-    let facts = gather(&setup).await?;
+    let mut facts = gather(&setup).await?;
+    if let (true, Some(config)) = (facts.project.is_empty(), &config) {
+        facts.project = config.compose_project().to_owned();
+        facts.environment.clone_from(&config.project.environment);
+    }
     let style = setup::style(global, &crate::config::Environment::of_process(), out::is_result_shown());
     if global.is_json() {
         out::json(status_json(&facts));

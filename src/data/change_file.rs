@@ -107,6 +107,9 @@ pub struct Head {
     pub baseline: String,
     /// The target, without its password.
     pub target: String,
+    /// The import or copy that the target records, by its identity; none where it records none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<String>,
     /// Where the target's log stood: later writes are not in it.
     pub target_lsn: String,
     /// The tables, in the order of their lines.

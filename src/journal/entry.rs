@@ -126,6 +126,9 @@ pub enum Fact {
         /// Whether it is not known: the gate could not be asked to the end. Nothing is put back because of it.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         unknown: bool,
+        /// How long it was tried or asked, in milliseconds.
+        #[serde(default)]
+        took_ms: u64,
     },
     /// The undoing of a step begins; written before the world is touched.
     Undoing {

@@ -60,7 +60,7 @@ pub struct Process {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Somebody has it.
-    #[error("{}", .0.words())]
+    #[error("{}; {}", .0.words(), .0.next())]
     Held(Box<Held>),
     /// The file cannot be opened.
     #[error("cannot open the lock {}: {source}", path.display())]
@@ -73,6 +73,15 @@ pub enum LockError {
 }
 
 impl Held {
+    /// What to do about it.
+    pub fn next(&self) -> &'static str {
+        if self.is_owner_alive {
+            "nothing was done; `cutover status` tells when it has ended"
+        } else {
+            "nothing was done; `cutover resume` ends that and goes on, `cutover rollback` ends it and goes back"
+        }
+    }
+
     /// Who, since when, in which step.
     pub fn words(&self) -> String {
         let Holder { pid, since, verb, run, step, .. } = &self.holder;
@@ -226,7 +235,8 @@ fn command_of(pid: u32) -> String {
     let line = String::from_utf8_lossy(&line).replace('\0', " ");
     let is_long_id = |word: &str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     let words = line.split_whitespace().map(|word| if is_long_id(word) { &word[..12] } else { word });
-    words.collect::<Vec<_>>().join(" ").chars().take(120).collect()
+    let line = words.collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= 120 { line } else { line.chars().take(119).chain(['…']).collect() }
 }
 
 /// Start time of a process in ticks since boot: field 22 of its `stat`, counted after the closing bracket.

@@ -186,8 +186,11 @@ fn take(run: &mut RunState, entry: &Entry) {
                 (state.took_ms, state.data) = (*took_ms, data.clone());
             }
         }
-        Fact::Failed { item, why, back, unknown, .. } => {
+        Fact::Failed { item, why, back, unknown, took_ms, .. } => {
             run.waiting = None;
+            if let Some(state) = run.items.get_mut(*item) {
+                state.took_ms += took_ms;
+            }
             // A step that fails on its way back is still to be undone.
             set(run, *item, &entry.at, if *back { Standing::Undoing } else { Standing::Failed }, why);
             run.failure = Some((*item, why.clone()));

@@ -36,7 +36,8 @@ fn judge(path: &Path, required: &[String]) -> Found {
         let words = format!("{shown} shows {} to every user of the host (mode {mode:04o})", secret.join(", "));
         return Found::fail(words, format!("chmod 600 {shown}"));
     }
-    Found::ok(format!("{shown} sets {} variables", pairs.len()))
+    let plural = if pairs.len() == 1 { "" } else { "s" };
+    Found::ok(format!("{shown} sets {} variable{plural}", pairs.len()))
 }
 
 /// The variables that env files set; of a name that is set twice the last one counts. Files that cannot be read are left out.

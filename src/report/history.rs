@@ -232,7 +232,7 @@ mod tests {
         let expected = "\
 RUN  KIND    RELEASE  BEGAN (UTC)          TOOK    ENDED                BY
 7    deploy  r2 → r3  2026-11-05 03:00:00  12.0 s  done                 anna@host (process 4242)
-7    deploy  r2 → r3  2026-11-05 03:00:00  7.5 s   failed, rolled back  anna@host (process 4242)
+7    deploy  r2 → r3  2026-11-05 03:00:00  10.0 s  failed, rolled back  anna@host (process 4242)
 ";
         assert_eq!(history_text(&[well, back], &Style::plain(100)), expected);
         assert_eq!(history_text(&[], &Style::plain(100)), "no run yet\n");
@@ -253,7 +253,7 @@ RUN  KIND    RELEASE  BEGAN (UTC)          TOOK    ENDED                BY
             "run 7: deploy r2 → r3\n  failed, rolled back\n",
             "  exit code  7\n",
             "↩  start_services     undone   03:00:15  1.5 s  backend: shop-backend-1",
-            "✗  expect_services ?  failed   03:00:13         backend exited with 1\n",
+            "✗  expect_services ?  failed   03:00:13  2.5 s  backend exited with 1\n",
             "·  record_release     waiting\n",
             "  last lines of its log:\n    Error: connect ECONNREFUSED",
             "  03:00:01  ben approved env-ready\n",

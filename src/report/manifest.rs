@@ -132,6 +132,7 @@ fn evidence(run: &RunState) -> Vec<Value> {
         let what = match act(run, index) {
             "save_incident" => "incident",
             "export_database" => "export",
+            "save_changes" => "changes",
             "back_up_database" => "backup",
             _ => continue,
         };

@@ -6,6 +6,7 @@ pub mod dns;
 pub mod event;
 pub mod history;
 pub mod manifest;
+pub mod moved;
 pub mod output;
 #[cfg(test)]
 mod pages;
@@ -22,6 +23,7 @@ pub mod status;
 pub mod style;
 pub mod table;
 pub mod text;
+pub mod told_apart;
 pub mod verified;
 
 pub use event::{Event, Listener};

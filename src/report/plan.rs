@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::SCHEMA;
-use super::planned::release_name;
 use super::style::{Mark, Paint, Style};
 use super::table::{Cell, Table};
 use super::text::{columns, hang, harmless, pad, short_ids};
@@ -178,7 +177,7 @@ fn on_failure(plan: &Plan, style: &Style) -> String {
             "stops and holds everything as it stands, for a person to decide: `cutover resume` or `cutover rollback`";
         return hang("  ", words, style.width);
     }
-    let before = release_name(plan.release_from);
+    let before = plan.release_from.map_or_else(|| "nothing, as before,".into(), |number| format!("r{number}"));
     if plan.home.is_empty() {
         return hang("  ", &format!("goes back to {before} by itself; no gate proves it"), style.width);
     }

@@ -4,12 +4,12 @@
 
 use serde_json::{Value, json};
 
-use super::SCHEMA;
 use super::changed::{changed, changes, deeds};
 use super::planned::{act, cause, cause_line, is_gate, only_keeps, release_name, standing, took};
 use super::status::next_text;
 use super::style::{Paint, Style};
 use super::text::{hang, harmless, lead, moment, short_ids};
+use super::{SCHEMA, moved};
 use crate::adapter::clock::spoken;
 use crate::journal::{Outcome, RunState, Standing};
 use crate::step::{Plan, RunKind, ServiceChange};
@@ -17,7 +17,6 @@ use crate::step::{Plan, RunKind, ServiceChange};
 /// The verdict, its sentence, and its paint. `outcome` is absent when the run was interrupted.
 fn verdict(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> (&'static str, String, Paint) {
     let after = release_name(plan.release_to);
-    let before = before(plan);
     let place = format!("{} in {}", plan.project, plan.environment);
     let at = failed_at(run, outcome);
     let deed = match (&plan.deed, kind) {
@@ -29,17 +28,20 @@ fn verdict(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan)
         Some(Outcome::Done) if plan.deed.is_some() => {
             ("COMPLETE", format!("{deed} is done, and was seen to be"), Paint::Good)
         }
+        Some(Outcome::Done) if plan.release_to.is_none() => {
+            ("COMPLETE", format!("nothing serves {place} any more, as before that run"), Paint::Good)
+        }
         Some(Outcome::Done) => ("COMPLETE", format!("{after} serves {place}"), Paint::Good),
         Some(Outcome::Unchanged) if run.failure.is_none() => (
             "GIVEN UP, NOTHING CHANGED",
-            format!("{deed} was closed before it changed anything; {before} is as it was"),
+            format!("{deed} was closed before it changed anything; {}", as_it_was(plan)),
             Paint::Careful,
         ),
         Some(Outcome::Unchanged) => {
-            ("FAILED, NOTHING CHANGED", format!("{deed} failed{at}; {before} is as it was"), Paint::Careful)
+            ("FAILED, NOTHING CHANGED", format!("{deed} failed{at}; {}", as_it_was(plan)), Paint::Careful)
         }
         Some(Outcome::RolledBack) => {
-            let words = format!("{deed} failed{at} and was undone; {before} is back, and that was observed");
+            let words = format!("{deed} failed{at} and was undone; {}, and that was observed", back(plan));
             ("FAILED AND ROLLED BACK", words, Paint::Careful)
         }
         Some(Outcome::Held) if run.is_failure_unknown => {
@@ -67,9 +69,22 @@ fn verdict(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan)
     }
 }
 
+/// What was never left, where nothing was changed.
+fn as_it_was(plan: &Plan) -> String {
+    match plan.release_from {
+        _ if plan.deed.is_some() => "all is as it was".into(),
+        Some(number) => format!("r{number} is as it was"),
+        None => "nothing runs, as before".into(),
+    }
+}
+
 /// What is there again after a way back.
-fn before(plan: &Plan) -> String {
-    if plan.deed.is_some() { "all".into() } else { release_name(plan.release_from) }
+fn back(plan: &Plan) -> String {
+    match plan.release_from {
+        _ if plan.deed.is_some() => "all is back".into(),
+        Some(number) => format!("r{number} is back"),
+        None => "nothing of it runs, as before".into(),
+    }
 }
 
 fn failed_at(run: &RunState, outcome: Option<Outcome>) -> String {
@@ -130,7 +145,8 @@ pub fn result_text(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
     }
     // What is merely kept, such as images and backups, is told by `cutover history`.
     let stays = stays(run).into_iter().filter(|(act, ..)| !only_keeps(act));
-    let stays: Vec<String> = stays.map(|(_, name, why)| format!("{name}: {why}")).collect();
+    let mut stays: Vec<String> = stays.map(|(_, name, why)| format!("{name}: {why}")).collect();
+    stays.extend(made_for_good(outcome, run, plan));
     let changed = changed(outcome, run, plan);
     if changed.is_empty() {
         let words = match outcome {
@@ -144,6 +160,15 @@ pub fn result_text(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
         out.push_str(&section("What changed", &words, style));
     } else {
         out.push_str(&format!("{}\n{}", style.paint(Paint::Strong, "What changed"), changes(&changed, style)));
+    }
+    if outcome == Some(Outcome::Done) {
+        for (_, moved) in moved::of_run(run) {
+            out.push_str(&format!(
+                "{}\n{}",
+                style.paint(Paint::Strong, "What moved"),
+                moved::moved_text(&moved, style)
+            ));
+        }
     }
     out.push_str(&section("What stays", &stays, style));
     out.push_str(&section("What is half-way", &half_way(outcome, run), style));
@@ -195,7 +220,22 @@ fn half_way(outcome: Option<Outcome>, run: &RunState) -> Vec<String> {
 }
 
 fn current_release(plan: &Plan) -> Option<String> {
-    plan.deed.is_none().then(|| format!("current release: {}", release_name(plan.release_from)))
+    let name = plan.release_from.map_or_else(|| "none, nothing ran before".to_owned(), |number| format!("r{number}"));
+    plan.deed.is_none().then(|| format!("current release: {name}"))
+}
+
+/// What compose makes for a project once, and what no way back removes: there may be rows in it.
+fn made_for_good(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Option<String> {
+    let is_undone = |index: usize, item: &crate::journal::ItemState| {
+        act(run, index) == "start_services" && item.standing == Standing::Undone
+    };
+    let was_first = plan.kind == RunKind::Deploy && plan.release_from.is_none();
+    let was_started = run.items.iter().enumerate().any(|(index, item)| is_undone(index, item));
+    (outcome == Some(Outcome::RolledBack) && was_first && was_started).then(|| {
+        "networks and volumes that were made for it: `docker compose down` removes the networks, with `--volumes` the \
+         data as well"
+            .to_owned()
+    })
 }
 
 /// What was seen last and still counts.
@@ -256,6 +296,7 @@ pub fn result_json(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
         "stays": stays(run).into_iter().map(|(_, name, why)| json!({ "item": name, "why": why })).collect::<Vec<_>>(),
         "half_way": half_way(outcome, run),
         "release": current,
+        "moved": moved::of_run(run).iter().map(|(item, moved)| json!({ "item": item, "rows": moved::moved_json(moved) })).collect::<Vec<_>>(),
         "truths": truths(outcome, run, plan),
         "took_ms": u64::try_from(took(run).as_millis()).unwrap_or(u64::MAX),
         "next": next(outcome, run, plan).into_iter().map(|(command, _)| command).collect::<Vec<_>>(),
@@ -263,94 +304,4 @@ pub fn result_json(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::journal::Fact;
-    use crate::report::sample;
-
-    fn text(outcome: Option<Outcome>, facts: Vec<Fact>) -> String {
-        let run = sample::run(&sample::entries(facts));
-        result_text(RunKind::Deploy, outcome, &run, &sample::keeping(), &Style::plain(80))
-    }
-
-    #[test]
-    fn success_says_what_changed_what_is_true_and_the_next_command() {
-        let expected = "\
-COMPLETE: r3 serves shop in production
-What changed
-  backend  replaced  aaaaaaaaaaaa → dddddddddddd
-What is true now
-  current release: r3
-  healthy for 10.0 s: backend, worker
-  http://127.0.0.1:3000/health answers as expected, 3 times in a row
-run 7: its steps took 12.0 s, ended 2026-11-05 03:00:17 UTC
-next: cutover status    how it is now
-      cutover rollback  go back to r2
-";
-        // `worker` was built anew and came out as the same image, so it is not among what changed.
-        assert_eq!(text(Some(Outcome::Done), sample::well(&sample::keeping())), expected);
-    }
-
-    #[test]
-    fn a_rollback_by_itself_is_a_failure_first_and_names_what_stays() {
-        let expected = "\
-FAILED AND ROLLED BACK: the deploy of r3 failed in expect_services and was
-  undone; r2 is back, and that was observed
-Why
-  expect_services (backend and worker are healthy for 10 s): backend exited with
-  1
-What changed
-  nothing but what stays; the rest was undone
-What stays
-  migrate_schema: the schema stays as it was migrated, no row is lost
-What is true now
-  current release: r2
-  healthy for 10.0 s: backend, worker
-  answers as expected, 3 times in a row
-run 7: its steps took 7.5 s, ended 2026-11-05 03:00:25 UTC
-next: cutover history 7  what it did, step by step
-      cutover deploy     try again, once the cause is put right
-";
-        assert_eq!(text(Some(Outcome::RolledBack), sample::rolled_back(&sample::keeping(), true)), expected);
-    }
-
-    #[test]
-    fn a_way_back_that_could_not_be_proven_is_stuck_there_and_not_in_the_first_failure() {
-        let mut facts = sample::rolled_back(&sample::keeping(), true);
-        facts.pop();
-        facts.pop();
-        facts.push(Fact::Note { text: "home_health: status 502 instead of 200".into() });
-        let text = text(Some(Outcome::Stuck), facts);
-        assert!(text.starts_with("STUCK: the way back failed in home_health; shop in production is"), "{text}");
-        assert!(text.contains("home_health (http://127.0.0.1:3000/health answers as expected): status 502"), "{text}");
-        assert!(text.contains("next: cutover history 7"), "{text}");
-    }
-
-    #[test]
-    fn an_interruption_names_where_it_stands_and_both_ways_on() {
-        let mut facts = sample::half(&sample::keeping());
-        facts.pop();
-        let text = text(None, facts);
-        assert!(text.starts_with("INTERRUPTED: the deploy of r3 stopped in start_services; "), "{text}");
-        assert!(text.contains("  start_services: was begun, its end was not seen\n"), "{text}");
-        assert!(text.contains("next: cutover resume    go on where it stopped\n      cutover rollback"), "{text}");
-    }
-
-    #[test]
-    fn nothing_begun_is_nothing_changed() {
-        let text = text(None, vec![sample::planned(&sample::keeping())]);
-        assert!(text.starts_with("INTERRUPTED: the deploy of r3 stopped before its first step; nothing was changed\n"));
-    }
-
-    #[test]
-    fn programs_get_the_same() {
-        let plan = sample::keeping();
-        let run = sample::run(&sample::entries(sample::well(&plan)));
-        let value = result_json(RunKind::Deploy, Some(Outcome::Done), &run, &plan);
-        assert_eq!(value["outcome"], "done");
-        assert_eq!(value["release"], 3);
-        assert_eq!(value["changed"][0]["image_to"], sample::image('d'));
-        let interrupted = result_json(RunKind::Deploy, None, &run, &plan);
-        assert_eq!((&interrupted["outcome"], &interrupted["release"]), (&"interrupted".into(), &Value::Null));
-    }
-}
+mod tests;

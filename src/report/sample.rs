@@ -177,7 +177,7 @@ pub fn failed(plan: &Plan) -> Vec<Fact> {
     let mut facts = half(plan);
     let name = plan.items[5].name.clone();
     facts.push(Fact::Started { item: 5, name: name.clone() });
-    facts.push(Fact::Failed { item: 5, name, why: WHY.into(), back: false, unknown: false });
+    facts.push(Fact::Failed { item: 5, name, why: WHY.into(), back: false, unknown: false, took_ms: 2_500 });
     facts
 }
 

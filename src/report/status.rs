@@ -110,8 +110,8 @@ pub fn verdict(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) 
     if let Some(held) = &facts.held {
         let run = facts.last_run.as_ref().filter(|_| held.is_owner_alive);
         if let Some((run, shown)) = run.and_then(|run| Some((run, checkpoint::shown(run)?))) {
-            let missing = shown.missing.join("; ");
-            let words = format!("run {} waits at a checkpoint, in another terminal, missing: {missing}", run.number);
+            let place = format!("run {} waits at a checkpoint, in another terminal", run.number);
+            let words = format!("{place}, missing: {}", shown.missing.join("; "));
             return (Verdict::Waiting, words, checkpoint::next(run, &shown).into_iter().take(1).collect());
         }
         let next = if held.is_owner_alive {
@@ -164,8 +164,13 @@ fn open(run: &RunState) -> (Verdict, String, Vec<(String, String)>) {
 
 fn serving(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) {
     let Some(current) = &facts.current else {
-        let next = vec![("cutover deploy".to_owned(), "bring up the first release".to_owned())];
-        return (Verdict::Nothing, "nothing was deployed yet".into(), next);
+        let mut next = vec![("cutover deploy".to_owned(), "bring up the first release".to_owned())];
+        let Some(run) = facts.last_run.as_ref().filter(|run| run.failure.is_some()) else {
+            return (Verdict::Nothing, "nothing was deployed yet".into(), next);
+        };
+        next.insert(0, (format!("cutover history {}", run.number), "why it failed, step by step".to_owned()));
+        let words = format!("nothing was deployed yet; run {} ({}) {}", run.number, deed(run), ended(run).0);
+        return (Verdict::Nothing, words, next);
     };
     let name = format!("r{}", current.number);
     let since = moment(&current.since);
@@ -209,7 +214,9 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
     let mut table = Table::new(&["", ""]);
     let mut row =
         |name: &str, words: String| table.row(vec![Cell::painted(Paint::Faint, name), harmless(&words).into()]);
-    row("project", format!("{} in {}", facts.project, facts.environment));
+    if !facts.project.is_empty() {
+        row("project", format!("{} in {}", facts.project, facts.environment));
+    }
     if let Some(current) = &facts.current {
         row("release", format!("r{} since {} (run {})", current.number, moment(&current.since), current.run));
     }
@@ -226,8 +233,7 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
     }
     match &facts.engine {
         Ok(services) => {
-            for (index, service) in services.iter().enumerate() {
-                let name = if index == 0 { "services" } else { "" };
+            for (service, name) in services.iter().zip(std::iter::once("services").chain(std::iter::repeat(""))) {
                 let paint = if service.is_well { None } else { Some(Paint::Bad) };
                 let words = harmless(&format!("{}: {}", service.service, service.words));
                 let cell = paint.map_or_else(|| words.clone().into(), |paint| Cell::painted(paint, words.clone()));
@@ -381,5 +387,14 @@ next: cutover rollback  go back to the release before
         facts.current = None;
         assert_eq!(first_line(&facts), "NOTHING: nothing was deployed yet");
         assert_eq!(status_json(&facts)["verdict"], "nothing");
+    }
+
+    #[test]
+    fn before_the_first_release_a_failed_deploy_is_named_with_the_way_to_its_cause() {
+        let mut facts = ended_as(sample::rolled_back(&sample::keeping(), true), Outcome::RolledBack);
+        facts.current = None;
+        let text = status_text(&facts, &Style::plain(120));
+        assert!(text.starts_with("NOTHING: nothing was deployed yet; run 7 (deploy) failed, rolled back\n"), "{text}");
+        assert!(text.contains("next: cutover history 7  why it failed, step by step\n"), "{text}");
     }
 }

@@ -13,9 +13,11 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 pub use self::table::Standing;
 
@@ -23,6 +25,7 @@ use self::table::Target;
 use super::catalog;
 use super::verify::folds::Way;
 use super::verify::forward;
+use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::database::{Place, Session};
 use crate::data::catalog::{Catalog, TableName};
 use crate::data::change_file::{Head, Reader, SequenceValue, TableChanges};
@@ -34,6 +37,8 @@ use crate::data::sidecar_shape::Shape;
 
 /// How many accounts without an old id are named.
 const NAMED: usize = 20;
+/// How long others may hold the tables.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How changes are applied.
 #[derive(Clone, Debug)]
@@ -124,14 +129,7 @@ pub async fn apply(source: &Place, options: &ApplyOptions, say: &(dyn Fn(String)
             if accounts.len() > NAMED { ", …" } else { "" }
         );
     }
-    let done = work.carry_out(source, say).await;
-    if done.is_err()
-        && let Err(error) = work.session.batch_execute("ROLLBACK").await
-    {
-        // The server rolls back by itself when the session ends; this only lets others go on sooner.
-        tracing::debug!(%error, "the session was lost before its transaction was rolled back");
-    }
-    let standing = done?;
+    let standing = work.carry_out_patiently(source, say).await?;
     let mut applied = Applied {
         changes: work.head.all(),
         written: standing.before,
@@ -211,6 +209,31 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Tries until others who read the tables let them go: the locks are wanted for a moment only.
+    async fn carry_out_patiently(&self, source: &Place, say: &(dyn Fn(String) + Sync)) -> Result<Standing> {
+        let watch = Stopwatch::start();
+        loop {
+            let done = self.carry_out(source, say).await;
+            let Err(error) = done else { return done };
+            if let Err(error) = self.session.batch_execute("ROLLBACK").await {
+                // The server rolls back by itself when the session ends; this only lets others go on sooner.
+                tracing::debug!(%error, "the session was lost before its transaction was rolled back");
+            }
+            if !is_in_the_way(&error) {
+                return Err(error);
+            }
+            if watch.left(PATIENCE).is_none() {
+                let shown = source.shown();
+                return Err(error.context(format!(
+                    "others hold tables of {shown} for longer than {}, so nothing was applied; end them (pg_stat_activity \
+                     there shows who) and try again",
+                    spoken(PATIENCE)
+                )));
+            }
+            say(format!("others are at work on tables of {}; trying again", source.shown()));
+        }
+    }
+
     /// The one transaction; gives how the rows stood before it.
     async fn carry_out(&self, source: &Place, say: &(dyn Fn(String) + Sync)) -> Result<Standing> {
         self.session.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?;
@@ -255,10 +278,16 @@ impl<'a> Work<'a> {
     async fn new_accounts(&self) -> Result<Vec<String>> {
         let mut ids = BTreeSet::new();
         read(&self.options.file, |table, change| {
-            let row = if self.options.is_undo { &change.old } else { &change.new };
-            for (column, id) in table.columns.iter().zip(row.iter().flat_map(|row| copy_text::fields(row))) {
+            let (row, other) =
+                if self.options.is_undo { (&change.old, &change.new) } else { (&change.new, &change.old) };
+            let others: Vec<&[u8]> = other.iter().flat_map(|row| copy_text::fields(row)).collect();
+            for (at, (column, id)) in
+                table.columns.iter().zip(row.iter().flat_map(|row| copy_text::fields(row))).enumerate()
+            {
                 let is_user = table.users.contains(column) && !copy_text::is_null(id);
-                if is_user && self.backward.get(&id.to_ascii_lowercase()).is_none() {
+                // What stood there before the change is no account that was made since.
+                let was_there = others.get(at) == Some(&id);
+                if is_user && !was_there && self.backward.get(&id.to_ascii_lowercase()).is_none() {
                     ids.insert(String::from_utf8_lossy(id).into_owned());
                 }
             }
@@ -279,6 +308,12 @@ impl<'a> Work<'a> {
         }
         Ok(ids.into_iter().filter(|id| !known.contains(id)).collect())
     }
+}
+
+/// Whether somebody else's lock was the matter.
+fn is_in_the_way(error: &anyhow::Error) -> bool {
+    let code = error.chain().find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>()?.code());
+    code == Some(&SqlState::LOCK_NOT_AVAILABLE) || code == Some(&SqlState::T_R_DEADLOCK_DETECTED)
 }
 
 /// A pattern that names this table and no other.

@@ -13,8 +13,8 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use self::lanes::Way;
-use super::filling::{self, Filling};
-use super::import::{Course, Floor, Hold, Imported, Producer, Rows, Unit, follow};
+use super::filling::{self, Coming, Filling, Outlook};
+use super::import::{Course, Floor, Hold, Imported, Producer, Rows, Unit, first_full, follow};
 use super::{catalog, sequences};
 use crate::adapter::database::Place;
 use crate::adapter::files;
@@ -40,6 +40,7 @@ pub fn identity(source: &Place, options: &Options) -> Result<String> {
     let known = serde_json::json!({
         "copy": source.shown(), "include": filling.include, "exclude": filling.exclude, "tables": filling.tables,
         "mapping": mapping, "userColumns": filling.user_columns, "usersTable": filling.users_table,
+        "emptiedUnder": filling.emptied_under(),
     });
     Ok(files::sha256(known.to_string().as_bytes()))
 }
@@ -94,6 +95,29 @@ pub async fn copy(
     let (lanes, ranges): (Vec<_>, Vec<_>) = ways.into_iter().map(Way::parted).unzip();
     let mut hold = Hold::take(target, &filling.session).await?;
     follow(&mut hold, target, course, lanes, sources, producer(ranges), say).await
+}
+
+/// What a copy would find: its tables with the planner's estimates, and whether one of them holds rows in the target.
+/// Reads both catalogs; changes nothing.
+///
+/// # Errors
+/// When something cannot be moved, or a server cannot be reached.
+pub async fn outlook(source: &Place, target: &Place, options: &Options) -> Result<Outlook> {
+    let filling = &options.filling;
+    let (patterns, users_table) = (filling.patterns()?, filling.users_table()?);
+    let (from, session) = tokio::try_join!(source.connect(&filling.session), target.connect(&filling.session))?;
+    let (from, to) =
+        tokio::try_join!(async { catalog::read(&from, &patterns, &users_table).await.context("the source") }, async {
+            catalog::read(&session, &patterns, &users_table).await.context("the target")
+        },)?;
+    let concerns = filling::concerns(&[&from], catalog::compare(&from, &to))?;
+    let coming = from.tables.iter().map(|table| Coming {
+        table: table.name.clone(),
+        rows: u64::try_from(table.rows_estimate).ok(),
+        bytes: table.bytes,
+    });
+    let targets: Vec<_> = from.tables.iter().filter_map(|table| to.table(&table.name).cloned()).collect();
+    Ok(Outlook { tables: coming.collect(), concerns, full: first_full(&session, &targets).await? })
 }
 
 /// Where the target's sequences must stand: where the source's do.

@@ -91,6 +91,7 @@ pub async fn diff(
         baseline: sides.source.shown(),
         target: sides.target.shown(),
         target_lsn: snapshot.lsn.clone(),
+        import: super::import::recorded(&snapshot.holder).await?.map(|recorded| recorded.identity),
         sequences: sequences(&sides),
         ..Head::default()
     };

@@ -241,9 +241,6 @@ async fn fill(
         None => None,
     };
     tables.extend(meter.watch(say, read_tables(place, options, snapshot, plan, &meter, unfinished)).await?);
-    for line in meter.summary().lines() {
-        say(line.to_owned());
-    }
     Ok((tables, users))
 }
 
@@ -327,6 +324,14 @@ pub(super) fn files_there(directory: &Path) -> Result<Vec<String>> {
     names.sort();
     names.dedup();
     Ok(names)
+}
+
+/// When the export was begun that a kill left unfinished in a directory; none where there is none.
+///
+/// # Errors
+/// When what it wrote down cannot be read.
+pub fn unfinished_since(directory: &Path) -> Result<Option<String>> {
+    Ok(Unfinished::read(directory)?.map(|before| before.header.exported_at))
 }
 
 fn is_plain_name(name: &str) -> bool {

@@ -71,7 +71,35 @@ impl Default for Filling {
     }
 }
 
+/// A table that would be filled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coming {
+    /// The table.
+    pub table: TableName,
+    /// Its rows, as far as they are known: counted in an export, estimated by a source.
+    pub rows: Option<u64>,
+    /// Its size, in bytes.
+    pub bytes: u64,
+}
+
+/// What a filling would find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outlook {
+    /// The tables.
+    pub tables: Vec<Coming>,
+    /// What is to be known about it, in words.
+    pub concerns: Vec<String>,
+    /// A table of the target, of these, that holds rows.
+    pub full: Option<TableName>,
+}
+
 impl Filling {
+    /// What a filling that empties tables is known by beside the rest: the same rows filled in anew, after another
+    /// backup, are another filling.
+    pub(crate) fn emptied_under(&self) -> Option<&str> {
+        self.backup_token.as_deref().filter(|_| self.is_truncating_first)
+    }
+
     pub(crate) fn patterns(&self) -> Result<Patterns> {
         let patterns = Patterns::parse(&self.include, &self.exclude).map_err(|why| anyhow!(why))?;
         patterns.narrowed(&self.tables).map_err(|why| anyhow!(why))

@@ -38,11 +38,13 @@ mod proof;
 mod record;
 mod sessions;
 mod settings;
+mod since;
 mod state;
 
 pub use hold::{Holder, hold};
 pub use proof::{Counters, Moved, Proof, counters, prove};
 pub use record::{Frozen, Gap, Phase, RoleSetting, read_record, recorded_in_the_database};
+pub use since::{frozen_since, is_frozen_since, is_not_after};
 pub use state::{FreezeState, state};
 
 /// What a freeze needs to know.

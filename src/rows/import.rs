@@ -15,12 +15,12 @@ mod load;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::from_files::{Options, identity, import};
+pub use self::from_files::{Options, identity, import, outlook};
 pub use self::hold::is_interrupted;
 use self::journal::{Line, Phase};
 pub(super) use self::{
     baseline::taker,
-    course::{Course, follow},
+    course::{Course, first_full, follow},
     floor::{Floor, Producer},
     hold::Hold,
     load::{Expected, Lane, Rows, Unit},
@@ -81,7 +81,29 @@ pub enum ImportState {
     Foreign {
         /// What.
         why: String,
+        /// What that one is known by.
+        identity: String,
+        /// Whether it came to its end.
+        is_complete: bool,
     },
+}
+
+/// An import or copy that a target records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// What it is known by.
+    pub identity: String,
+    /// Whether it came to its end.
+    pub is_complete: bool,
+}
+
+/// The import or copy that a target records, whatever it is of.
+///
+/// # Errors
+/// When the target cannot be asked.
+pub async fn recorded(session: &tokio_postgres::Client) -> anyhow::Result<Option<Recorded>> {
+    let line = journal::read(session).await?;
+    Ok(line.map(|line| Recorded { identity: line.identity, is_complete: line.phase == Phase::Complete }))
 }
 
 /// How the target stands towards the import that is known by `identity` (of `identity` here or in `copy`).
@@ -94,8 +116,10 @@ pub async fn state(target: &Place, filling: &Filling, identity: &str) -> anyhow:
     Ok(match journal::read(&session).await? {
         None => ImportState::Untouched,
         Some(line) if line.identity != identity => {
-            let how = if line.phase == Phase::Complete { "a complete" } else { "an unfinished" };
-            ImportState::Foreign { why: format!("{how} import of something else is recorded in the target") }
+            let is_complete = line.phase == Phase::Complete;
+            let how = if is_complete { "a complete" } else { "an unfinished" };
+            let why = format!("{how} import of something else is recorded in the target");
+            ImportState::Foreign { why, identity: line.identity, is_complete }
         }
         Some(Line { phase: Phase::Complete, summary: Some(imported), .. }) => ImportState::Complete { imported },
         Some(_) => ImportState::Partial,

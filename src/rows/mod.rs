@@ -13,6 +13,7 @@ pub mod filling;
 pub mod freeze;
 pub mod import;
 pub mod ledger;
+pub(crate) mod plain_types;
 pub mod progress;
 pub mod purge;
 pub mod sequences;

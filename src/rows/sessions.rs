@@ -11,7 +11,7 @@ use crate::adapter::database::Place;
 const DEADLINE: Duration = Duration::from_secs(60);
 const PACE: Duration = Duration::from_millis(50);
 
-const OURS: &str = "FROM pg_catalog.pg_stat_activity WHERE application_name LIKE 'cutover%' \
+const OURS: &str = "FROM pg_catalog.pg_stat_activity WHERE application_name LIKE $1 \
     AND pid <> pg_backend_pid() AND usename = current_user AND datname = current_database()";
 
 /// Ends every session of ours but this one, and waits until each is gone. Gives how many there were.
@@ -19,14 +19,22 @@ const OURS: &str = "FROM pg_catalog.pg_stat_activity WHERE application_name LIKE
 /// # Errors
 /// When the database cannot be reached, or a session does not end in time.
 pub async fn end_ours(place: &Place) -> Result<u64> {
+    end_named(place, "cutover%").await
+}
+
+/// The same for sessions whose name is like this one, a pattern of the server's.
+///
+/// # Errors
+/// As [`end_ours`].
+pub async fn end_named(place: &Place, name: &str) -> Result<u64> {
     let session = place.connect("cutover").await?;
     let ended = session
-        .query(&format!("SELECT pg_terminate_backend(pid) {OURS}"), &[])
+        .query(&format!("SELECT pg_terminate_backend(pid) {OURS}"), &[&name])
         .await
         .with_context(|| format!("cannot end the sessions that a killed run left on {}", place.shown()))?;
     let watch = Stopwatch::start();
     loop {
-        let left: i64 = session.query_one(&format!("SELECT count(*) {OURS}"), &[]).await?.get(0);
+        let left: i64 = session.query_one(&format!("SELECT count(*) {OURS}"), &[&name]).await?.get(0);
         if left == 0 {
             return Ok(ended.len() as u64);
         }

@@ -1,6 +1,10 @@
 //! Lists of data runs: what moves rows and accounts, freezes or backs up. No container changes, so there is no release.
 
+pub mod changes;
+mod moving;
 pub mod options;
+
+pub use moving::{Freezing, copying, exporting, freezing_of, importing, proven_backup};
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -163,11 +163,11 @@ impl<A: Actor> Engine<'_, A> {
         match answer {
             Ok(seen) => match seen.answer {
                 Answer::Passed => self.done(index, item, seen.words, false, watch.elapsed(), seen.data),
-                Answer::Refused => self.failed(index, item, seen.words, false),
-                Answer::Unknown => self.unknown(index, item, &seen.words),
+                Answer::Refused => self.failed(index, item, seen.words, false, watch.elapsed()),
+                Answer::Unknown => self.unknown(index, item, &seen.words, watch.elapsed()),
                 Answer::Waiting => self.checkpoint(index, item, seen, watch.elapsed()),
             },
-            Err(error) => self.unknown(index, item, &format!("{error:#}")),
+            Err(error) => self.unknown(index, item, &format!("{error:#}"), watch.elapsed()),
         }
     }
 
@@ -182,13 +182,13 @@ impl<A: Actor> Engine<'_, A> {
         let now_s = clock::unix_seconds();
         let run = state::fold(self.number, self.plan.kind.word(), &crate::journal::read(self.journal.path())?);
         let Ok(shown) = serde_json::from_value(seen.data) else {
-            return self.unknown(index, item, "what the checkpoint shows cannot be read");
+            return self.unknown(index, item, "what the checkpoint shows cannot be read", took);
         };
         let shown = approvals::complete(shown, &run, index, now_s);
         let data = self.redactor.clean_json(serde_json::to_value(&shown).unwrap_or_default());
         match approvals::judge(&run, index, &shown, now_s) {
             Ruling::Passes(words) => self.done(index, item, words, false, took, data),
-            Ruling::Expired(why) => self.failed(index, item, why, false),
+            Ruling::Expired(why) => self.failed(index, item, why, false, took),
             Ruling::Waits => {
                 let is_shown =
                     run.waiting.as_ref().is_some_and(|waiting| waiting.item == index && waiting.shown == data);
@@ -208,10 +208,10 @@ impl<A: Actor> Engine<'_, A> {
             Ok(World::After(seen)) => return self.done(index, item, seen, true, watch.elapsed(), Value::Null),
             Ok(World::Foreign(why)) => {
                 let why = format!("somebody else changed it since the plan was made: {why}");
-                return self.failed(index, item, why, false);
+                return self.failed(index, item, why, false, watch.elapsed());
             }
             Ok(World::Before(_) | World::Between(_)) => {}
-            Err(error) => return self.failed(index, item, format!("{error:#}"), false),
+            Err(error) => return self.failed(index, item, format!("{error:#}"), false, watch.elapsed()),
         }
         self.begin(index, item, Fact::Started { item: index, name: item.name.clone() })?;
         let (listener, redactor) = (self.listener, self.redactor);
@@ -235,13 +235,13 @@ impl<A: Actor> Engine<'_, A> {
                 {
                     say("the engine was away; trying once more".into());
                 }
-                (Err(error), _) => return self.failed(index, item, format!("{error:#}"), false),
+                (Err(error), _) => return self.failed(index, item, format!("{error:#}"), false, watch.elapsed()),
                 (Ok(_), Ok(World::Before(seen) | World::Between(seen) | World::Foreign(seen))) => {
                     let why =
                         format!("everything ended without an error, but the world is not as it should be: {seen}");
-                    return self.failed(index, item, why, false);
+                    return self.failed(index, item, why, false, watch.elapsed());
                 }
-                (Ok(_), Err(error)) => return self.failed(index, item, format!("{error:#}"), false),
+                (Ok(_), Err(error)) => return self.failed(index, item, format!("{error:#}"), false, watch.elapsed()),
             }
         }
         Ok(End::Done)
@@ -253,10 +253,10 @@ impl<A: Actor> Engine<'_, A> {
             Ok(World::Before(seen)) => return self.undone(index, item, seen, false, watch.elapsed()),
             Ok(World::Foreign(why)) => {
                 let why = format!("somebody else changed it since: {why}");
-                return self.failed(index, item, why, true);
+                return self.failed(index, item, why, true, watch.elapsed());
             }
             Ok(World::After(_) | World::Between(_)) => {}
-            Err(error) => return self.failed(index, item, format!("{error:#}"), true),
+            Err(error) => return self.failed(index, item, format!("{error:#}"), true, watch.elapsed()),
         }
         self.begin(index, item, Fact::Undoing { item: index, name: item.name.clone() })?;
         let (listener, redactor) = (self.listener, self.redactor);
@@ -277,10 +277,12 @@ impl<A: Actor> Engine<'_, A> {
                 (Err(error), Ok(World::After(_) | World::Between(_))) if self.actor.is_away(&error) && attempt == 1 => {
                     say("the engine was away; trying once more".into());
                 }
-                (Err(error), _) | (Ok(_), Err(error)) => return self.failed(index, item, format!("{error:#}"), true),
+                (Err(error), _) | (Ok(_), Err(error)) => {
+                    return self.failed(index, item, format!("{error:#}"), true, watch.elapsed());
+                }
                 (Ok(_), Ok(World::After(seen) | World::Between(seen) | World::Foreign(seen))) => {
                     let why = format!("it was undone, but the world is not as before: {seen}");
-                    return self.failed(index, item, why, true);
+                    return self.failed(index, item, why, true, watch.elapsed());
                 }
             }
         }
@@ -334,13 +336,20 @@ impl<A: Actor> Engine<'_, A> {
         Ok(End::Done)
     }
 
-    fn failed(&mut self, index: usize, item: &Item<A::Act>, why: String, back: bool) -> Result<End, JournalError> {
-        let why = self.write_failure(index, item, &why, back, false)?;
+    fn failed(
+        &mut self,
+        index: usize,
+        item: &Item<A::Act>,
+        why: String,
+        back: bool,
+        took: Duration,
+    ) -> Result<End, JournalError> {
+        let why = self.write_failure(index, item, &why, (back, false), took)?;
         Ok(End::Failed { item: index, why })
     }
 
-    fn unknown(&mut self, index: usize, item: &Item<A::Act>, why: &str) -> Result<End, JournalError> {
-        let why = self.write_failure(index, item, &format!("not known: {why}"), false, true)?;
+    fn unknown(&mut self, index: usize, item: &Item<A::Act>, why: &str, took: Duration) -> Result<End, JournalError> {
+        let why = self.write_failure(index, item, &format!("not known: {why}"), (false, true), took)?;
         Ok(End::Unknown { item: index, why })
     }
 
@@ -349,11 +358,12 @@ impl<A: Actor> Engine<'_, A> {
         index: usize,
         item: &Item<A::Act>,
         why: &str,
-        back: bool,
-        unknown: bool,
+        (back, unknown): (bool, bool),
+        took: Duration,
     ) -> Result<String, JournalError> {
         let why = self.redactor.clean(why);
-        self.journal.append(Fact::Failed { item: index, name: item.name.clone(), why: why.clone(), back, unknown })?;
+        let (name, took_ms) = (item.name.clone(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        self.journal.append(Fact::Failed { item: index, name, why: why.clone(), back, unknown, took_ms })?;
         self.listener.hear(Event::Failed { item: index, why: why.clone() });
         Ok(why)
     }

@@ -210,6 +210,7 @@ fn look_at(container: &Container, restarts_before: i64) -> Look {
         }
         ("created", _) if !state.error.is_empty() => Look::Lost(format!("could not be started: {}", state.error)),
         ("restarting", _) => Look::NotYet(format!("is being restarted, last exit code {}", state.exit_code)),
+        ("exited" | "dead", _) => Look::NotYet(format!("exited with {}", state.exit_code)),
         (status, _) => Look::NotYet(status.to_owned()),
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! `check` is precondition, proof, resume and guard in one: it reads the world and says on which side it is.
 
+pub mod apply_changes;
 pub mod back_up_database;
 pub mod build_images;
 pub mod checkpoint;
 pub mod containers;
+pub mod copy_rows;
 pub mod create_backup;
 pub mod databases;
 pub mod dump;
@@ -21,8 +23,11 @@ pub mod expect_services;
 pub mod expect_steady;
 pub mod expect_window;
 pub mod export_database;
+pub mod export_rows;
+pub mod filling;
 pub mod freeze_source;
 pub mod hands;
+pub mod import_rows;
 pub mod kick_caddy;
 pub mod migrate_schema;
 pub mod migrate_users;
@@ -33,6 +38,7 @@ pub mod pull_images;
 pub mod record_release;
 pub mod restore_backup;
 pub mod run_command;
+pub mod save_changes;
 pub mod save_incident;
 pub mod start_services;
 pub mod switch_dns;
@@ -156,6 +162,11 @@ pub enum Act {
     ExpectSameRows(expect_same_rows::ExpectSameRows),
     CreateBackup(create_backup::CreateBackup),
     RestoreBackup(restore_backup::RestoreBackup),
+    ExportRows(export_rows::ExportRows),
+    ImportRows(import_rows::ImportRows),
+    CopyRows(copy_rows::CopyRows),
+    SaveChanges(save_changes::SaveChanges),
+    ApplyChanges(apply_changes::ApplyChanges),
     SwitchDns(switch_dns::SwitchDns),
     KickCaddy(kick_caddy::KickCaddy),
     ExpectDns(expect_dns::ExpectDns),
@@ -217,6 +228,11 @@ impl Act {
                 | Self::ExpectSameRows(_)
                 | Self::CreateBackup(_)
                 | Self::RestoreBackup(_)
+                | Self::ExportRows(_)
+                | Self::ImportRows(_)
+                | Self::CopyRows(_)
+                | Self::SaveChanges(_)
+                | Self::ApplyChanges(_)
         )
     }
 
@@ -237,6 +253,8 @@ impl Act {
         match self {
             Self::MigrateSchema(step) => step.reversal(),
             Self::RunCommand(step) => step.reversal(),
+            Self::ImportRows(step) => step.reversal(),
+            Self::CopyRows(step) => step.reversal(),
             _ => Reversal::Exact,
         }
     }
@@ -253,6 +271,9 @@ impl Act {
                 | Self::RunCommand(_)
                 | Self::MigrateUsers(_)
                 | Self::RestoreBackup(_)
+                | Self::ImportRows(_)
+                | Self::CopyRows(_)
+                | Self::ApplyChanges(_)
         )
     }
 }

@@ -97,7 +97,7 @@ pub fn done(item: usize, name: &str, seen: &str) -> Fact {
 }
 
 pub fn failed(item: usize, name: &str, why: &str, back: bool) -> Fact {
-    Fact::Failed { item, name: name.into(), why: why.into(), back, unknown: false }
+    Fact::Failed { item, name: name.into(), why: why.into(), back, unknown: false, took_ms: 0 }
 }
 
 pub fn undoing(item: usize, name: &str) -> Fact {

@@ -65,7 +65,7 @@ async fn an_env_file_must_exist_and_show_no_secret_to_the_world() {
     holds(&finding, Verdict::Fail, &["API_TOKEN", "mode 0644"]);
     tells_no_secret(&finding);
     stand.put("production.env", "API_TOKEN=hunter2\n", 0o600);
-    holds(&stand.one("env-files").await, Verdict::Ok, &["sets 1 variables"]);
+    holds(&stand.one("env-files").await, Verdict::Ok, &["sets 1 variable"]);
 }
 
 #[tokio::test]

@@ -12,3 +12,4 @@ pub mod migration;
 pub mod odd;
 pub mod project;
 pub mod stack_auth;
+pub mod written;

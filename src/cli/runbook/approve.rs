@@ -37,18 +37,18 @@ pub async fn run(global: &Global, verb: &Approve) -> Result<u8> {
     if let Some(why) = approvals::refusal(&open, &plan, &request, clock::unix_seconds()) {
         return Err(Refusal::Gate(why).into());
     }
-    let heard = match take_lock(&setup.state, "approve") {
-        Ok(lock) => at_the_desk(&setup, &lock, open.number, &request).await?,
+    let (heard, is_waited_for) = match take_lock(&setup.state, "approve") {
+        Ok(lock) => (at_the_desk(&setup, &lock, open.number, &request).await?, false),
         Err(error) => match error.downcast_ref::<LockError>() {
             // Whoever waits has the journal: he asks, and writes the approval down.
             Some(LockError::Held(held)) if held.is_owner_alive => {
                 let side = runs::side_directory(&setup.state.join("runs"), open.number);
-                mailbox::ask(&setup.state, &side, &request).await?
+                (mailbox::ask(&setup.state, &side, &request).await?, true)
             }
             _ => return Err(error),
         },
     };
-    answer(global, &setup, &open, heard)
+    answer(global, &setup, &open, heard, is_waited_for)
 }
 
 /// Without a run that waits: the journal is opened, the gates are asked, the approval is written down.
@@ -86,7 +86,7 @@ fn request(global: &Global, open: &RunState, verb: &Approve) -> Request {
     }
 }
 
-fn answer(global: &Global, setup: &Setup, open: &RunState, heard: Heard) -> Result<u8> {
+fn answer(global: &Global, setup: &Setup, open: &RunState, heard: Heard, is_waited_for: bool) -> Result<u8> {
     let number = open.number;
     let (words, next, code) = match heard {
         Heard::Refused(why) => return Err(Refusal::Gate(why).into()),
@@ -102,9 +102,8 @@ fn answer(global: &Global, setup: &Setup, open: &RunState, heard: Heard) -> Resu
         document["exit"] = code.into();
         out::json(document);
     } else {
-        let is_waited_for = crate::journal::lock::held(&setup.state)?.is_some_and(|held| held.is_owner_alive);
-        let next =
-            if is_waited_for { "the run that waits goes on by itself".to_owned() } else { format!("next: {next}") };
+        let by_itself = "the run that waits goes on by itself".to_owned();
+        let next = if is_waited_for && code == exit::DONE { by_itself } else { format!("next: {next}") };
         out::result(&format!("{words}\n{next}"));
     }
     Ok(code)

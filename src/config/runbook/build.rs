@@ -94,7 +94,7 @@ impl<'a> Build<'a> {
         let table = Table::at(&self.reader.values, path, self.directory);
         let built_in = table.text("step").or_else(|| table.text("gate"));
         let deed = match (built_in, table.text("checkpoint")) {
-            (Some(name), _) => Deed::BuiltIn { name, settings: settings(&table) },
+            (Some(name), _) => Deed::BuiltIn { name, settings: Box::new(settings(&table)) },
             (None, Some(signal)) => Deed::Checkpoint(self.checkpoint(&table, signal, path)?),
             (None, None) => Deed::Command(CommandEntry {
                 run: table.list("command")?,
@@ -140,7 +140,7 @@ impl<'a> Build<'a> {
                 title: table.text("title"),
                 gate: table.text("gate")?,
                 deadline: table.duration("deadline"),
-                settings: settings(&table),
+                settings: Box::new(settings(&table)),
             },
         })
     }

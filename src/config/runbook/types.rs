@@ -100,7 +100,7 @@ pub enum Deed {
         /// Its name.
         name: String,
         /// What it is told.
-        settings: Settings,
+        settings: Box<Settings>,
     },
     /// A program of the user's own.
     Command(CommandEntry),
@@ -162,7 +162,7 @@ pub enum CheckItem {
         /// `deadline`
         deadline: Option<Duration>,
         /// What the gate is told.
-        settings: Settings,
+        settings: Box<Settings>,
     },
     /// Confirmed by a person.
     Statement {

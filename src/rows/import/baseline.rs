@@ -16,6 +16,7 @@ const ROOM: usize = 8 << 20;
 
 /// The rows' takers of a table whose rows come with these columns.
 pub(crate) fn taker(table: &Table, columns: &[String], directory: &Path) -> Result<Mutex<Sidecar>> {
+    files::make_private_directory(directory)?;
     let scratch =
         tempfile::tempfile_in(directory).with_context(|| format!("cannot write into {}", directory.display()))?;
     Ok(Mutex::new(Sidecar::new(heading(table, columns), scratch, ROOM)))

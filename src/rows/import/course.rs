@@ -75,6 +75,10 @@ pub(crate) async fn follow(
     }
     say("taking back what was loaded".into());
     match undo(hold, place, &course.state, course.workers, say).await {
+        Ok(()) if course.is_truncating => {
+            let words = "the import failed; its tables are empty now, what they held is in the backup";
+            Err(error.context(words))
+        }
         Ok(()) => Err(error.context("the import failed; the target is as it was")),
         Err(other) => Err(error.context(format!("the import failed, and it could not be taken back: {other:#}"))),
     }
@@ -112,6 +116,7 @@ async fn begin(
             }
         }
     }
+    files::make_private_directory(&course.state)?;
     let file = record_file(&course.state, place);
     match set_out(hold, course, tables, &file, old.as_ref()).await {
         Ok(()) => Ok(None),
@@ -124,7 +129,8 @@ async fn begin(
     }
 }
 
-async fn first_full(session: &Client, tables: &[Table]) -> Result<Option<TableName>> {
+/// The first of these tables that holds a row.
+pub(crate) async fn first_full(session: &Client, tables: &[Table]) -> Result<Option<TableName>> {
     for table in tables {
         let query = format!("SELECT EXISTS (SELECT 1 FROM {})", table.source());
         let row = session.query_one(&query, &[]).await.with_context(|| format!("cannot look into {}", table.name))?;

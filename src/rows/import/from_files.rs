@@ -13,14 +13,14 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use self::choose::{Chosen, FileTable};
-use super::course::{Course, follow};
+use super::course::{Course, first_full, follow};
 use super::hold::Hold;
 use super::{Imported, ImportedTable};
 use crate::adapter::database::Place;
 use crate::adapter::files;
-use crate::data::catalog::{Catalog, Sequence};
+use crate::data::catalog::{Catalog, Sequence, Table};
 use crate::data::metadata::{self, Metadata};
-use crate::rows::filling::Filling;
+use crate::rows::filling::{Coming, Filling, Outlook};
 use crate::rows::sequences::{self, Position};
 use crate::rows::{Say, catalog};
 
@@ -58,6 +58,7 @@ pub fn identity(options: &Options) -> Result<String> {
     let known = serde_json::json!({
         "files": known, "mapping": filling.mapping()?.1, "include": filling.include, "exclude": filling.exclude,
         "tables": filling.tables, "userColumns": filling.user_columns, "usersTable": filling.users_table,
+        "emptiedUnder": filling.emptied_under(),
     });
     Ok(files::sha256(known.to_string().as_bytes()))
 }
@@ -111,6 +112,27 @@ pub async fn import(target: &Place, options: &Options, say: Say<'_>) -> Result<I
     }
     let mut hold = Hold::take(target, &filling.session).await?;
     follow(&mut hold, target, course, lanes, Vec::new(), read::producer(sources), say).await
+}
+
+/// What an import would find: its tables with what `metadata.json` says of them, and whether one of them holds rows.
+/// Reads the catalog of the target and `metadata.json`; changes nothing.
+///
+/// # Errors
+/// When a file or a table is missing, or the target cannot be reached.
+pub async fn outlook(target: &Place, options: &Options) -> Result<Outlook> {
+    let filling = &options.filling;
+    let (mapping, _) = filling.mapping()?;
+    let metadata = choose::metadata(&options.directory)?;
+    let session = target.connect(&filling.session).await?;
+    let to = catalog::read(&session, &filling.patterns()?, &filling.users_table()?).await.context("the target")?;
+    let Chosen { tables, concerns } = choose::tables(options, &metadata, &to, &mapping)?;
+    let coming = tables.iter().map(|table| Coming {
+        table: table.table.name.clone(),
+        rows: table.known.row_count,
+        bytes: table.bytes,
+    });
+    let targets: Vec<Table> = tables.iter().map(|table| table.table.clone()).collect();
+    Ok(Outlook { tables: coming.collect(), concerns, full: first_full(&session, &targets).await? })
 }
 
 /// Where the target's sequences must stand: where `metadata.json` says, else behind the largest value of their column.

@@ -12,6 +12,7 @@ use crate::data::catalog::{Catalog, Table, TableName};
 use crate::data::mapping::Mapping;
 use crate::data::patterns;
 use crate::data::sidecar_shape::Shape;
+use crate::rows::plain_types::is_plain;
 
 /// Where user ids stand, as the configuration says it.
 #[derive(Clone, Debug, Default)]
@@ -168,7 +169,7 @@ impl Both {
         };
         let is_same = |name: &String| {
             let here = type_of(&self.source.table, name);
-            here.as_deref().is_some_and(is_built_in) && here == type_of(&self.target.table, name)
+            here.as_deref().is_some_and(is_plain) && here == type_of(&self.target.table, name)
         };
         (self.users.is_empty() || !has_mapping)
             && !self.source.columns.is_empty()
@@ -182,43 +183,6 @@ impl Both {
         (both.source.is_binary, both.target.is_binary) = (is_binary, is_binary);
         both
     }
-}
-
-/// Types whose binary form says no more and no less than their text, and names no object of its database.
-fn is_built_in(type_name: &str) -> bool {
-    const PLAIN: &[&str] = &[
-        "bigint",
-        "bit",
-        "bit varying",
-        "boolean",
-        "bytea",
-        "character",
-        "character varying",
-        "cidr",
-        "date",
-        "double precision",
-        "inet",
-        "integer",
-        "interval",
-        "json",
-        "jsonb",
-        "macaddr",
-        "numeric",
-        "real",
-        "smallint",
-        "text",
-        "time with time zone",
-        "time without time zone",
-        "timestamp with time zone",
-        "timestamp without time zone",
-        "uuid",
-    ];
-    let name = type_name.strip_suffix("[]").unwrap_or(type_name);
-    let name = match (name.find('('), name.find(')')) {
-        (Some(from), Some(until)) if from < until => format!("{}{}", &name[..from], &name[until + 1..]),
-        _ => name.to_owned(),
-    };
-    PLAIN.contains(&name.as_str())
 }
 
 /// The catalog of an export: its tables as the target has them, with the columns that the files hold.
@@ -264,20 +228,5 @@ fn nothing(name: TableName) -> Table {
         rows_estimate: 0,
         bytes: 0,
         blocks: 0,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_built_in_types_are_compared_by_their_bytes() {
-        for plain in ["integer", "numeric(6,2)", "text[]", "timestamp(3) with time zone", "character varying(20)[]"] {
-            assert!(is_built_in(plain), "{plain}");
-        }
-        for other in ["public.mood", "\"text\"", "xml", "regclass", "aclitem[]", "public.citext", "interval day"] {
-            assert!(!is_built_in(other), "{other}");
-        }
     }
 }

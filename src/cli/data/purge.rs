@@ -1,0 +1,49 @@
+//! `data purge`: removes what must not stay. It changes no database, so it is no run; the lock is taken all the same.
+
+use anyhow::Result;
+
+use super::arguments::Purge;
+use super::go::prepare;
+use crate::cli::arguments::Global;
+use crate::cli::carry::{nothing_open, take_lock};
+use crate::cli::confirm::{confirm_phrase, confirm_plainly};
+use crate::cli::{exit, out};
+use crate::report::SCHEMA;
+use crate::rows::purge::purge;
+
+/// The verb.
+///
+/// # Errors
+/// When the answer was no, or a file cannot be removed.
+pub fn run(global: &Global, verb: &Purge) -> Result<u8> {
+    let (config, setup) = prepare(global)?;
+    let directory = match &verb.output_dir {
+        Some(directory) => std::path::absolute(directory)?,
+        None => config.data.directory.clone(),
+    };
+    let (shown, environment) = (directory.display(), &config.project.environment);
+    let lock = take_lock(&setup.state, "data purge")?;
+    nothing_open(&setup.state)?;
+    if verb.all {
+        let why = format!("the exported tables, users and reports in {shown} are removed; a rollback may need them");
+        confirm_phrase(global, &format!("purge {environment}"), &why)?;
+    } else {
+        confirm_plainly(global, &format!("In {environment}: remove the password hashes from {shown}?"))?;
+    }
+    let purged = purge(&directory, verb.all)?;
+    drop(lock);
+    if global.is_json() {
+        out::json(serde_json::json!({ "schema": SCHEMA, "directory": directory, "purged": purged }));
+        return Ok(exit::DONE);
+    }
+    let mut text = match purged.removed.len() {
+        0 => format!("nothing was there to remove in {shown}\n"),
+        _ => format!("removed from {shown}: {}\n", purged.removed.join(", ")),
+    };
+    text.extend(purged.kept.iter().map(|(name, why)| format!("{name} stays: {why}\n")));
+    if purged.is_directory_removed {
+        text.push_str("the directory was empty then, and is gone too\n");
+    }
+    out::result(text.trim_end());
+    Ok(exit::DONE)
+}

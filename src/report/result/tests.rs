@@ -1,0 +1,104 @@
+//! The last words of each end, as a person reads them. Law: whole pages are compared where they are short.
+
+use super::*;
+use crate::journal::Fact;
+use crate::report::sample;
+
+fn text(outcome: Option<Outcome>, facts: Vec<Fact>) -> String {
+    let run = sample::run(&sample::entries(facts));
+    result_text(RunKind::Deploy, outcome, &run, &sample::keeping(), &Style::plain(80))
+}
+
+#[test]
+fn success_says_what_changed_what_is_true_and_the_next_command() {
+    let expected = "\
+COMPLETE: r3 serves shop in production
+What changed
+  backend  replaced  aaaaaaaaaaaa → dddddddddddd
+What is true now
+  current release: r3
+  healthy for 10.0 s: backend, worker
+  http://127.0.0.1:3000/health answers as expected, 3 times in a row
+run 7: its steps took 12.0 s, ended 2026-11-05 03:00:17 UTC
+next: cutover status    how it is now
+      cutover rollback  go back to r2
+";
+    // `worker` was built anew and came out as the same image, so it is not among what changed.
+    assert_eq!(text(Some(Outcome::Done), sample::well(&sample::keeping())), expected);
+}
+
+#[test]
+fn a_rollback_by_itself_is_a_failure_first_and_names_what_stays() {
+    let expected = "\
+FAILED AND ROLLED BACK: the deploy of r3 failed in expect_services and was
+  undone; r2 is back, and that was observed
+Why
+  expect_services (backend and worker are healthy for 10 s): backend exited with
+  1
+What changed
+  nothing but what stays; the rest was undone
+What stays
+  migrate_schema: the schema stays as it was migrated, no row is lost
+What is true now
+  current release: r2
+  healthy for 10.0 s: backend, worker
+  answers as expected, 3 times in a row
+run 7: its steps took 10.0 s, ended 2026-11-05 03:00:25 UTC
+next: cutover history 7  what it did, step by step
+      cutover deploy     try again, once the cause is put right
+";
+    assert_eq!(text(Some(Outcome::RolledBack), sample::rolled_back(&sample::keeping(), true)), expected);
+}
+
+#[test]
+fn where_nothing_ran_before_no_old_release_is_said_to_be_back_and_what_compose_made_is_named() {
+    let mut first = sample::keeping();
+    first.release_from = None;
+    let run = sample::run(&sample::entries(sample::rolled_back(&first, true)));
+    let text = result_text(RunKind::Deploy, Some(Outcome::RolledBack), &run, &first, &Style::plain(200));
+    assert!(text.contains("and was undone; nothing of it runs, as before, and that was observed\n"), "{text}");
+    assert!(text.contains("current release: none, nothing ran before\n"), "{text}");
+    assert!(text.contains("  networks and volumes that were made for it: `docker compose down`"), "{text}");
+    let unchanged = result_text(RunKind::Deploy, Some(Outcome::Unchanged), &run, &first, &Style::plain(200));
+    assert!(unchanged.contains("failed in expect_services; nothing runs, as before\n"), "{unchanged}");
+}
+
+#[test]
+fn a_way_back_that_could_not_be_proven_is_stuck_there_and_not_in_the_first_failure() {
+    let mut facts = sample::rolled_back(&sample::keeping(), true);
+    facts.pop();
+    facts.pop();
+    facts.push(Fact::Note { text: "home_health: status 502 instead of 200".into() });
+    let text = text(Some(Outcome::Stuck), facts);
+    assert!(text.starts_with("STUCK: the way back failed in home_health; shop in production is"), "{text}");
+    assert!(text.contains("home_health (http://127.0.0.1:3000/health answers as expected): status 502"), "{text}");
+    assert!(text.contains("next: cutover history 7"), "{text}");
+}
+
+#[test]
+fn an_interruption_names_where_it_stands_and_both_ways_on() {
+    let mut facts = sample::half(&sample::keeping());
+    facts.pop();
+    let text = text(None, facts);
+    assert!(text.starts_with("INTERRUPTED: the deploy of r3 stopped in start_services; "), "{text}");
+    assert!(text.contains("  start_services: was begun, its end was not seen\n"), "{text}");
+    assert!(text.contains("next: cutover resume    go on where it stopped\n      cutover rollback"), "{text}");
+}
+
+#[test]
+fn nothing_begun_is_nothing_changed() {
+    let text = text(None, vec![sample::planned(&sample::keeping())]);
+    assert!(text.starts_with("INTERRUPTED: the deploy of r3 stopped before its first step; nothing was changed\n"));
+}
+
+#[test]
+fn programs_get_the_same() {
+    let plan = sample::keeping();
+    let run = sample::run(&sample::entries(sample::well(&plan)));
+    let value = result_json(RunKind::Deploy, Some(Outcome::Done), &run, &plan);
+    assert_eq!(value["outcome"], "done");
+    assert_eq!(value["release"], 3);
+    assert_eq!(value["changed"][0]["image_to"], sample::image('d'));
+    let interrupted = result_json(RunKind::Deploy, None, &run, &plan);
+    assert_eq!((&interrupted["outcome"], &interrupted["release"]), (&"interrupted".into(), &Value::Null));
+}

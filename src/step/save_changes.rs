@@ -1,0 +1,173 @@
+//! Save changes: what was written to the target since it was filled goes into a change file before anything is undone.
+//!
+//! Law: it is done when the file was read back whole, and its count and digest are those that were told apart.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::expect_same_rows::Against;
+use super::{Databases, RunTag, Say, World};
+use crate::adapter::files;
+use crate::data::change_file::{Head, TableChanges};
+use crate::data::mapping::MappingFile;
+use crate::data::patterns::Patterns;
+use crate::rows::apply;
+use crate::rows::diff::{self, Diff, DiffOptions};
+use crate::rows::verify::{Source, Users};
+
+/// The step.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct SaveChanges {
+    /// What the target was filled from: its old rows are read there.
+    pub against: Against,
+    /// The target, as it is shown.
+    pub target: String,
+    /// `data.include`.
+    pub include: Vec<String>,
+    /// `data.exclude`.
+    pub exclude: Vec<String>,
+    /// Only these of them; all where it is empty.
+    pub tables: Vec<String>,
+    /// `data.user_columns`.
+    pub user_columns: BTreeMap<String, Vec<String>>,
+    /// `data.unmapped`.
+    pub unmapped: BTreeMap<String, Vec<String>>,
+    /// `data.users_table`.
+    pub users_table: String,
+    /// `user-mapping.json`, where ids were mapped.
+    pub mapping: Option<PathBuf>,
+    /// Connections to each side.
+    pub workers: usize,
+    /// Where the import left the sidecars of its rows.
+    pub sidecars: Option<PathBuf>,
+    /// Where exports go; the changes of a run have a directory of their own there.
+    pub directory: PathBuf,
+}
+
+/// Where a change file is.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangesAt {
+    /// There.
+    File(PathBuf),
+    /// Where the same run saves them, under this directory.
+    Run(PathBuf),
+}
+
+impl ChangesAt {
+    /// The file.
+    pub fn path(&self, run: &RunTag) -> PathBuf {
+        match self {
+            Self::File(path) => path.clone(),
+            Self::Run(directory) => directory.join(beside(run.number)).join(diff::FILE),
+        }
+    }
+}
+
+fn beside(run: u32) -> String {
+    format!("{run:04}-changes")
+}
+
+impl SaveChanges {
+    fn options(&self, directory: &Path, session: &str) -> Result<DiffOptions> {
+        let tables = Patterns::parse(&self.include, &self.exclude).and_then(|all| all.narrowed(&self.tables));
+        Ok(DiffOptions {
+            tables: tables.map_err(|why| anyhow!(why))?,
+            users: Users::parse(&self.user_columns, &self.unmapped, &self.users_table)?,
+            mapping: mapping(self.mapping.as_deref())?,
+            sidecars: self.sidecars.clone(),
+            directory: directory.to_owned(),
+            workers: self.workers,
+            session_name: session.to_owned(),
+        })
+    }
+
+    /// Tells the changes apart and writes them into a directory.
+    ///
+    /// # Errors
+    /// When a side cannot be read, or what was found does not add up: then there is no change file.
+    pub async fn make(&self, databases: &Databases, directory: &Path, session: &str, say: Say<'_>) -> Result<Diff> {
+        let baseline = match &self.against {
+            Against::Place(shown) => Source::Database(databases.shown(shown)?.clone()),
+            Against::Files(directory) => Source::Files(directory.clone()),
+        };
+        let target = databases.shown(&self.target)?;
+        let found = diff::diff(&baseline, target, &self.options(directory, session)?, say).await?;
+        let kept = apply::read(&found.file, |_, _| Ok(()))?;
+        if kept != found.head {
+            bail!("{} is not what was written; look at the disk", found.file.display());
+        }
+        Ok(found)
+    }
+
+    fn directory(&self, run: &RunTag) -> PathBuf {
+        self.directory.join(beside(run.number))
+    }
+
+    /// Whether this run's change file is there, whole.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read to its end.
+    pub fn check(&self, run: &RunTag) -> Result<World> {
+        let file = self.directory(run).join(diff::FILE);
+        if !file.exists() {
+            return Ok(World::Before(format!("{} is not there", file.display())));
+        }
+        let head = apply::read(&file, |_, _| Ok(()))?;
+        let words = format!("{} since the import, read back whole from {}", counted(&head), file.display());
+        Ok(World::After(words))
+    }
+
+    /// Tells the changes apart, and saves them.
+    ///
+    /// # Errors
+    /// As [`Self::make`].
+    pub async fn run(&self, databases: &Databases, run: &RunTag, say: Say<'_>) -> Result<Value> {
+        let directory = self.directory(run);
+        let found = self.make(databases, &directory, &run.session(), say).await?;
+        let file = format!("{}/{}", beside(run.number), diff::FILE);
+        let tables: Vec<Value> =
+            found.head.tables.iter().filter(|table| table.all() > 0).map(|table| facts(&directory, table)).collect();
+        let sum = |count: fn(&TableChanges) -> u64| found.head.tables.iter().map(count).sum::<u64>();
+        Ok(json!({
+            "file": file, "sha256": found.head.sha256, "inserted": sum(|table| table.inserted),
+            "updated": sum(|table| table.updated), "deleted": sum(|table| table.deleted), "tables": tables,
+        }))
+    }
+}
+
+/// A table's changes for programs; where there are any, with the file for people.
+pub fn facts(directory: &Path, table: &TableChanges) -> Value {
+    let csv = (table.all() > 0).then(|| directory.join(format!("{}.csv", table.table.stem())));
+    json!({
+        "table": table.table.to_string(), "inserted": table.inserted, "updated": table.updated, "deleted": table.deleted,
+        "rowsBefore": table.before.rows, "rowsAfter": table.after.rows, "csv": csv,
+    })
+}
+
+/// `3 changes (1 inserted, 2 updated, 0 deleted)`.
+pub fn counted(head: &Head) -> String {
+    let sum = |count: fn(&TableChanges) -> u64| head.tables.iter().map(count).sum::<u64>();
+    let all = match head.all() {
+        0 => return "no change".to_owned(),
+        1 => "1 change".to_owned(),
+        all => format!("{all} changes"),
+    };
+    let (inserted, updated) = (sum(|table| table.inserted), sum(|table| table.updated));
+    format!("{all} ({inserted} inserted, {updated} updated, {} deleted)", sum(|table| table.deleted))
+}
+
+/// The mapping of user ids, where there is one.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn mapping(path: Option<&Path>) -> Result<Option<MappingFile>> {
+    let read = |path: &Path| {
+        files::read_json(path).with_context(|| format!("the mapping of user ids {} cannot be read", path.display()))
+    };
+    path.map(read).transpose()
+}

@@ -1,0 +1,266 @@
+//! Export, import and copy on the command line: planned, journalled, taken up again after a kill, undone by a rollback.
+
+#![expect(clippy::disallowed_methods, reason = "tests start the program as a person would")]
+
+mod support;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use support::cluster::{self, Cluster};
+use support::live::says;
+use support::migration::Migration;
+
+const SCHEMA: &str = "CREATE TABLE people (id uuid PRIMARY KEY, name text NOT NULL); \
+    CREATE TABLE units (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, owner uuid REFERENCES people, \
+      label text NOT NULL, price numeric(12,4) CHECK (price >= 0)); CREATE INDEX units_label ON units (label);";
+const ROWS: &str = "INSERT INTO people SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'person ' || n \
+      FROM generate_series(1, 20) n; \
+    INSERT INTO units (owner, label, price) SELECT ('00000000-0000-4000-8000-' || lpad((1 + n % 20)::text, 12, '0'))::uuid, \
+      'unit ' || n, n / 3.0 FROM generate_series(1, 500) n;";
+
+/// A source with rows, a target with the same tables and none.
+struct Case {
+    migration: Migration,
+    cluster: Arc<Cluster>,
+}
+
+impl Case {
+    fn new(label: &str) -> Self {
+        let cluster = cluster::shared();
+        let migration = Migration::new(&cluster, label);
+        cluster.sql(&migration.source, &format!("{SCHEMA} {ROWS}"));
+        cluster.sql(&migration.target, SCHEMA);
+        Self { migration, cluster }
+    }
+
+    /// With a frozen source and its export.
+    fn exported(label: &str) -> Self {
+        let case = Self::new(label);
+        case.expect(0, &["data", "freeze", "--yes"]);
+        case.expect(0, &["data", "export", "--yes"]);
+        case
+    }
+
+    #[track_caller]
+    fn expect(&self, code: i32, arguments: &[&str]) -> String {
+        self.migration.expect(code, arguments)
+    }
+
+    fn sql(&self, statements: &str) -> String {
+        self.cluster.sql(&self.migration.target, statements)
+    }
+
+    fn counts(&self) -> String {
+        self.sql("SELECT (SELECT count(*) FROM people) || ' ' || (SELECT count(*) FROM units)")
+    }
+
+    /// Every row of both tables of a database, as text.
+    fn rows(&self, database: &str) -> String {
+        let query = "SELECT string_agg(p::text, E'\\n' ORDER BY id) FROM people p; \
+                     SELECT string_agg(u::text, E'\\n' ORDER BY id) FROM units u";
+        self.cluster.sql(database, query)
+    }
+
+    #[track_caller]
+    fn holds_what_the_source_holds(&self) {
+        assert_eq!(self.rows(&self.migration.target), self.rows(&self.migration.source));
+        self.expect(0, &["data", "verify"]);
+    }
+}
+
+#[test]
+fn an_export_is_a_run_with_a_table_of_what_moved_and_its_files_stay_after_it() {
+    let case = Case::new("export");
+    let text = case.expect(0, &["data", "export", "--dry-run"]);
+    says(&text, &["the export of postgres@127.0.0.1", "export 2 tables", "people", "units"]);
+    assert!(!case.migration.path("migration-data").exists(), "a dry run writes nothing");
+
+    let text = case.expect(0, &["data", "export", "--yes"]);
+    says(
+        &text,
+        &[
+            "COMPLETE: the export of",
+            "holds 520 rows of 2 tables, of one snapshot",
+            "What moved",
+            "TABLE",
+            "units",
+            "total 520",
+        ],
+    );
+    let (result, code) = case.migration.json(&["data", "export", "--yes", "--table", "people", "--table", "units"]);
+    assert_eq!(code, 0, "{result}");
+    assert_eq!(result["moved"][0]["rows"]["rows"], json!(520));
+    assert_eq!(result["moved"][0]["rows"]["tables"].as_array().unwrap().len(), 2);
+    says(&case.expect(4, &["rollback", "--yes"]), &["nothing to undo"]);
+    assert!(case.migration.path("migration-data/metadata.json").exists());
+}
+
+#[test]
+fn an_export_takes_the_flags_of_the_old_scripts() {
+    let case = Case::new("flags");
+    let text =
+        case.expect(0, &["data", "export", "--yes", "--output-dir", "elsewhere", "--table", "units", "--compress"]);
+    says(&text, &["COMPLETE", "holds 500 rows of 1 table"]);
+    assert!(case.migration.path("elsewhere/units.json.zst").exists());
+    assert!(!case.migration.path("elsewhere/people.json").exists());
+    says(
+        &case.expect(4, &["data", "export", "--yes", "--output-dir", "elsewhere", "--table", "nothing"]),
+        &["nothing"],
+    );
+}
+
+#[test]
+fn a_purge_removes_what_cutover_wrote_and_wants_its_phrase_for_the_tables() {
+    let case = Case::new("purge");
+    case.expect(0, &["data", "export", "--yes"]);
+    std::fs::write(case.migration.path("migration-data/auth_secrets.json"), "[]").unwrap();
+    std::fs::write(case.migration.path("migration-data/mine.txt"), "mine").unwrap();
+    says(&case.expect(2, &["data", "purge"]), &["--yes"]);
+    says(&case.expect(0, &["data", "purge", "--yes"]), &["removed from", "auth_secrets.json"]);
+    assert!(case.migration.path("migration-data/units.json").exists());
+    says(&case.expect(2, &["data", "purge", "--all", "--yes"]), &["--confirm \"purge test\""]);
+    let text = case.expect(0, &["data", "purge", "--all", "--confirm", "purge test"]);
+    says(&text, &["units.json", "metadata.json", "mine.txt stays: it is not of an export of cutover"]);
+    assert!(!case.migration.path("migration-data/units.json").exists());
+}
+
+#[test]
+fn an_import_is_a_run_that_fills_the_target_and_a_rollback_empties_it_again() {
+    let case = Case::exported("import");
+    let before =
+        case.sql("SELECT string_agg(indexdef, ' ' ORDER BY indexname) FROM pg_indexes WHERE schemaname = 'public'");
+    let text = case.expect(0, &["data", "import", "--dry-run"]);
+    says(&text, &["import 2 tables (520 rows", "total 520", "undo gives back everything"]);
+    assert_eq!(case.counts(), "0 0");
+
+    let text = case.expect(0, &["data", "import", "--yes", "--disable-fk"]);
+    says(
+        &text,
+        &[
+            "COMPLETE: the import of",
+            "writes attempted",
+            "holds 520 rows of 2 tables",
+            "What moved",
+            "total 520",
+            "foreign keys: are set aside in any case",
+        ],
+    );
+    case.holds_what_the_source_holds();
+    says(&case.expect(0, &["data", "import", "--yes"]), &["COMPLETE", "holds 520 rows"]);
+
+    case.expect(0, &["rollback", "--yes"]);
+    assert_eq!(case.counts(), "0 0");
+    let after =
+        case.sql("SELECT string_agg(indexdef, ' ' ORDER BY indexname) FROM pg_indexes WHERE schemaname = 'public'");
+    assert_eq!(after, before);
+    case.expect(0, &["data", "import", "--yes"]);
+    case.holds_what_the_source_holds();
+}
+
+#[test]
+fn the_baselines_of_an_import_lie_where_its_journal_says() {
+    let case = Case::exported("baseline");
+    case.expect(0, &["data", "import", "--yes"]);
+    let journal = case.migration.journal(3);
+    let items = journal[0]["plan"]["items"].as_array().unwrap();
+    let step = items.iter().map(|item| &item["action"]).find(|act| act["act"] == "import_rows").unwrap();
+    let directory = step["options"]["filling"]["baselines"].as_str().unwrap();
+    let mut names: Vec<_> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["people.sidecar", "units.sidecar"]);
+}
+
+#[test]
+fn a_copy_is_a_run_too_and_goes_back() {
+    let case = Case::new("copy");
+    says(&case.expect(4, &["data", "copy", "--yes"]), &["still takes writes", "cutover data freeze", "--live-source"]);
+    let text = case.expect(0, &["data", "copy", "--dry-run"]);
+    says(&text, &["it would be refused", "copy 2 tables"]);
+    case.expect(0, &["data", "freeze", "--yes"]);
+    let text = case.expect(0, &["data", "copy", "--yes"]);
+    says(&text, &["COMPLETE: the copy of", "holds 520 rows of 2 tables", "What moved", "total 520"]);
+    case.holds_what_the_source_holds();
+    case.expect(0, &["rollback", "--yes"]);
+    assert_eq!(case.counts(), "0 0");
+}
+
+#[test]
+fn what_was_written_between_the_export_and_the_freeze_is_not_lost_in_silence() {
+    let case = Case::new("older");
+    case.expect(0, &["data", "export", "--yes"]);
+    says(&case.expect(4, &["data", "import", "--yes"]), &["still takes writes", "--live-source"]);
+    case.expect(0, &["data", "freeze", "--yes"]);
+    says(&case.expect(4, &["data", "import", "--yes"]), &["before the source was frozen", "cutover data export"]);
+    says(
+        &case.expect(0, &["data", "import", "--yes", "--live-source"]),
+        &["COMPLETE", "what is written there now is lost"],
+    );
+}
+
+#[test]
+fn a_target_with_rows_is_refused_and_emptied_only_under_a_fresh_backup_and_with_the_phrase() {
+    let case = Case::exported("full");
+    case.sql("INSERT INTO people VALUES ('10000000-0000-4000-8000-000000000001', 'somebody')");
+    says(&case.expect(4, &["data", "import", "--yes"]), &["people holds rows", "--truncate-first"]);
+    says(
+        &case.expect(4, &["data", "import", "--yes", "--truncate-first"]),
+        &["no verified backup", "cutover backup create"],
+    );
+    let (made, _) = case.migration.json(&["backup", "create"]);
+    let id = made["backup"]["id"].as_str().unwrap().to_owned();
+    says(&case.expect(2, &["data", "import", "--yes", "--truncate-first"]), &["--confirm \"data test\"", &id]);
+
+    case.sql("INSERT INTO people VALUES ('10000000-0000-4000-8000-000000000002', 'somebody later')");
+    let stale = ["data", "import", "--truncate-first", "--confirm", "data test"];
+    says(&case.expect(7, &stale), &["no longer holds what is there now", "cutover backup create"]);
+    assert_eq!(case.counts(), "2 0", "nothing was removed");
+
+    let (made, _) = case.migration.json(&["backup", "create"]);
+    let id = made["backup"]["id"].as_str().unwrap().to_owned();
+    says(&case.expect(0, &stale), &["COMPLETE"]);
+    case.holds_what_the_source_holds();
+    let text = case.expect(0, &["rollback", "--confirm", "rollback test"]);
+    says(&text, &["cutover backup restore", &id]);
+    assert_eq!(case.counts(), "0 0");
+    case.expect(0, &["backup", "restore", &id, "--yes"]);
+    assert_eq!(case.counts(), "2 0", "what was there before is there again");
+}
+
+#[test]
+fn a_row_that_the_target_refuses_leaves_it_as_it_was_and_the_run_says_so() {
+    let case = Case::exported("refused");
+    case.sql("ALTER TABLE units ADD CONSTRAINT cheap CHECK (price < 166)");
+    let text = case.expect(7, &["data", "import", "--yes"]);
+    says(&text, &["FAILED AND ROLLED BACK", "units.json, row 4", "cheap", "the target is as it was"]);
+    assert_eq!(case.counts(), "0 0");
+}
+
+#[test]
+fn ids_without_an_account_are_refused_and_pass_by_the_name_of_their_column() {
+    let mut case = Case::exported("unmapped");
+    let url = "http://127.0.0.1:9/";
+    case.migration.configure(&format!(
+        "[data]\nuser_columns = {{ people = [\"id\"], units = [\"owner\"] }}\n[users]\nprovider = \"stack-auth\"\n\
+         base_url = \"{url}\"\nproject_id_env = \"P\"\nsecret_key_env = \"K\"\n"
+    ));
+    case.migration.set("P", "project");
+    case.migration.set("K", "key-of-the-project");
+    says(
+        &case.expect(4, &["data", "import", "--yes"]),
+        &["user-mapping.json", "cutover data users", "--without-mapping"],
+    );
+    let old = |n: u32| format!("00000000-0000-4000-8000-{n:012}");
+    let mapped: Vec<Value> = (1..20)
+        .map(|n| json!({ "supabaseUserId": old(n), "stackAuthUserId": format!("90000000-0000-4000-8000-{n:012}"), "email": null, "migratedAt": "2026-11-21T00:00:00Z" }))
+        .collect();
+    let mapping =
+        json!({ "generatedAt": "2026-11-21T00:00:00Z", "retainUntil": "2027-11-21T00:00:00Z", "mappings": mapped });
+    std::fs::write(case.migration.path("migration-data/user-mapping.json"), mapping.to_string()).unwrap();
+    let text = case.expect(7, &["data", "import", "--yes"]);
+    says(&text, &["people.json", "units.json", &old(20), "data.unmapped"]);
+    let allowed = ["data", "import", "--yes", "--allow-unmapped", "people.id,units.owner"];
+    says(&case.expect(0, &allowed), &["COMPLETE", "keep an id without an account"]);
+    assert_eq!(case.sql("SELECT count(*) FROM units WHERE owner::text LIKE '9%'"), "475");
+}
