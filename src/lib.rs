@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod data;
 pub mod dns;
+pub mod init;
 pub mod journal;
 pub mod judge;
 pub mod preflight;

@@ -27,6 +27,7 @@ const ALL: &[&str] = &[
     "report",
     "run",
     "watch",
+    "init",
 ];
 
 /// A module and the paths that it may use beside its own. A path allows everything under it.
@@ -63,6 +64,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "redact",
         ],
     ),
+    ("init", &["adapter", "config", "journal", "preflight", "release", "secret"]),
     ("cli", ALL),
     ("watch", ALL),
 ];

@@ -13,12 +13,14 @@ use serde_json::Value;
 use super::files;
 use super::process::{Command, Process, Sink};
 
+mod down;
+mod look;
 mod words;
 
 /// What a project is written in: the files as a person would give them to `docker compose`.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// Name of the compose project.
+    /// Name of the compose project; empty where compose shall find it.
     pub project: String,
     /// Directory that relative paths start from.
     pub directory: PathBuf,
@@ -55,7 +57,10 @@ impl Sources {
     }
 
     fn arguments(&self) -> Vec<String> {
-        let mut arguments = vec!["compose".to_owned(), "--project-name".into(), self.project.clone()];
+        let mut arguments = vec!["compose".to_owned()];
+        if !self.project.is_empty() {
+            arguments.extend(["--project-name".into(), self.project.clone()]);
+        }
         arguments.extend(["--project-directory".into(), self.directory.display().to_string()]);
         let pairs = [("--file", &self.files), ("--env-file", &self.env_files)];
         for (flag, paths) in pairs {
@@ -145,10 +150,7 @@ impl Compose {
     pub async fn render(&self, sources: &Sources) -> Result<(Value, Vec<String>)> {
         let warnings = Mutex::new(Vec::new());
         let mut command = self.command(config_arguments(sources, &["--format", "json"]), Duration::from_secs(60));
-        if !sources.variables.is_empty() {
-            let lines = sources.variables.iter().map(|(name, value)| format!("{name}={}\n", quoted(value)));
-            command.input = Some(unnamed_file(&lines.collect::<String>())?);
-        }
+        command.input = variables(sources)?;
         let heard = |line: &str| {
             if let Ok(mut warnings) = warnings.lock() {
                 warnings.push(words::of_warning(line).to_owned());
@@ -271,6 +273,13 @@ fn unnamed_file(text: &str) -> Result<File> {
     file.write_all(text.as_bytes()).context("cannot write a file in memory")?;
     file.rewind().context("cannot rewind a file in memory")?;
     Ok(file)
+}
+
+/// The variables of a project as an env file that stands nowhere.
+fn variables(sources: &Sources) -> Result<Option<File>> {
+    let lines = sources.variables.iter().map(|(name, value)| format!("{name}={}\n", quoted(value)));
+    let text: String = lines.collect();
+    (!text.is_empty()).then(|| unnamed_file(&text)).transpose()
 }
 
 /// A value as an env file holds it.

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod clock;
 pub mod compose;
+pub mod connections;
 pub mod database;
 pub mod dns;
 pub mod dns_api;
@@ -16,6 +17,7 @@ pub mod postgres;
 pub mod process;
 pub mod prometheus;
 pub mod stack_auth;
+pub mod switch;
 pub mod systemd;
 pub mod tls;
 pub mod x509;

@@ -47,7 +47,7 @@ pub async fn run(global: &Global, verb: &Apply) -> Result<u8> {
             let verb = runbook::arguments::Run { runbook: path.into(), wait, dry_run: false };
             runbook::run::go(global, &config, &setup, &verb, Some(&wanted)).await
         }
-        RunKind::Data | RunKind::Dns | RunKind::Rehearsal => {
+        RunKind::Data | RunKind::Dns | RunKind::Maintenance | RunKind::Rehearsal => {
             Err(Refusal::Usage("a plan of this kind is made and carried out by its own verb, not saved".into()).into())
         }
     }

@@ -72,6 +72,8 @@ pub enum Output {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Look at a compose project that is there already and write its first cutover.toml
+    Init(super::init::Init),
     /// Ask everything that has to be right before a deployment, side by side
     Preflight(Preflight),
     /// Bring up the release that today's files describe
@@ -100,6 +102,8 @@ pub enum Verb {
     Data(super::data::arguments::Data),
     /// Back databases up, prove the backups, bring them back
     Backup(super::backup::Backup),
+    /// Show a page instead of the application, or the application again
+    Maintenance(super::maintenance::Maintenance),
     /// Look at names, wait for them, and change them
     Dns(super::dns::arguments::Dns),
     /// Watch what was brought up, until enough was seen to accept it

@@ -12,6 +12,8 @@ mod deploy;
 mod dns;
 pub mod exit;
 mod history;
+mod init;
+mod maintenance;
 mod out;
 mod places;
 mod plan;
@@ -97,6 +99,7 @@ fn log(verbose: u8) {
 fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
     let global = &arguments.global;
     match &arguments.verb {
+        Verb::Init(verb) => wait(init::run(global, verb)),
         Verb::Preflight(verb) => wait(preflight::run(global, verb)),
         Verb::Deploy(verb) => wait(deploy::run(global, verb)),
         Verb::Rollback(verb) => wait(rollback::run(global, verb)),
@@ -109,6 +112,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Status => wait(status::run(global)),
         Verb::History(verb) => history::run(global, verb),
         Verb::Releases => wait(releases::run(global)),
+        Verb::Maintenance(verb) => wait(maintenance::run(global, verb)),
         Verb::Dns(verb) => wait(dns::run(global, verb)),
         Verb::Data(verb) => wait(data::run(global, verb)),
         Verb::Backup(verb) => wait(backup::run(global, verb)),

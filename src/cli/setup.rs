@@ -24,7 +24,7 @@ use crate::run::Refusal;
 use crate::step::{Databases, Hands, RunTag};
 
 /// Variables that a child gets from us; everything else stays here. Compose takes its variables from `env_files`.
-const PASSED: [&str; 14] = [
+pub(super) const PASSED: [&str; 14] = [
     "PATH",
     "HOME",
     "USER",

@@ -41,7 +41,7 @@ fn judge(path: &Path, required: &[String]) -> Found {
 }
 
 /// The variables that env files set; of a name that is set twice the last one counts. Files that cannot be read are left out.
-pub(super) fn read_all(paths: &[PathBuf]) -> Vec<(String, String)> {
+pub(crate) fn read_all(paths: &[PathBuf]) -> Vec<(String, String)> {
     paths.iter().filter_map(|path| read(path).ok()).flatten().collect()
 }
 

@@ -26,7 +26,7 @@ mod database;
 mod disk;
 pub mod dns;
 mod engine;
-mod env_files;
+pub(crate) mod env_files;
 mod finding;
 mod health;
 mod images;

@@ -58,6 +58,7 @@ fn header(plan: &Plan, style: &Style) -> String {
         RunKind::Dns => "Switch the names of",
         RunKind::Cutover => "Cut over",
         RunKind::Rehearsal => "Rehearse",
+        RunKind::Maintenance => "Switch the maintenance of",
     };
     let to = plan.release_to.map_or_else(|| "nothing".into(), |number| format!("r{number}"));
     let from = plan.release_from.map_or_else(|| "nothing known".into(), |number| format!("r{number}"));

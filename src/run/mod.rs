@@ -12,6 +12,7 @@ pub mod engine;
 mod home;
 pub mod list;
 pub mod look;
+pub mod maintenance;
 pub mod names;
 pub mod orphans;
 pub mod refusal;

@@ -51,6 +51,13 @@ pub fn target(state_directory: &Path) -> Result<(RunFile, RunState, Vec<String>)
             Some((Outcome::Done, _)) if leaves_nothing(&state) => {
                 remarks.push(format!("run {number} left nothing that a rollback would undo"));
             }
+            // Maintenance is often switched on around a rollback: what a person wants undone is what came before it.
+            Some((Outcome::Done, _)) if file.kind == RunKind::Maintenance.word() => {
+                remarks.push(format!(
+                    "run {number} ({}) is passed by: `cutover maintenance off` ends maintenance",
+                    state.plan["deed"].as_str().unwrap_or("maintenance")
+                ));
+            }
             _ => return Ok((file, state, remarks)),
         }
     }
@@ -217,6 +224,9 @@ fn backwards(item: &Item, number: u32) -> Option<Item> {
         }
         Act::MigrateSchema(step) => step.run = Some(step.run.unwrap_or(number)),
         Act::RecordRelease(_) | Act::PullImages(_) | Act::BuildImages(_) => {}
+        Act::SwitchUpstream(_) | Act::SetMaintenance(_) => {}
+        Act::StartSide(step) if step.side.model == ModelAt::Run(None) => step.side.model = ModelAt::Run(Some(number)),
+        Act::StartSide(_) => {}
         Act::SwitchDns(_) | Act::FreezeSource(_) | Act::MigrateUsers(_) | Act::RestoreBackup(_) => {}
         Act::ImportRows(step) => step.sides.run = Some(step.sides.run.unwrap_or(number)),
         Act::CopyRows(step) => step.sides.run = Some(step.sides.run.unwrap_or(number)),

@@ -4,20 +4,25 @@
 
 pub mod apply_changes;
 pub mod back_up_database;
+pub mod beside;
 pub mod build_images;
 pub mod checkpoint;
 pub mod containers;
 pub mod copy_rows;
 pub mod create_backup;
 pub mod databases;
+pub mod drain;
 pub mod dump;
 pub mod end_one_shots;
+pub mod end_side;
 pub mod expect_certificate;
 pub mod expect_command;
 pub mod expect_dns;
+pub mod expect_drained;
 pub mod expect_files;
 pub mod expect_frozen;
 pub mod expect_health;
+pub mod expect_identity;
 pub mod expect_same_rows;
 pub mod expect_services;
 pub mod expect_steady;
@@ -40,8 +45,11 @@ pub mod restore_backup;
 pub mod run_command;
 pub mod save_changes;
 pub mod save_incident;
+pub mod set_maintenance;
 pub mod start_services;
+pub mod start_side;
 pub mod switch_dns;
+pub mod switch_upstream;
 
 use std::path::PathBuf;
 
@@ -175,6 +183,12 @@ pub enum Act {
     ExpectCommand(expect_command::ExpectCommand),
     ExpectWindow(expect_window::ExpectWindow),
     Checkpoint(checkpoint::Checkpoint),
+    SwitchUpstream(switch_upstream::SwitchUpstream),
+    ExpectIdentity(expect_identity::ExpectIdentity),
+    SetMaintenance(set_maintenance::SetMaintenance),
+    StartSide(start_side::StartSide),
+    EndSide(end_side::EndSide),
+    ExpectDrained(expect_drained::ExpectDrained),
 }
 
 impl Act {
@@ -193,6 +207,8 @@ impl Act {
                 | Self::ExpectCommand(_)
                 | Self::ExpectWindow(_)
                 | Self::Checkpoint(_)
+                | Self::ExpectIdentity(_)
+                | Self::ExpectDrained(_)
         )
     }
 
@@ -215,6 +231,9 @@ impl Act {
                 | Self::ExpectCommand(_)
                 | Self::ExpectWindow(_)
                 | Self::ExpectHealth(_)
+                | Self::SwitchUpstream(_)
+                | Self::ExpectIdentity(_)
+                | Self::SetMaintenance(_)
         );
         !self.needs_databases() && !is_about_names && !is_of_this_host
     }
@@ -268,6 +287,8 @@ impl Act {
                 | Self::RecordRelease(_)
                 | Self::FreezeSource(_)
                 | Self::SwitchDns(_)
+                | Self::SwitchUpstream(_)
+                | Self::SetMaintenance(_)
                 | Self::RunCommand(_)
                 | Self::MigrateUsers(_)
                 | Self::RestoreBackup(_)

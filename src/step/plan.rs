@@ -23,6 +23,8 @@ pub enum RunKind {
     Cutover,
     /// A runbook is carried out against an isolated copy.
     Rehearsal,
+    /// Maintenance is switched on or off.
+    Maintenance,
 }
 
 impl RunKind {
@@ -35,6 +37,7 @@ impl RunKind {
             Self::Dns => "dns",
             Self::Cutover => "cutover",
             Self::Rehearsal => "rehearsal",
+            Self::Maintenance => "maintenance",
         }
     }
 }

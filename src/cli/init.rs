@@ -1,0 +1,179 @@
+//! `init`: a first cutover.toml for a project that is there already. Looks, guesses, writes; never overwrites.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use serde_json::json;
+
+use super::arguments::Global;
+use super::setup::{PASSED, Setup};
+use super::{exit, out};
+use crate::config::{self, Environment};
+use crate::init::look::{self, Tools};
+use crate::init::{Draft, Wishes, guess};
+use crate::report::text::counted;
+use crate::run::Refusal;
+
+/// `init`.
+#[derive(Args, Debug)]
+pub struct Init {
+    /// A compose file, in the order in which they are merged; by default as compose finds them
+    #[arg(long, short = 'f', value_name = "FILE")]
+    pub file: Vec<String>,
+    /// A file with variables for the compose files; by default .env and the one of the environment
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Vec<String>,
+    /// A compose profile that is on
+    #[arg(long, value_name = "NAME")]
+    pub profile: Vec<String>,
+    /// Name of the environment, such as production
+    #[arg(long, value_name = "NAME")]
+    pub environment: Option<String>,
+    /// Name of the project; by default compose's own
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The environment variable that holds the connection string of the database being left
+    #[arg(long, value_name = "VARIABLE", conflicts_with = "source_file")]
+    pub source_env: Option<String>,
+    /// The file that holds it
+    #[arg(long, value_name = "FILE")]
+    pub source_file: Option<String>,
+    /// The environment variable that holds the connection string of the database being moved to
+    #[arg(long, value_name = "VARIABLE", conflicts_with = "target_file")]
+    pub target_env: Option<String>,
+    /// The file that holds it
+    #[arg(long, value_name = "FILE")]
+    pub target_file: Option<String>,
+    /// Print what would be written, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// The verb.
+///
+/// # Errors
+/// When a file is there already, when there is no compose project, or when compose cannot read it.
+pub async fn run(global: &Global, verb: &Init) -> Result<u8> {
+    let path = std::path::absolute(&global.config)?;
+    if !verb.dry_run && path.symlink_metadata().is_ok() {
+        return Err(there_already(&path).into());
+    }
+    let directory = path.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf);
+    let environment = Environment::of_process();
+    let setup = Setup::new(global, PathBuf::from("/var/lib/cutover"), None)?;
+    let tools = Tools {
+        compose: &setup.compose,
+        docker: &setup.docker,
+        http: &setup.http,
+        environment: &environment,
+        handed_over: &PASSED,
+    };
+    let seen = look::look(wishes(verb, directory)?, &tools).await;
+    let seen = seen.map_err(|error| Refusal::Usage(format!("{error:#}")))?;
+    let draft = guess::draft(&seen);
+    let text = draft.text(&seen.name.0);
+    // What `config check` would refuse is not written.
+    config::parse(&text, &path, &environment)?;
+    if !verb.dry_run {
+        write_new(&path, &text)?;
+    }
+    tell(global, verb, &path, &text, &draft);
+    Ok(exit::DONE)
+}
+
+fn there_already(path: &Path) -> Refusal {
+    Refusal::Usage(format!(
+        "{} is there already, and init never overwrites: move it away, name another one with --config, or look at what \
+         would be written with --dry-run",
+        path.display()
+    ))
+}
+
+fn wishes(verb: &Init, directory: PathBuf) -> Result<Wishes> {
+    Ok(Wishes {
+        directory,
+        files: verb.file.clone(),
+        env_files: verb.env_file.clone(),
+        profiles: verb.profile.clone(),
+        environment: verb.environment.clone(),
+        name: verb.name.clone(),
+        source: place("source", verb.source_env.as_ref(), verb.source_file.as_ref())?,
+        target: place("target", verb.target_env.as_ref(), verb.target_file.as_ref())?,
+    })
+}
+
+/// Where a connection string is. The string itself is never taken: it would stand in the shell's history.
+fn place(side: &str, variable: Option<&String>, file: Option<&String>) -> Result<Option<(&'static str, String)>> {
+    let refuse = |flag: &str, wants: &str| {
+        Refusal::Usage(format!("--{side}-{flag} wants {wants}, not the connection string itself (not shown)"))
+    };
+    if let Some(name) = variable {
+        let is_name = name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+        if !is_name || name.starts_with(|first: char| first.is_ascii_digit()) {
+            return Err(refuse("env", "the name of an environment variable").into());
+        }
+        return Ok(Some(("url_env", name.clone())));
+    }
+    if file.is_some_and(|file| file.contains("://")) {
+        return Err(refuse("file", "the path of a file").into());
+    }
+    Ok(file.map(|file| ("url_file", file.clone())))
+}
+
+/// Writes a file that must not be there yet.
+fn write_new(path: &Path, text: &str) -> Result<()> {
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
+    let mut file = match opened {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Err(there_already(path).into()),
+        opened => opened.with_context(|| format!("cannot write {}", path.display()))?,
+    };
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    written.with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn tell(global: &Global, verb: &Init, path: &Path, text: &str, draft: &Draft) {
+    let doubts = draft.doubts();
+    if global.is_json() {
+        let written: Vec<String> =
+            Some(path).filter(|_| !verb.dry_run).map(|path| path.display().to_string()).into_iter().collect();
+        out::json(json!({
+            "schema": "cutover/v1",
+            "document": "init",
+            "written": written,
+            "files": { (path.display().to_string()): text },
+            "guesses": draft.json(),
+            "doubts": doubts,
+            "remarks": draft.remarks,
+        }));
+        return;
+    }
+    if verb.dry_run {
+        out::result(text);
+    } else {
+        out::result(&summary(path, draft, &doubts));
+    }
+}
+
+fn summary(path: &Path, draft: &Draft, doubts: &[String]) -> String {
+    let sure: usize = draft
+        .sections
+        .iter()
+        .filter(|one| one.is_sure)
+        .map(|one| one.guesses.iter().filter(|guess| guess.is_sure).count())
+        .sum();
+    let mut out = format!("{} is written: {}, each with its reason above it", path.display(), counted(sure, "value"));
+    if !doubts.is_empty() {
+        out.push_str("\n\nLeft to you, commented out:");
+        doubts.iter().for_each(|doubt| out.push_str(&format!("\n  {doubt}")));
+    }
+    if !draft.remarks.is_empty() {
+        out.push_str("\n\nSeen on the way:");
+        draft.remarks.iter().for_each(|remark| out.push_str(&format!("\n  {remark}")));
+    }
+    out.push_str("\n\nNext: read it, then `cutover config check`, `cutover preflight`, `cutover plan deploy`");
+    out
+}

@@ -1,0 +1,118 @@
+//! What the services of a stack are: databases, a proxy, Prometheus, things that run once. Told by images, names and commands.
+
+use serde_json::Value;
+
+use super::health::{image_name, reached};
+use crate::release::model;
+
+/// Images of things that keep data.
+const STORES: [&str; 20] = [
+    "postgres",
+    "postgis",
+    "timescaledb",
+    "timescaledb-ha",
+    "pgvector",
+    "postgresql",
+    "mysql",
+    "mariadb",
+    "mongo",
+    "redis",
+    "valkey",
+    "keydb",
+    "memcached",
+    "rabbitmq",
+    "elasticsearch",
+    "opensearch",
+    "clickhouse-server",
+    "nats",
+    "percona",
+    "cassandra",
+];
+/// Databases that are not PostgreSQL, and how people call them.
+const OTHERS: [(&str, &str); 5] = [
+    ("mysql", "MySQL"),
+    ("mariadb", "MariaDB"),
+    ("mongo", "MongoDB"),
+    ("percona", "MySQL"),
+    ("cassandra", "Cassandra"),
+];
+
+/// Whether an image keeps data and shows no page.
+pub fn is_store(image: &str) -> bool {
+    STORES.contains(&image)
+}
+
+/// Services with databases that are no PostgreSQL: service, kind, and the named volumes it has.
+pub fn other_databases(model: &Value, project: &str) -> Vec<(String, &'static str, Vec<String>)> {
+    let of = |service: String| {
+        let image = image_name(model, project, &service);
+        let (_, kind) = OTHERS.iter().find(|(name, _)| *name == image)?;
+        let volumes = named_volumes(model, &service);
+        Some((service, *kind, volumes))
+    };
+    model::services(model).into_iter().filter_map(of).collect()
+}
+
+/// The named volumes of a service.
+pub fn named_volumes(model: &Value, service: &str) -> Vec<String> {
+    let mounts = model::service(model, service).and_then(|own| own.get("volumes")).and_then(Value::as_array);
+    let named = mounts.into_iter().flatten().filter(|one| one.get("type").and_then(Value::as_str) == Some("volume"));
+    named.filter_map(|one| Some(one.get("source")?.as_str()?.to_owned())).collect()
+}
+
+/// The service that is Caddy, and where the host reaches its pages.
+pub fn caddy(model: &Value, project: &str) -> Option<(String, Option<String>)> {
+    let is_caddy = |service: &String| {
+        let image = image_name(model, project, service);
+        image == "caddy" || image.ends_with("-caddy") || image.starts_with("caddy-") || mounts_caddyfile(model, service)
+    };
+    let service = model::services(model).into_iter().find(is_caddy)?;
+    let page = [80, 8080, 8000, 2015].into_iter().find_map(|port| reached(model, &service, port));
+    Some((service, page))
+}
+
+fn mounts_caddyfile(model: &Value, service: &str) -> bool {
+    let mounts = model::service(model, service).and_then(|own| own.get("volumes")).and_then(Value::as_array);
+    let target =
+        |one: &Value| one.get("target").and_then(Value::as_str).is_some_and(|path| path.ends_with("/Caddyfile"));
+    mounts.is_some_and(|mounts| mounts.iter().any(target))
+}
+
+/// The service that is Prometheus, and where the host reaches it.
+pub fn prometheus(model: &Value, project: &str) -> Option<(String, Option<String>)> {
+    let service =
+        model::services(model).into_iter().find(|service| image_name(model, project, service) == "prometheus")?;
+    let page = reached(model, &service, 9090);
+    Some((service, page))
+}
+
+/// The longest that the health checks of the model may take until they have spoken, in seconds, and whose it is.
+pub fn slowest_start(model: &Value) -> Option<(String, u64)> {
+    let of = |service: String| {
+        let check = model::service(model, &service)?.get("healthcheck")?;
+        let seconds = |key: &str, usual: u64| {
+            let text = check.get(key).and_then(Value::as_str).unwrap_or_default();
+            crate::config::units::parse_duration(text).map_or(usual, |duration| duration.as_secs())
+        };
+        let retries = check.get("retries").and_then(Value::as_u64).unwrap_or(3);
+        // A check that fails does so at once, as a rule: its timeout counts once.
+        let patience = seconds("start_period", 0) + retries * seconds("interval", 30) + seconds("timeout", 30);
+        Some((service, patience))
+    };
+    model::services(model).into_iter().filter_map(of).max_by_key(|(_, seconds)| *seconds)
+}
+
+/// Services that end by themselves: others wait for their end.
+pub fn one_shots(model: &Value) -> Vec<String> {
+    model::ending(model).into_iter().collect()
+}
+
+/// What a service is told to run, entrypoint and command in one line.
+pub fn command_line(model: &Value, service: &str) -> String {
+    let words = |key: &str| {
+        let value = model::service(model, service).and_then(|own| own.get(key));
+        let list = value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        list.collect::<Vec<_>>().join(" ")
+    };
+    format!("{} {}", words("entrypoint"), words("command")).trim().to_owned()
+}

@@ -1,0 +1,283 @@
+//! `init` on projects that were written for nobody's tool: each is read by compose, guessed at, and passes `config check`.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use super::support::project::{Project, free_port};
+
+/// A copy of a project in a directory of its own. Files that begin with a point are kept without it.
+struct Copy {
+    directory: tempfile::TempDir,
+}
+
+impl Copy {
+    fn of(name: &str) -> Self {
+        let copy = Self { directory: tempfile::tempdir().unwrap() };
+        copy_all(&projects().join(name), &copy.path(name));
+        let to = copy.path("project");
+        std::fs::rename(copy.path(name), to).unwrap();
+        copy
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn project(&self, name: &str) -> PathBuf {
+        self.path("project").join(name)
+    }
+
+    fn cutover(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+        command.args(arguments).current_dir(self.path("project")).env_remove("COMPOSE_FILE").output().unwrap()
+    }
+
+    /// Runs it, wants it to end well, and gives what it wrote.
+    #[track_caller]
+    fn init(&self, arguments: &[&str]) -> String {
+        let output = self.cutover(&[&["init"], arguments].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let file = std::fs::read_to_string(self.project("cutover.toml")).unwrap();
+        let checked = self.cutover(&["config", "check"]);
+        assert!(checked.status.success(), "{}\n{file}", String::from_utf8_lossy(&checked.stderr));
+        file
+    }
+}
+
+fn projects() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/papers/projects")
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() {
+            copy_all(&path, &to.join(name));
+            continue;
+        }
+        let hidden = name.strip_suffix(".txt").filter(|name| name.starts_with("env")).map(|name| format!(".{name}"));
+        std::fs::copy(&path, to.join(hidden.as_deref().unwrap_or(name))).unwrap();
+    }
+}
+
+#[track_caller]
+fn holds(file: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(file.contains(part), "{part:?} is not in\n{file}");
+    }
+}
+
+#[test]
+fn wordpress_with_mariadb() {
+    let file = Copy::of("wordpress").init(&["--name", "blog"]);
+    holds(
+        &file,
+        &[
+            "\nname = \"blog\"\n",
+            "\n# compose takes docker-compose.yml by itself\nfiles = [\"docker-compose.yml\"]\n",
+            "\n# [[health]]\n# name = \"wordpress\"\n",
+            "\n# url = \"http://127.0.0.1:8000/\"\n",
+            "\n# db is MariaDB. A deploy backs up PostgreSQL only",
+            "\n# volumes = [\"db_data\"]\n",
+        ],
+    );
+}
+
+#[test]
+fn node_with_postgres_and_redis() {
+    let copy = Copy::of("node");
+    let file = copy.init(&["--source-env", "OLD_DB_URL", "--target-file", "secrets/new_db_url.txt"]);
+    holds(
+        &file,
+        &[
+            "\n# the service api has NODE_ENV set to it\nenvironment = \"production\"\n",
+            "\nenv_files = [\".env\"]\n",
+            "\nbuild = [\"api\"]\n",
+            "\nservices = [\"api\", \"worker\"]\n",
+            "\n# package.json in project has the script \"db:migrate\"\nservice = \"api\"\n",
+            "\ncommand = [\"pnpm\", \"db:migrate\"]\n",
+            "\nurl = \"http://127.0.0.1:3000/healthz\"\n",
+            "\nvariables = [\"DB_NAME\", \"DB_PASSWORD\", \"DB_USER\"]\n",
+            "\n[backup]\n",
+            "\nservice = \"db\"\n",
+            "\nurl_env = \"OLD_DB_URL\"\n",
+            "\nurl_file = \"secrets/new_db_url.txt\"\n",
+        ],
+    );
+    assert!(!file.contains("7Wm3bqzT0x"), "a value of .env got out");
+}
+
+#[test]
+fn django_with_celery_and_nginx() {
+    let file = Copy::of("django").init(&[]);
+    holds(
+        &file,
+        &[
+            "\n# .env.prod is named for it\nenvironment = \"production\"\n",
+            "\nbuild = [\"celery\", \"celery-beat\", \"nginx\", \"web\"]\n",
+            "\n# manage.py is there in app, which the image of web is built from\nservice = \"web\"\n",
+            "\ncommand = [\"python\", \"manage.py\", \"migrate\", \"--noinput\"]\n",
+            "\n# url = \"http://127.0.0.1:1337/\"\n",
+            "\nservice = \"db\"\n",
+        ],
+    );
+    assert!(!file.contains("env_files"), "the env files of services tell compose nothing:\n{file}");
+}
+
+#[test]
+fn a_site_behind_caddy() {
+    let file = Copy::of("site").init(&[]);
+    holds(&file, &["\n[caddy]\n", "\nurl = \"http://127.0.0.1\"\n", "\nservice = \"caddy\"\n"]);
+}
+
+#[test]
+fn prometheus_and_grafana() {
+    let copy = Copy::of("monitoring");
+    std::fs::create_dir(copy.project("secrets")).unwrap();
+    std::fs::write(copy.project("secrets/grafana_admin.txt"), "kT81-vv0a-password\n").unwrap();
+    let mode =
+        |mode| std::fs::set_permissions(copy.project("secrets/grafana_admin.txt"), PermissionsExt::from_mode(mode));
+    mode(0o644).unwrap();
+    let open = copy.init(&[]);
+    holds(&open, &["# grafana_admin.txt belongs here too, but it is a file that is open to others (mode 0644)"]);
+    std::fs::remove_file(copy.project("cutover.toml")).unwrap();
+    mode(0o600).unwrap();
+    let file = copy.init(&[]);
+    holds(
+        &file,
+        &[
+            "\nurl = \"http://127.0.0.1:3000/api/health\"\n",
+            "\nurl = \"http://127.0.0.1:9090/-/ready\"\n",
+            "\nurl = \"http://127.0.0.1:9093/-/ready\"\n",
+            "\nrequired = [\"grafana_admin.txt\"]\n",
+            "\n# [prometheus]\n",
+        ],
+    );
+    assert!(!file.contains("kT81"), "a secret got out");
+}
+
+#[test]
+fn several_files_profiles_extends_variables_and_an_init_container() {
+    let copy = Copy::of("layers");
+    let output = copy.cutover(&["init", "--output", "json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let of = |table: &str, key: &str| {
+        let guesses = told["guesses"].as_array().unwrap();
+        guesses.iter().find(|guess| guess["table"] == table && guess["key"] == key).unwrap().clone()
+    };
+    assert_eq!(of("project", "name")["value"], "\"ledger\"");
+    assert_eq!(of("compose", "files")["value"], "[\"docker-compose.yml\", \"docker-compose.prod.yml\"]");
+    assert!(of("compose", "files")["why"].as_str().unwrap().contains("docker-compose.override.yml is left out"));
+    assert_eq!(of("compose", "profiles")["value"], "[\"debug\", \"mail\"]");
+    assert_eq!(of("compose", "profiles")["sure"], false);
+    assert_eq!(of("deploy", "start_deadline")["value"], "\"6m\"");
+    assert_eq!(of("health", "url")["value"], "\"http://127.0.0.1:8088/up\"");
+    assert_eq!(of("secrets", "variables")["value"], "[\"LICENCE_KEY\"]");
+    assert_eq!(of("backup", "service")["value"], "\"postgres\"");
+    let every_guess_has_a_reason =
+        |guess: &Value| guess["why"] != "" || guess["key"] == "name" || guess["sure"] == false;
+    assert!(told["guesses"].as_array().unwrap().iter().all(every_guess_has_a_reason), "{told:#}");
+    let remarks = told["remarks"].to_string();
+    for part in ["the one of .env.example stood in", "REGION is not set anywhere", "init ends by itself"] {
+        assert!(remarks.contains(part), "{remarks}");
+    }
+    assert!(copy.cutover(&["config", "check"]).status.success());
+}
+
+#[test]
+fn nothing_is_overwritten_and_a_dry_run_writes_nothing() {
+    let copy = Copy::of("site");
+    let shown = copy.cutover(&["init", "--dry-run"]);
+    assert!(shown.status.success() && !copy.project("cutover.toml").exists());
+    let file = copy.init(&[]);
+    assert_eq!(String::from_utf8_lossy(&shown.stdout), file);
+    std::fs::write(copy.project("cutover.toml"), "mine\n").unwrap();
+    let refused = copy.cutover(&["init"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(words.contains("cutover.toml is there already"), "{words}");
+    assert_eq!(std::fs::read_to_string(copy.project("cutover.toml")).unwrap(), "mine\n");
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_refused_with_what_to_do() {
+    let refused = |copy: &Copy, arguments: &[&str]| {
+        let output = copy.cutover(&[&["init"], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(!copy.project("cutover.toml").exists());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let copy = Copy::of("site");
+    let words = refused(&copy, &["--source-env", "postgres://u:hunter2@h/d"]);
+    assert!(words.contains("not the connection string itself") && !words.contains("hunter2"), "{words}");
+    std::fs::rename(copy.project("compose.yaml"), copy.project("stack.yaml")).unwrap();
+    assert!(refused(&copy, &[]).contains("there is no compose file in"));
+    std::fs::write(copy.project("compose.yaml"), "services:\n  web:\n    imagee: x\n").unwrap();
+    assert!(refused(&copy, &[]).contains("imagee"));
+    let copy = Copy::of("node");
+    std::fs::rename(copy.project(".env"), copy.project(".env.example")).unwrap();
+    assert!(refused(&copy, &[]).contains("a start may be `cp .env.example .env`"));
+}
+
+/// The lab stands in for the registries: images by the names that the lab gives them.
+fn shop(label: &str) -> Project {
+    let project = Project::new(label);
+    std::fs::remove_file(project.path("cutover.toml")).unwrap();
+    std::fs::remove_file(project.path("compose.yaml")).unwrap();
+    let text = std::fs::read_to_string(projects().join("shop/docker-compose.yml")).unwrap();
+    let lab = [
+        ("caddy:2", "cutover-lab/caddy:2"),
+        ("postgres:16", "cutover-lab/postgres:15"),
+        ("shop/app", "cutover-lab/demo"),
+    ];
+    let text =
+        lab.iter().fold(text, |text, (from, to)| text.replace(&format!("image: {from}"), &format!("image: {to}")));
+    project.write("docker-compose.yml", &text);
+    std::fs::rename(project.path("secrets/database_password.txt"), project.path("secrets/db_password.txt")).unwrap();
+    std::fs::remove_file(project.path("release.env")).unwrap();
+    project
+}
+
+#[test]
+fn a_project_goes_from_init_to_a_deploy_and_back_with_few_edits() {
+    let mut project = shop("init");
+    let ports = (free_port(), free_port());
+    let variables = |project: &Project, tag: &str| {
+        project.write(".env", &format!("TAG={tag}\nHTTP_PORT={}\nAPP_PORT={}\n", ports.0, ports.1));
+        std::fs::set_permissions(project.path(".env"), PermissionsExt::from_mode(0o600)).unwrap();
+    };
+    variables(&project, "1");
+    project.expect(0, &["init", "--name", &project.name, "--environment", "test"]);
+    let guessed = std::fs::read_to_string(project.path("cutover.toml")).unwrap();
+    holds(
+        &guessed,
+        &[&format!("url = \"http://127.0.0.1:{}/health/ready\"", ports.1), "\n[caddy]\n", "\nservice = \"postgres\"\n"],
+    );
+
+    // What only this host wants: a state directory, a small disk, and shorter waits than a person's.
+    let edits = "[state]\ndirectory = \"state\"\n[preflight]\nmin_disk = \"10MiB\"\nmin_memory = \"10MiB\"\n\
+                 [deploy]\nstable_for = \"500ms\"\nobserve = \"500ms\"\n";
+    assert!(edits.lines().count() <= 10 && !guessed.contains("[deploy]") && !guessed.contains("[state]"), "{guessed}");
+    project.write("cutover.toml", &format!("{guessed}\n{edits}"));
+    project.expect(0, &["config", "check"]);
+
+    project.expect(0, &["deploy", "--yes"]);
+    project.port = ports.0;
+    let release = || {
+        let page = project.get("/").unwrap_or_default().to_lowercase();
+        page.lines().find_map(|line| line.strip_prefix("x-demo-release: ").map(str::to_owned))
+    };
+    let first = release();
+    assert_eq!(first.as_deref(), Some("1"), "the proxy leads to the application");
+    variables(&project, "2");
+    project.expect(0, &["deploy", "--yes"]);
+    assert_ne!(release(), first, "another release serves");
+    project.expect(0, &["rollback", "--yes"]);
+    assert_eq!(release(), first, "the first release serves again, through the proxy");
+}
