@@ -38,7 +38,9 @@ pub async fn run(global: &Global, verb: &Apply) -> Result<u8> {
             let setup = Setup::new(global, state, config.as_ref())?;
             let to = document["asked"]["to"].as_u64().and_then(|number| u32::try_from(number).ok());
             let without_export = document["asked"]["without_export"].as_bool().unwrap_or(false);
-            rollback::go(global, setup, &Rollback { to, without_export, dry_run: false }, Some(&wanted)).await
+            let keep_changes_aside = document["asked"]["keep_changes_aside"].as_bool().unwrap_or(false);
+            let wishes = Rollback { to, without_export, keep_changes_aside, dry_run: false };
+            rollback::go(global, setup, &wishes, Some(&wanted)).await
         }
         RunKind::Cutover => {
             let (config, setup) = runbook::run::prepare(global)?;

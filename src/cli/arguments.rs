@@ -184,9 +184,12 @@ pub struct Rollback {
     /// The release to bring back; without it the last run is undone
     #[arg(long, value_name = "RELEASE", value_parser = release)]
     pub to: Option<u32>,
-    /// Do not export the database first
+    /// Do not export the database first; of a database that rows were moved into, what was written since is lost
     #[arg(long)]
     pub without_export: bool,
+    /// Save what was written since the rows were moved, and do not write it to the source
+    #[arg(long)]
+    pub keep_changes_aside: bool,
     /// Show the plan and stop
     #[arg(long)]
     pub dry_run: bool,

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::text::gist;
 use crate::journal::{ItemState, Outcome, RunState, Standing};
+use crate::step::RunKind;
 
 /// Title of an item for people; its name where the plan has none.
 pub fn title(run: &RunState, item: usize) -> String {
@@ -54,15 +55,8 @@ pub fn home_gates(run: &RunState) -> Vec<(&str, &str)> {
 
 /// Whether an act only keeps something or fetches it: that it stays asks nothing of anybody.
 pub fn only_keeps(act: &str) -> bool {
-    const KEEPERS: [&str; 7] = [
-        "pin_release",
-        "pull_images",
-        "build_images",
-        "back_up_database",
-        "save_incident",
-        "export_database",
-        "save_changes",
-    ];
+    const KEEPERS: [&str; 6] =
+        ["pin_release", "pull_images", "build_images", "back_up_database", "save_incident", "export_database"];
     KEEPERS.contains(&act)
 }
 
@@ -70,7 +64,7 @@ pub fn only_keeps(act: &str) -> bool {
 pub fn cause(run: &RunState, is_stuck: bool) -> Option<(String, String)> {
     let failed = run.failure.as_ref().and_then(|(index, why)| {
         let item = run.items.get(*index)?;
-        let is_of_the_way_back = item.standing == Standing::Undoing;
+        let is_of_the_way_back = item.standing == Standing::Undoing || run.kind == RunKind::Rollback.word();
         (!is_stuck || is_of_the_way_back).then(|| (item.name.clone(), why.clone()))
     });
     // A proof of the old state that did not pass leaves a note, and no item failed.

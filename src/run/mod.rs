@@ -3,6 +3,7 @@
 pub mod approvals;
 pub mod begin;
 pub mod bring_back;
+pub mod carry_back;
 pub mod changes;
 pub mod checkpoints;
 pub mod cutover;

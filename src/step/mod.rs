@@ -272,6 +272,7 @@ impl Act {
         match self {
             Self::MigrateSchema(step) => step.reversal(),
             Self::RunCommand(step) => step.reversal(),
+            Self::SaveChanges(step) => step.reversal(),
             Self::ImportRows(step) => step.reversal(),
             Self::CopyRows(step) => step.reversal(),
             _ => Reversal::Exact,

@@ -193,7 +193,9 @@ impl Plan {
     pub fn losses(&self) -> Vec<String> {
         let lossy = |item: &Item| match item.action.reversal() {
             // A forward run may have to go the lossy way by itself; a rollback goes it now.
-            Reversal::Lossy(why) if item.back || self.rolls_back => Some(format!("{}: {why}", item.name)),
+            Reversal::Lossy(why) if item.back || self.rolls_back || self.kind == RunKind::Rollback => {
+                Some(format!("{}: {why}", item.name))
+            }
             _ => None,
         };
         self.items.iter().filter_map(lossy).collect()
