@@ -108,6 +108,8 @@ pub enum Verb {
     Dns(super::dns::arguments::Dns),
     /// Watch what was brought up, until enough was seen to accept it
     Watch(Watch),
+    /// Try the channels, and send the notices to users
+    Notify(super::notify::Notify),
     /// Look at the configuration
     Config(Config),
     /// Print a completion script

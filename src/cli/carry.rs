@@ -11,6 +11,7 @@ use super::exit::{self, MidRun};
 use super::out;
 use super::runbook::waiting;
 use super::setup::Setup;
+use super::telling::{self, Telling};
 use crate::adapter::{clock, files};
 use crate::journal::lock::{self, LockError};
 use crate::journal::runs::RunFile;
@@ -161,6 +162,7 @@ pub async fn carry_as(
     };
     let listener = logged(listener(global, setup), setup, &open)?;
     listener.hear(began(&open));
+    let telling = Telling::begin(setup, &open);
     let mut engine = Engine {
         plan: &open.plan,
         actor: &hands,
@@ -177,16 +179,16 @@ pub async fn carry_as(
         begin::carry_out(&mut engine, &open.state, exit_of).await.map_err(MidRun)?
     };
     drop(listener);
-    drop(lock);
-    last_words(global, setup, &open, &finish, exit_of)
+    last_words(global, setup, &open, &finish, telling, exit_of).await
 }
 
 /// The result, and what is kept of it.
-fn last_words(
+async fn last_words(
     global: &Global,
     setup: &Setup,
     open: &Open,
     finish: &begin::Finish,
+    telling: Telling,
     exit_of: fn(Outcome) -> u8,
 ) -> Result<u8> {
     let entries = crate::journal::read(open.journal.path()).map_err(MidRun)?;
@@ -194,12 +196,24 @@ fn last_words(
     if open.plan.kind == RunKind::Rollback {
         keep_manifest(&setup.state, &run, &entries)?;
     }
-    let style = result_style(global);
-    match (finish.is_waiting, global.is_json()) {
-        (true, true) => out::json(checkpoint::waiting_json(&run)),
-        (true, false) => out::result(&checkpoint::waiting_text(&run, &style)),
-        (false, true) => out::json(result::result_json(open.plan.kind, finish.outcome, &run, &open.plan)),
-        (false, false) => out::result(&result::result_text(open.plan.kind, finish.outcome, &run, &open.plan, &style)),
+    if global.is_json() {
+        let mut document = match finish.is_waiting {
+            true => checkpoint::waiting_json(&run),
+            false => result::result_json(open.plan.kind, finish.outcome, &run, &open.plan),
+        };
+        if setup.notifier.is_some() {
+            document["told"] = telling::document(&telling.end(setup, &open.plan, &run, finish.outcome).await);
+        }
+        out::json(document);
+    } else {
+        // Who sits here reads it now; the others are told after that.
+        let style = result_style(global);
+        out::result(&match finish.is_waiting {
+            true => checkpoint::waiting_text(&run, &style),
+            false => result::result_text(open.plan.kind, finish.outcome, &run, &open.plan, &style),
+        });
+        let told = telling.end(setup, &open.plan, &run, finish.outcome).await;
+        telling::failures(&told).iter().for_each(|words| out::result(words));
     }
     if finish.is_waiting {
         return Ok(exit::WAITING);

@@ -14,6 +14,7 @@ pub mod exit;
 mod history;
 mod init;
 mod maintenance;
+mod notify;
 mod out;
 mod places;
 mod plan;
@@ -25,6 +26,7 @@ mod runbook;
 mod secrets;
 mod setup;
 mod status;
+mod telling;
 mod watch;
 
 use clap::Parser;
@@ -117,6 +119,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Data(verb) => wait(data::run(global, verb)),
         Verb::Backup(verb) => wait(backup::run(global, verb)),
         Verb::Watch(verb) => wait(watch::run(global, verb)),
+        Verb::Notify(verb) => wait(notify::run(global, verb)),
         Verb::Config(verb) => config::run(global, verb),
         Verb::Completions { shell } => completions::completions(global, *shell),
         Verb::Man => completions::man(global),

@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 
 use super::SCHEMA;
-use super::status::next_text;
 use super::style::{Mark, Paint, Style};
-use super::text::{hang, harmless, lead, short_ids};
+use super::text::{hang, harmless, lead, next_text, short_ids};
 use crate::journal::{RunState, Waiting};
 use crate::step::checkpoint::Shown;
 

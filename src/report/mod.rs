@@ -24,6 +24,7 @@ pub mod style;
 pub mod table;
 pub mod text;
 pub mod told_apart;
+pub mod untold;
 pub mod verified;
 
 pub use event::{Event, Listener};

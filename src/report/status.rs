@@ -8,7 +8,8 @@ use super::history::ended;
 use super::planned::{cause, cause_line, deed, is_stuck};
 use super::style::{Paint, Style};
 use super::table::{Cell, Table};
-use super::text::{columns, harmless, lead, moment};
+use super::text::{harmless, lead, moment, next_text};
+use super::untold::Untold;
 use crate::journal::{Outcome, RunState};
 
 /// The release that serves.
@@ -61,6 +62,8 @@ pub struct StatusFacts {
     pub is_undoable: bool,
     /// What the engine says, or why it was not asked or did not answer.
     pub engine: Result<Vec<ServiceFact>, String>,
+    /// Channels that were not told what they should have been, and why.
+    pub untold: Vec<Untold>,
 }
 
 /// The word on the first line.
@@ -244,25 +247,11 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
             table.row(vec![Cell::painted(Paint::Faint, "services"), format!("not known: {}", harmless(why)).into()])
         }
     }
+    for one in &facts.untold {
+        table.row(vec![Cell::painted(Paint::Faint, "notify"), Cell::painted(Paint::Careful, harmless(&one.words()))]);
+    }
     out.push_str(&table.text(style, 2));
     out.push_str(&next_text(&next, style));
-    out
-}
-
-/// The next commands, one line each.
-pub fn next_text(next: &[(String, String)], style: &Style) -> String {
-    let widest = next.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
-    let mut out = String::new();
-    for (index, (command, words)) in next.iter().enumerate() {
-        let label = if index == 0 { "next: " } else { "      " };
-        let painted = style.paint(Paint::Strong, command);
-        let blanks = " ".repeat(widest - command.len());
-        let head = format!("{label}{painted}{blanks}  ");
-        let indent = columns(&head);
-        // On a narrow screen the words go on below the command instead of beside it.
-        let indent = if indent > style.width / 2 { label.len() + 2 } else { indent };
-        out.push_str(&lead(&head, words, indent, style.width));
-    }
     out
 }
 
@@ -294,6 +283,7 @@ pub fn status_json(facts: &StatusFacts) -> Value {
             "service": one.service, "state": one.words, "is_well": one.is_well,
         })).collect::<Vec<_>>()),
         "services_unknown": facts.engine.as_ref().err(),
+        "untold": facts.untold,
     })
 }
 
