@@ -1,8 +1,14 @@
 //! Export, import and copy on the command line: planned, journalled, taken up again after a kill, undone by a rollback.
 
 #![expect(clippy::disallowed_methods, reason = "tests start the program as a person would")]
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod support;
+
+#[path = "data_moves/faults.rs"]
+mod faults;
+#[path = "data_moves/interchange.rs"]
+mod interchange;
 
 use std::sync::Arc;
 

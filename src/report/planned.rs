@@ -20,7 +20,7 @@ pub fn act(run: &RunState, item: usize) -> &str {
 
 /// Whether an item only asks.
 pub fn is_gate(run: &RunState, item: usize) -> bool {
-    act(run, item).starts_with("expect_")
+    act(run, item).starts_with("expect_") || act(run, item) == "checkpoint"
 }
 
 /// A text anywhere in the plan of an item.

@@ -4,6 +4,7 @@
 //! itself (`_cutover`), chunk by chunk, each with its rows in one transaction: a second call goes on from there, or
 //! `undo` takes everything back.
 
+mod ballast;
 mod baseline;
 mod board;
 mod course;
@@ -16,7 +17,7 @@ mod load;
 use serde::{Deserialize, Serialize};
 
 pub use self::from_files::{Options, identity, import, outlook};
-pub use self::hold::is_interrupted;
+pub use self::hold::{Held, holder, is_interrupted};
 use self::journal::{Line, Phase};
 pub(super) use self::{
     baseline::taker,

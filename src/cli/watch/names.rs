@@ -56,7 +56,8 @@ pub fn questions(config: &Config, state: &Path, days: u32) -> Result<Vec<(Rule, 
         Box::pin(async move {
             match is_switched(&state) {
                 Ok(false) => not_switched(),
-                Ok(true) => match of_origin(&look.wish).await {
+                // They lead here: a certificate that is missing now is missing for everybody.
+                Ok(true) => match of_origin(&look.wish, |_| true).await {
                     Ok(pictures) => certificates_finding(&pictures, days, crate::adapter::clock::unix_seconds()),
                     Err(error) => Finding::cannot_ask(format!("{error:#}")),
                 },
