@@ -18,6 +18,7 @@ mod places;
 mod plan;
 mod preflight;
 mod releases;
+mod report;
 mod resume;
 mod rollback;
 mod secrets;
@@ -106,6 +107,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Resume => wait(resume::run(global)),
         Verb::Status => wait(status::run(global)),
         Verb::History(verb) => history::run(global, verb),
+        Verb::Report(verb) => report::run(global, verb),
         Verb::Releases => wait(releases::run(global)),
         Verb::Dns(verb) => wait(dns::run(global, verb)),
         Verb::Data(verb) => wait(data::run(global, verb)),

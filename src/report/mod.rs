@@ -7,6 +7,8 @@ pub mod history;
 pub mod manifest;
 pub mod moved;
 pub mod output;
+pub mod page;
+pub mod paper;
 #[cfg(test)]
 mod pages;
 pub mod plain;
