@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::files;
 use super::process::{Command, Process, Sink};
 
+mod down;
 mod look;
 mod words;
 

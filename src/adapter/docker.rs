@@ -24,8 +24,10 @@ mod holds;
 mod inspected;
 mod listed;
 mod one_shots;
+mod places;
 
 pub use listed::{Listed, Published};
+pub use places::Whereabouts;
 
 /// Labels that `docker compose` puts on its containers.
 pub mod label {
@@ -41,6 +43,16 @@ pub mod label {
     pub const RUN: &str = "dev.cutover.run";
     /// Our mark: the release that a holder container keeps.
     pub const HOLDS: &str = "dev.cutover.holds";
+    /// Our mark: the project beside which a side runs.
+    pub const SIDE_OF: &str = "dev.cutover.side-of";
+    /// Our mark: the release that a side is.
+    pub const RELEASE: &str = "dev.cutover.release";
+    /// Our mark: the service of the project's model that a side's container is.
+    pub const OF_SERVICE: &str = "dev.cutover.service";
+    /// Our mark: digest of the model that a side was rendered to.
+    pub const MODEL: &str = "dev.cutover.model";
+    /// Our mark: the epoch of the run that started a container.
+    pub const EPOCH: &str = "dev.cutover.epoch";
 }
 
 /// The engine did not answer; nothing is known about the world.

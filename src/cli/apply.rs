@@ -38,10 +38,12 @@ pub async fn run(global: &Global, verb: &Apply) -> Result<u8> {
             let setup = Setup::new(global, state, config.as_ref())?;
             let to = document["asked"]["to"].as_u64().and_then(|number| u32::try_from(number).ok());
             let without_export = document["asked"]["without_export"].as_bool().unwrap_or(false);
-            rollback::go(global, setup, &Rollback { to, without_export, dry_run: false }, Some(&wanted)).await
+            let keep_changes_aside = document["asked"]["keep_changes_aside"].as_bool().unwrap_or(false);
+            let wishes = Rollback { to, without_export, keep_changes_aside, dry_run: false };
+            rollback::go(global, setup, &wishes, Some(&wanted)).await
         }
-        RunKind::Data | RunKind::Dns => Err(Refusal::Usage(
-            "a plan of `cutover data` or `cutover dns` is made and carried out by its own verb, not saved".into(),
+        RunKind::Data | RunKind::Dns | RunKind::Maintenance => Err(Refusal::Usage(
+            "a plan of `cutover data`, `cutover dns` or `cutover maintenance` is made and carried out by its own verb, not saved".into(),
         )
         .into()),
     }

@@ -98,10 +98,14 @@ pub enum Verb {
     Data(super::data::arguments::Data),
     /// Back databases up, prove the backups, bring them back
     Backup(super::backup::Backup),
+    /// Show a page instead of the application, or the application again
+    Maintenance(super::maintenance::Maintenance),
     /// Look at names, wait for them, and change them
     Dns(super::dns::arguments::Dns),
     /// Watch what was brought up, until enough was seen to accept it
     Watch(Watch),
+    /// Try the channels, and send the notices to users
+    Notify(super::notify::Notify),
     /// Look at the configuration
     Config(Config),
     /// Print a completion script
@@ -178,9 +182,12 @@ pub struct Rollback {
     /// The release to bring back; without it the last run is undone
     #[arg(long, value_name = "RELEASE", value_parser = release)]
     pub to: Option<u32>,
-    /// Do not export the database first
+    /// Do not export the database first; of a database that rows were moved into, what was written since is lost
     #[arg(long)]
     pub without_export: bool,
+    /// Save what was written since the rows were moved, and do not write it to the source
+    #[arg(long)]
+    pub keep_changes_aside: bool,
     /// Show the plan and stop
     #[arg(long)]
     pub dry_run: bool,

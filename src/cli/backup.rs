@@ -65,7 +65,8 @@ pub enum Side {
 }
 
 impl Side {
-    fn word(self) -> &'static str {
+    /// Its table in the configuration.
+    pub fn word(self) -> &'static str {
         match self {
             Self::Source => "source",
             Self::Target => "target",

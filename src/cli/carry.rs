@@ -10,6 +10,7 @@ use super::arguments::Global;
 use super::exit::{self, MidRun};
 use super::out;
 use super::setup::Setup;
+use super::telling::{self, Telling};
 use crate::adapter::{clock, files};
 use crate::journal::lock::{self, LockError};
 use crate::journal::runs::RunFile;
@@ -155,6 +156,7 @@ pub async fn carry_as(
     };
     let listener = logged(listener(global, setup), setup, &open)?;
     listener.hear(began(&open));
+    let telling = Telling::begin(setup, &open);
     let mut engine = Engine {
         plan: &open.plan,
         actor: &hands,
@@ -174,9 +176,16 @@ pub async fn carry_as(
         keep_manifest(&setup.state, &run, &entries)?;
     }
     if global.is_json() {
-        out::json(result::result_json(open.plan.kind, finish.outcome, &run, &open.plan));
+        let mut document = result::result_json(open.plan.kind, finish.outcome, &run, &open.plan);
+        if setup.notifier.is_some() {
+            document["told"] = telling::document(&telling.end(setup, &open.plan, &run, finish.outcome).await);
+        }
+        out::json(document);
     } else {
+        // Who sits here reads it now; the others are told after that.
         out::result(&result::result_text(open.plan.kind, finish.outcome, &run, &open.plan, &result_style(global)));
+        let told = telling.end(setup, &open.plan, &run, finish.outcome).await;
+        telling::failures(&told).iter().for_each(|words| out::result(words));
     }
     Ok(code)
 }

@@ -13,6 +13,8 @@ mod dns;
 pub mod exit;
 mod history;
 mod init;
+mod maintenance;
+mod notify;
 mod out;
 mod places;
 mod plan;
@@ -24,6 +26,7 @@ mod rollback;
 mod secrets;
 mod setup;
 mod status;
+mod telling;
 mod watch;
 
 use clap::Parser;
@@ -109,10 +112,12 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::History(verb) => history::run(global, verb),
         Verb::Report(verb) => report::run(global, verb),
         Verb::Releases => wait(releases::run(global)),
+        Verb::Maintenance(verb) => wait(maintenance::run(global, verb)),
         Verb::Dns(verb) => wait(dns::run(global, verb)),
         Verb::Data(verb) => wait(data::run(global, verb)),
         Verb::Backup(verb) => wait(backup::run(global, verb)),
         Verb::Watch(verb) => wait(watch::run(global, verb)),
+        Verb::Notify(verb) => wait(notify::run(global, verb)),
         Verb::Config(verb) => config::run(global, verb),
         Verb::Completions { shell } => completions::completions(global, *shell),
         Verb::Man => completions::man(global),

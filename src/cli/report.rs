@@ -58,11 +58,7 @@ pub fn run(global: &Global, verb: &Report) -> Result<u8> {
 ///
 /// # Errors
 /// When its journal cannot be read at all.
-pub fn paper(
-    directory: &Path,
-    all: &[runs::RunFile],
-    of: &runs::RunFile,
-) -> Result<(Paper, Option<JournalError>)> {
+pub fn paper(directory: &Path, all: &[runs::RunFile], of: &runs::RunFile) -> Result<(Paper, Option<JournalError>)> {
     let (entries, fault) = file::read_to_the_fault(&of.path)?;
     let run = state::fold(of.number, &of.kind, &entries);
     let undone = run.header.as_ref().and_then(|header| header.undoes);

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::arguments::Global;
-use super::{out, places, secrets};
+use super::{notify, out, places, secrets};
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
@@ -17,6 +17,7 @@ use crate::adapter::process::Process;
 use crate::adapter::stack_auth::StackAuth;
 use crate::config::{self, Config, Environment};
 use crate::dns::provider::Credentials;
+use crate::notify::Notifier;
 use crate::redact::Redactor;
 use crate::release::{Store, model};
 use crate::report::style::{Inputs, Style};
@@ -73,6 +74,8 @@ pub struct Setup {
     pub accounts: Option<Result<StackAuth, String>>,
     /// A file that the lines of data verbs are appended to.
     pub log: Option<PathBuf>,
+    /// Who is told of runs and verdicts.
+    pub notifier: Option<Notifier>,
 }
 
 /// Reads the configuration.
@@ -153,7 +156,9 @@ impl Setup {
         let http = Http::new()?;
         let accounts = config.and_then(|config| places::accounts(config, &environment, &http));
         let names = config.map(|config| places::names(config, &environment, &http)).unwrap_or_default();
+        let notifier = config.and_then(|config| notify::notifier(config, &environment, &state));
         Ok(Self {
+            notifier,
             docker: Docker::new(environment.get("DOCKER_HOST"), Duration::ZERO)?.with_redactor(redactor.clone()),
             compose: Compose::new(program.clone(), process.clone()),
             postgres: Postgres::new(program.clone(), process.clone()),

@@ -172,7 +172,8 @@ fn take(run: &mut RunState, entry: &Entry) {
             begin(run, *item);
         }
         Fact::Undone { item, seen, stays, took_ms, .. } => {
-            turn_back(run, *item, true);
+            // A rollback is never turned around: what stays of it was left out at a person's wish.
+            turn_back(run, *item, !(*stays && run.kind == "rollback"));
             if let Some(state) = run.items.get_mut(*item) {
                 // What was done and undone took both times.
                 state.took_ms += took_ms;

@@ -1,5 +1,7 @@
 //! Caddy: the public route and the identity are answered through it, it is new enough, and it can meet the ACME challenge.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::containers::any_runs;
@@ -8,6 +10,7 @@ use super::{Ask, places, ports, version};
 use crate::adapter::docker::Container;
 use crate::adapter::http::Answer;
 use crate::adapter::inside::Inside;
+use crate::adapter::switch;
 use crate::config::{Caddy, Strategy, Url};
 
 /// Before this version the request metrics miss errors.
@@ -92,7 +95,15 @@ async fn ask_route(ask: &Ask<'_>, caddy: &Caddy) -> Vec<Found> {
     let deadline = ask.config().preflight.deadline;
     let (route, id) = tokio::join!(ask.http(caddy.url.as_str(), deadline), ask.http(&identity, deadline));
     let is_needed = ask.config().deploy.strategy == Strategy::BlueGreen;
-    vec![judge_route(caddy.url.as_str(), route), judge_identity(&identity, id, is_needed)]
+    let written = match caddy.directory.clone() {
+        None => Ok(None),
+        Some(place) => {
+            let work = move || switch::read(&place, []).map(|pointing| pointing.id).map_err(|why| format!("{why:#}"));
+            ask.files("the identity's file", work).await.unwrap_or_else(|found| Err(found.seen))
+        }
+    };
+    let told = Told { url: &identity, answer: id, written, directory: caddy.directory.as_deref(), is_needed };
+    vec![judge_route(caddy.url.as_str(), route), told.judge()]
 }
 
 fn judge_route(url: &str, answer: Result<Answer, String>) -> Found {
@@ -106,17 +117,53 @@ fn judge_route(url: &str, answer: Result<Answer, String>) -> Found {
     }
 }
 
-fn judge_identity(url: &str, answer: Result<Answer, String>, is_needed: bool) -> Found {
-    let trouble = match answer {
-        Ok(answer) if answer.status == 200 && !answer.body.trim().is_empty() => {
-            let id: String = answer.body.trim().chars().take(64).collect();
-            return Found::ok(format!("the identity is {id:?}"));
+/// What the public route tells of the identity, and what the switch has written: equal, Caddy reads what is written.
+struct Told<'a> {
+    url: &'a str,
+    answer: Result<Answer, String>,
+    written: Result<Option<String>, String>,
+    directory: Option<&'a Path>,
+    is_needed: bool,
+}
+
+impl Told<'_> {
+    fn judge(self) -> Found {
+        let url = self.url;
+        let shorten = |text: &str| text.trim().chars().take(64).collect::<String>();
+        let told = match &self.answer {
+            Ok(answer) if answer.status == 200 => shorten(&answer.body),
+            Ok(answer) => return self.trouble(format!("{url} answers {} without an identity", answer.status)),
+            Err(why) => return self.trouble(format!("{url} does not answer: {why}")),
+        };
+        match &self.written {
+            Err(why) => Found::unknown(format!("the identity's file is not known: {why}"), "let it be read"),
+            Ok(Some(id)) if *id == told => {
+                Found::ok(format!("the identity is {told:?}, as written: Caddy reads the switch"))
+            }
+            Ok(Some(id)) => {
+                self.trouble(format!("{url} tells {told:?}, but the file says {id:?}: Caddy reads another one"))
+            }
+            // Before the first switch nothing is written, and the snippet answers nothing with 200.
+            Ok(None) if told.is_empty() && self.is_needed => Found::ok(
+                "the identity is answered, and empty: the first deploy writes it, and proves that Caddy reads it",
+            ),
+            Ok(None) if told.is_empty() => self.trouble(format!("{url} answers 200 without an identity")),
+            Ok(None) if self.directory.is_some() && self.is_needed => {
+                self.trouble(format!("{url} tells {told:?}, but nothing is written: Caddy reads another directory"))
+            }
+            Ok(None) => Found::ok(format!("the identity is {told:?}")),
         }
-        Ok(answer) => format!("{url} answers {} without an identity", answer.status),
-        Err(why) => format!("{url} does not answer: {why}"),
-    };
-    let advice = "let Caddy answer it: respond @identity {file./run/cutover/id}";
-    if is_needed { Found::fail(trouble, advice) } else { Found::warn(trouble, advice) }
+    }
+
+    /// With the two lines that put it right.
+    fn trouble(&self, words: String) -> Found {
+        let place = self.directory.map_or_else(|| "DIRECTORY".to_owned(), |place| place.display().to_string());
+        let advice = format!(
+            "mount the directory into Caddy: volumes: [\"{place}:/run/cutover:ro\"]; use the snippet in the Caddyfile: \
+             `import cutover.caddy` at its top, `import cutover PORT` in the site"
+        );
+        if self.is_needed { Found::fail(words, advice) } else { Found::warn(words, advice) }
+    }
 }
 
 async fn ask_version(ask: &Ask<'_>, caddy: &Caddy, ours: &[Container]) -> Found {
@@ -173,9 +220,24 @@ mod tests {
         assert_eq!(judge_route("u", answer(404, "")).verdict, Verdict::Ok);
         assert_eq!(judge_route("u", answer(502, "")).verdict, Verdict::Warn);
         assert_eq!(judge_route("u", Err("refused".into())).verdict, Verdict::Fail);
-        assert_eq!(judge_identity("u", answer(200, "shop-1\n"), true).verdict, Verdict::Ok);
-        assert_eq!(judge_identity("u", answer(200, ""), true).verdict, Verdict::Fail);
-        assert_eq!(judge_identity("u", answer(404, ""), false).verdict, Verdict::Warn);
+    }
+
+    #[test]
+    fn only_the_identity_that_was_written_proves_that_caddy_reads_the_switch() {
+        let told = |answer, written: Option<&str>, is_needed| {
+            let written = Ok(written.map(str::to_owned));
+            Told { url: "u", answer, written, directory: Some(Path::new("/d")), is_needed }.judge()
+        };
+        assert_eq!(told(answer(200, "shop-r1\n"), Some("shop-r1"), true).verdict, Verdict::Ok);
+        assert_eq!(told(answer(200, ""), None, true).verdict, Verdict::Ok);
+        let another = told(answer(200, "shop-r9"), Some("shop-r1"), true);
+        assert_eq!(another.verdict, Verdict::Fail);
+        let advice = another.advice.unwrap();
+        assert!(advice.contains("/d:/run/cutover:ro") && advice.contains("`import cutover PORT`"), "{advice}");
+        assert_eq!(told(answer(200, "shop-r9"), None, true).verdict, Verdict::Fail);
+        assert_eq!(told(answer(200, "shop-r9"), None, false).verdict, Verdict::Ok);
+        assert_eq!(told(answer(404, ""), None, false).verdict, Verdict::Warn);
+        assert_eq!(told(Err("refused".into()), Some("shop-r1"), true).verdict, Verdict::Fail);
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod keep;
 pub mod model;
 pub mod reconstruct;
 pub mod record;
+pub mod side;
 pub mod store;
 
 pub use record::{Origin, Release, ServiceRecord};

@@ -8,9 +8,9 @@ pub mod manifest;
 pub mod moved;
 pub mod output;
 pub mod page;
-pub mod paper;
 #[cfg(test)]
 mod pages;
+pub mod paper;
 pub mod plain;
 pub mod plan;
 pub mod planned;
@@ -25,6 +25,7 @@ pub mod style;
 pub mod table;
 pub mod text;
 pub mod told_apart;
+pub mod untold;
 pub mod verified;
 
 pub use event::{Event, Listener};

@@ -51,6 +51,7 @@ fn header(plan: &Plan, style: &Style) -> String {
         RunKind::Rollback => "Roll back",
         RunKind::Data => "Move the data of",
         RunKind::Dns => "Switch the names of",
+        RunKind::Maintenance => "Switch the maintenance of",
     };
     let to = plan.release_to.map_or_else(|| "nothing".into(), |number| format!("r{number}"));
     let from = plan.release_from.map_or_else(|| "nothing known".into(), |number| format!("r{number}"));

@@ -69,6 +69,12 @@ fn verdict(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan)
     }
 }
 
+/// The verdict and its sentence in one line, for whoever was not there.
+pub fn headline(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> String {
+    let (word, sentence, _) = verdict(kind, outcome, run, plan);
+    harmless(&format!("{word}: {sentence}"))
+}
+
 /// What was never left, where nothing was changed.
 fn as_it_was(plan: &Plan) -> String {
     match plan.release_from {
@@ -119,10 +125,12 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
             ("cutover rollback".to_owned(), format!("undo run {}", run.number)),
         ],
         Some(Outcome::Stuck) => {
-            vec![
-                history,
-                ("cutover resume".to_owned(), "go on with the way back once the cause is put right".to_owned()),
-            ]
+            let resume =
+                ("cutover resume".to_owned(), "go on with the way back once the cause is put right".to_owned());
+            let mut next = vec![history, resume];
+            let failed = run.failure.as_ref().map(|(index, _)| act(run, *index));
+            next.extend(failed.and_then(without).filter(|_| plan.kind == RunKind::Rollback));
+            next
         }
         None if run.is_going_back => vec![("cutover resume".to_owned(), "finish the way back".to_owned())],
         None => vec![
@@ -130,6 +138,16 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
             ("cutover rollback".to_owned(), format!("undo run {}", run.number)),
         ],
     }
+}
+
+/// How a rollback goes on without what cannot be done.
+fn without(act: &str) -> Option<(String, String)> {
+    let (flag, words) = match act {
+        "apply_changes" => ("--keep-changes-aside", "go on; what was written stays in its file alone"),
+        "save_changes" => ("--without-export", "go on; what was written since is lost"),
+        _ => return None,
+    };
+    Some((format!("cutover rollback {flag}"), words.to_owned()))
 }
 
 /// The last words.

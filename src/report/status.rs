@@ -8,6 +8,7 @@ use super::planned::{cause, cause_line, deed, is_stuck};
 use super::style::{Paint, Style};
 use super::table::{Cell, Table};
 use super::text::{columns, harmless, lead, moment};
+use super::untold::Untold;
 use crate::journal::{Outcome, RunState};
 
 /// The release that serves.
@@ -60,6 +61,8 @@ pub struct StatusFacts {
     pub is_undoable: bool,
     /// What the engine says, or why it was not asked or did not answer.
     pub engine: Result<Vec<ServiceFact>, String>,
+    /// Channels that were not told what they should have been, and why.
+    pub untold: Vec<Untold>,
 }
 
 /// The word on the first line.
@@ -232,6 +235,9 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
             table.row(vec![Cell::painted(Paint::Faint, "services"), format!("not known: {}", harmless(why)).into()])
         }
     }
+    for one in &facts.untold {
+        table.row(vec![Cell::painted(Paint::Faint, "notify"), Cell::painted(Paint::Careful, harmless(&one.words()))]);
+    }
     out.push_str(&table.text(style, 2));
     out.push_str(&next_text(&next, style));
     out
@@ -281,6 +287,7 @@ pub fn status_json(facts: &StatusFacts) -> Value {
             "service": one.service, "state": one.words, "is_well": one.is_well,
         })).collect::<Vec<_>>()),
         "services_unknown": facts.engine.as_ref().err(),
+        "untold": facts.untold,
     })
 }
 

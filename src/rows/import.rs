@@ -128,11 +128,12 @@ pub async fn state(target: &Place, filling: &Filling, identity: &str) -> anyhow:
 
 /// Takes back whatever an import or a copy did, from any point: its tables are emptied in one statement, sequences stand
 /// where they stood, what was set aside is back, and nothing of ours is left in the target. Nothing happens where none is
-/// recorded. A kill in between is no harm: a second call goes on.
+/// recorded. A kill in between is no harm: a second call goes on. A freeze of the target is passed, and stands afterwards.
 ///
 /// # Errors
 /// When another import is under way, a table points into the emptied ones from outside, or the server refuses.
 pub async fn undo(target: &Place, filling: &Filling, say: &(dyn Fn(String) + Sync)) -> anyhow::Result<()> {
     let mut hold = Hold::take(target, &filling.session).await?;
+    hold.pass_a_freeze().await?;
     course::undo(&mut hold, target, &filling.state, filling.workers.max(1), say).await
 }

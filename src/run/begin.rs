@@ -87,6 +87,21 @@ pub fn go_on(file: &RunFile, why: &str) -> Result<Open> {
     Ok(Open { state, plan, journal, tag })
 }
 
+/// Writes down that items of an open rollback are left out at a person's wish; they stay as they are.
+///
+/// # Errors
+/// When the journal cannot be written.
+pub fn leave_out(open: &mut Open, items: &[usize], why: &str) -> Result<()> {
+    for index in items {
+        let name = open.plan.items[*index].name.clone();
+        let seen = why.to_owned();
+        open.journal.append(Fact::Undone { item: *index, name, seen, stays: true, took_ms: 0 })?;
+    }
+    let entries = crate::journal::read(open.journal.path())?;
+    open.state = state::fold(open.state.number, &open.state.kind, &entries);
+    Ok(())
+}
+
 /// The plan that a journal holds.
 ///
 /// # Errors

@@ -126,6 +126,7 @@ pub fn users(config: &Config, wishes: &UserWishes) -> rows::users::Options {
         options.concurrency = users.concurrency as usize;
         (options.rate, options.attempts) = (users.rate, users.attempts);
         options.has_passwords = users.has_passwords;
+        options.settle = users.settle;
         options.oauth.clone_from(&users.oauth);
     }
     options

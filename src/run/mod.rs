@@ -2,6 +2,7 @@
 
 pub mod begin;
 pub mod bring_back;
+pub mod carry_back;
 pub mod changes;
 pub mod data;
 pub mod deploy;
@@ -9,6 +10,7 @@ pub mod engine;
 mod home;
 mod list;
 pub mod look;
+pub mod maintenance;
 pub mod names;
 pub mod orphans;
 pub mod refusal;

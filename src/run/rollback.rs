@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use super::begin::plan_of;
 use super::deploy::Planned;
-use super::{Refusal, orphans};
+use super::{Refusal, carry_back, orphans};
 use crate::adapter::docker::Docker;
 use crate::journal::runs::{self, RunFile};
 use crate::journal::{ItemState, Outcome, RunState, Standing};
@@ -17,13 +17,15 @@ use crate::release::keep;
 use crate::release::{Release, Store};
 use crate::step::containers::ModelAt;
 use crate::step::plan::{Change, Item, Plan, RunKind, ServiceChange};
-use crate::step::{Act, World};
+use crate::step::{Act, Databases, World};
 
 /// What is left out at a person's wish.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Without {
-    /// No export of the database: what was written since is then only where it is.
+    /// No export of the database: what was written since is then only where it is; of a target that was filled, it is lost.
     pub export: bool,
+    /// What was written to a target since it was filled is saved, and not carried to the source.
+    pub application: bool,
 }
 
 /// The run that a rollback without arguments undoes.
@@ -51,6 +53,13 @@ pub fn target(state_directory: &Path) -> Result<(RunFile, RunState, Vec<String>)
             Some((Outcome::Done, _)) if leaves_nothing(&state) => {
                 remarks.push(format!("run {number} left nothing that a rollback would undo"));
             }
+            // Maintenance is often switched on around a rollback: what a person wants undone is what came before it.
+            Some((Outcome::Done, _)) if file.kind == RunKind::Maintenance.word() => {
+                remarks.push(format!(
+                    "run {number} ({}) is passed by: `cutover maintenance off` ends maintenance",
+                    state.plan["deed"].as_str().unwrap_or("maintenance")
+                ));
+            }
             _ => return Ok((file, state, remarks)),
         }
     }
@@ -65,6 +74,7 @@ pub async fn plan_undo(
     docker: Option<&Docker>,
     store: &Store,
     state: &RunState,
+    databases: &Databases,
     mut remarks: Vec<String>,
     without: Without,
 ) -> Result<Planned> {
@@ -75,6 +85,7 @@ pub async fn plan_undo(
         Some(docker) => first_acts(docker, &undone, without, &was_replacing, &mut remarks).await?,
         None => undone.way_back.clone(),
     };
+    items = carry_back::chosen(items, &undone, state, databases, without, &mut remarks).await?;
     items.extend(to_undo(&undone, state));
     let made = match undone.release_to {
         Some(release) => store.read(release)?,
@@ -92,7 +103,7 @@ pub async fn plan_undo(
             whole_enough(docker, store, item).await?;
         }
     }
-    if undone.release_from.is_none() {
+    if undone.release_from.is_none() && !undone.services.is_empty() {
         remarks.push("nothing ran before this run: the services are stopped and removed, their volumes stay".into());
     }
     items.extend(undone.home.iter().cloned());
@@ -216,6 +227,9 @@ fn backwards(item: &Item, number: u32) -> Option<Item> {
         }
         Act::MigrateSchema(step) => step.run = Some(step.run.unwrap_or(number)),
         Act::RecordRelease(_) | Act::PullImages(_) | Act::BuildImages(_) => {}
+        Act::SwitchUpstream(_) | Act::SetMaintenance(_) => {}
+        Act::StartSide(step) if step.side.model == ModelAt::Run(None) => step.side.model = ModelAt::Run(Some(number)),
+        Act::StartSide(_) => {}
         Act::SwitchDns(_) | Act::FreezeSource(_) | Act::MigrateUsers(_) | Act::RestoreBackup(_) => {}
         Act::ImportRows(step) => step.sides.run = Some(step.sides.run.unwrap_or(number)),
         Act::CopyRows(step) => step.sides.run = Some(step.sides.run.unwrap_or(number)),

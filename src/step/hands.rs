@@ -58,6 +58,8 @@ macro_rules! gates {
             | Act::ExpectSameRows(_)
             | Act::ExpectDns(_)
             | Act::ExpectCertificate(_)
+            | Act::ExpectIdentity(_)
+            | Act::ExpectDrained(_)
     };
 }
 
@@ -120,6 +122,10 @@ impl Actor for Hands {
             Act::FreezeSource(step) => step.check(self.databases.shown(&step.place)?).await,
             Act::SwitchDns(step) => step.check(&self.names).await,
             Act::KickCaddy(step) => step.check(&self.run),
+            Act::SwitchUpstream(step) => step.check(),
+            Act::StartSide(step) => step.check(&self.docker).await,
+            Act::EndSide(step) => step.check(&self.docker).await,
+            Act::SetMaintenance(step) => step.check(),
             gates!() => Ok(World::Before("a gate has no sides".into())),
         }
     }
@@ -154,6 +160,10 @@ impl Actor for Hands {
             Act::FreezeSource(step) => step.run(self.databases.shown(&step.place)?, &self.run, say).await,
             Act::SwitchDns(step) => step.run(&self.names, say).await,
             Act::KickCaddy(step) => step.run(&self.docker, &self.inside, &self.run, say).await,
+            Act::SwitchUpstream(step) => step.run(),
+            Act::StartSide(step) => step.run(&self.docker, &self.compose, &self.store, &self.run, say).await,
+            Act::EndSide(step) => step.run(&self.docker, &self.compose, say).await,
+            Act::SetMaintenance(step) => step.run(),
             gates!() => Ok(Value::Null),
         }
     }
@@ -185,6 +195,10 @@ impl Actor for Hands {
             Act::SaveIncident(_) => Ok(Undone::Stays("what was saved stays".into())),
             Act::ExportDatabase(_) => Ok(Undone::Stays("the export stays".into())),
             Act::SwitchDns(step) => step.undo(&self.names, say).await,
+            Act::SwitchUpstream(step) => step.undo(),
+            Act::StartSide(step) => step.undo(&self.docker, &self.compose, say).await,
+            Act::EndSide(step) => step.undo(&self.docker, &self.compose, &self.store, &self.run, say).await,
+            Act::SetMaintenance(step) => step.undo(),
             Act::KickCaddy(_) => Ok(Undone::Stays("a reload leaves nothing to undo".into())),
             gates!() => Ok(Undone::Stays("a gate changes nothing".into())),
         }
@@ -202,6 +216,8 @@ impl Actor for Hands {
             Act::ExpectFrozen(gate) => gate.ask(self.databases.shown(&gate.place)?, say).await,
             Act::ExpectDns(gate) => gate.ask(say).await,
             Act::ExpectCertificate(gate) => gate.ask(say).await,
+            Act::ExpectIdentity(gate) => gate.ask(&self.http, say).await,
+            Act::ExpectDrained(gate) => gate.ask(&self.docker, say).await,
             Act::ExpectSameRows(gate) => gate.ask(&self.databases, &self.run.session(), say).await,
             _ => Ok(Seen { answer: Answer::Passed, words: "not a gate".into(), data: Value::Null }),
         }

@@ -18,6 +18,8 @@ pub enum RunKind {
     Data,
     /// The public names are changed.
     Dns,
+    /// Maintenance is switched on or off.
+    Maintenance,
 }
 
 impl RunKind {
@@ -28,6 +30,7 @@ impl RunKind {
             Self::Rollback => "rollback",
             Self::Data => "data",
             Self::Dns => "dns",
+            Self::Maintenance => "maintenance",
         }
     }
 }
@@ -125,7 +128,9 @@ impl Plan {
     pub fn losses(&self) -> Vec<String> {
         let lossy = |item: &Item| match item.action.reversal() {
             // A forward run may have to go the lossy way by itself; a rollback goes it now.
-            Reversal::Lossy(why) if item.back || self.rolls_back => Some(format!("{}: {why}", item.name)),
+            Reversal::Lossy(why) if item.back || self.rolls_back || self.kind == RunKind::Rollback => {
+                Some(format!("{}: {why}", item.name))
+            }
             _ => None,
         };
         self.items.iter().filter_map(lossy).collect()

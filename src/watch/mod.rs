@@ -9,6 +9,7 @@ pub mod gather;
 pub mod going_back;
 pub mod host;
 pub mod keep;
+pub mod metrics;
 pub mod own;
 pub mod requests;
 pub mod tick;

@@ -15,6 +15,8 @@ use crate::judge::rules::{Finding, Rule, Standing, Verdict};
 pub const ERRORS: &str = "errors";
 /// The rule that asks the route directly.
 pub const OUTAGE: &str = "outage";
+/// The note of the tick that accepts the window.
+pub const ACCEPTED: &str = "the window is accepted";
 
 /// What was gathered for a tick.
 #[derive(Clone, Debug)]
@@ -123,7 +125,7 @@ pub fn tick(inputs: &Inputs, mut window: Window) -> (Window, Verdicts) {
     let acceptance = accept::judge(&window.evidence, window.length_min, inputs.accept);
     if matches!(acceptance, Acceptance::Accepted { .. }) && window.ladder.level < Level::Hold && !window.is_accepted {
         window.is_accepted = true;
-        notes.push("the window is accepted".into());
+        notes.push(ACCEPTED.into());
     }
     let per_minute = window.evidence.requests as f64 / window.evidence.observed_min.max(1) as f64;
     let verdicts = Verdicts {

@@ -19,14 +19,19 @@ use crate::lab::{Daemon, KEY, ZoneFile, at, free_port, knot, output, unbound};
 /// Seconds that the secondary waits before it looks for a new serial.
 const REFRESH: u32 = 2;
 
-struct Site {
-    directory: tempfile::TempDir,
-    port: u16,
+pub struct Site {
+    pub directory: tempfile::TempDir,
+    pub port: u16,
     _daemons: Vec<Daemon>,
 }
 
 /// The zone move.test: www is at the old place, and has an old AAAA record too.
 fn site(records: &str) -> Site {
+    site_heard_at(records, None)
+}
+
+/// The same, and the primary answers at one more address, for whoever cannot reach those of the lab.
+pub fn site_heard_at(records: &str, more: Option<SocketAddr>) -> Site {
     let addresses: Vec<SocketAddr> = [1, 2, 11, 12, 21].iter().map(|last| at(*last, 0)).collect();
     let port = free_port(&addresses);
     let directory = tempfile::tempdir().unwrap();
@@ -45,6 +50,8 @@ fn site(records: &str) -> Site {
         "{key}acl:\n  - id: changes\n    key: [{0}., {0}-512.]\n    action: update\n  - id: copies\n    address: 127.0.0.0/8\n    action: transfer\n",
         KEY.0
     );
+    let more = more.map_or_else(String::new, |at| format!("server:\n  listen: {}@{}\n", at.ip(), at.port()));
+    let acl = format!("{more}{acl}");
     let mut primary = ZoneFile::new("move.test", zone("move.test.", REFRESH, &format!("{servers}{records}")));
     primary.settings = "    acl: [changes, copies]\n".into();
     let mut secondary = ZoneFile::new("move.test", "");
@@ -65,7 +72,7 @@ fn site(records: &str) -> Site {
 }
 
 impl Site {
-    fn write_secret(&self, name: &str, content: &str) {
+    pub fn write_secret(&self, name: &str, content: &str) {
         let path = self.directory.path().join(name);
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -89,7 +96,7 @@ impl Site {
         ));
     }
 
-    fn call(&self, arguments: &[&str]) -> Output {
+    pub fn call(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_cutover"))
             .args(arguments)
             .current_dir(self.directory.path())
@@ -99,7 +106,7 @@ impl Site {
             .unwrap()
     }
 
-    fn told(&self, arguments: &[&str]) -> (i32, String) {
+    pub fn told(&self, arguments: &[&str]) -> (i32, String) {
         let output = self.call(arguments);
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         (output.status.code().unwrap(), text.replace(&format!(":{}", self.port), ""))
@@ -124,7 +131,7 @@ impl Site {
     }
 
     /// Changes the zone as somebody else would.
-    fn update(&self, lines: &str) {
+    pub fn update(&self, lines: &str) {
         let file = self.directory.path().join("somebody");
         let head = format!("server 127.53.0.11 {}\nkey hmac-sha256:{} {}\nzone move.test.\n", self.port, KEY.0, KEY.1);
         fs::write(&file, format!("{head}{lines}send\n")).unwrap();
@@ -132,7 +139,7 @@ impl Site {
     }
 
     /// What a server says, as `300 198.51.100.7`.
-    fn dig(&self, last: u8, name: &str, kind: &str) -> String {
+    pub fn dig(&self, last: u8, name: &str, kind: &str) -> String {
         let (server, port) = (format!("@127.53.0.{last}"), self.port.to_string());
         let text = output("/usr/bin/kdig", &[&server, "-p", &port, name, kind, "+noall", "+answer", "+nocomments"], "");
         let fields = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();

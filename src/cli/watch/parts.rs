@@ -21,6 +21,8 @@ pub struct Parts {
     pub watcher: Watcher,
     /// The file whose presence keeps everybody from writing.
     pub maintenance: Option<PathBuf>,
+    /// How long a person can stop it from going back by itself.
+    pub cancel: std::time::Duration,
     /// The flags that a command needs to mean the same place.
     pub flags: String,
 }
@@ -75,7 +77,7 @@ impl Parts {
         let directory = config.caddy.as_ref().and_then(|caddy| caddy.directory.clone());
         let maintenance = directory.map(|directory| directory.join("maintenance"));
         let flags = format!(" --config {}", config.path.display());
-        Ok(Self { watcher, maintenance, flags })
+        Ok(Self { watcher, maintenance, cancel: stabilize.cancel, flags })
     }
 
     /// The window to go on with: the old one, or a new one where there is none or where a later run has brought up something else.

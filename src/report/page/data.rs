@@ -58,7 +58,8 @@ pub(super) fn verification(paper: &Paper) -> Option<Markup> {
             }
         }
     };
-    (!paper.verifications.is_empty()).then(|| html! { @for verification in &paper.verifications { (one(verification)) } })
+    (!paper.verifications.is_empty())
+        .then(|| html! { @for verification in &paper.verifications { (one(verification)) } })
 }
 
 fn tables_compared(report: &Value) -> Markup {

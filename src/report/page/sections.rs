@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::parts::{section, short, table, tag, when};
 use super::data::{backups, changes, gaps, moved, names, stabilization, verification};
+use super::parts::{section, short, table, tag, when};
 use super::{class, time};
 use crate::report::paper::{Checkpoint, Failure, Paper, Tone};
 use crate::report::planned::release_name;
@@ -58,14 +58,18 @@ pub fn all(paper: &Paper) -> Markup {
 
 fn lead(id: &str) -> &'static str {
     match id {
-        "steps" => "In the order of the plan. A step counts as done when its effect was seen, not when a command ended.",
+        "steps" => {
+            "In the order of the plan. A step counts as done when its effect was seen, not when a command ended."
+        }
         "manifest" => "What was really undone, what stays, and who has something left to do.",
         "checkpoints" => "An approval is valid for the plan and the evidence that it was shown, and for nothing else.",
         "verification" => "Every row of both sides, compared by digests.",
         "gap" => "The public route was asked throughout.",
         "names" => "Authorities change, caches expire: two numbers, one moment after another.",
         "stabilization" => "Evidence of failed requests, counted exactly, against the alarm.",
-        "changes" => "The difference between what was brought over and what stood there later: nothing written is lost.",
+        "changes" => {
+            "The difference between what was brought over and what stood there later: nothing written is lost."
+        }
         "backups" => "A backup counts once it was read back in full.",
         _ => "",
     }
@@ -84,9 +88,10 @@ fn verdict(paper: &Paper) -> Markup {
                 @if let Some(began) = &run.began_at { (fact("began", &when(began))) }
                 @if let Some(last) = &run.last_at { (fact("last line", &when(last))) }
                 @if run.release_to.is_some() {
-                    (fact("release", &format!("{} → {}", release_name(run.release_from), release_name(run.release_to))))
+                    @let label = if verdict.tone == Tone::Good { "release" } else { "planned release" };
+                    (fact(label, &format!("{} → {}", release_name(run.release_from), release_name(run.release_to))))
                 }
-                @if !run.by.is_empty() { (fact("by", &run.by)) }
+                @if !run.by.is_empty() { (fact("by", run.by.split(" (process").next().unwrap_or_default())) }
                 @if let Some(exit) = run.exit { (fact("exit code", &exit.to_string())) }
                 @if !run.plan_hash.is_empty() { (fact("plan", short(&run.plan_hash))) }
             }
@@ -216,7 +221,8 @@ fn services(paper: &Paper) -> Option<Markup> {
             }
         }
     };
-    (!paper.services.is_empty()).then(|| table(&["service", "planned", "why", "image before", "image after"], &rows, None))
+    (!paper.services.is_empty())
+        .then(|| table(&["service", "planned", "why", "image before", "image after"], &rows, None))
 }
 
 fn environment(paper: &Paper) -> Markup {

@@ -32,7 +32,14 @@ fn a_run_that_was_rolled_back_shows_the_failure_in_full_and_its_manifest() {
     let page = page(&paper(&sample::entries(sample::rolled_back(&plan, true))));
     assert!(page.contains(r#"<div class="verdict careful"><p class="word">Failed, rolled back</p>"#), "{page}");
     assert_eq!(sections(&page)[..3], ["failures", "steps", "manifest"]);
-    for part in ["Error: connect ECONNREFUSED", "Undone, and seen to be", "Stays, and why", "Left to do", "b-undone", "b-failed"] {
+    for part in [
+        "Error: connect ECONNREFUSED",
+        "Undone, and seen to be",
+        "Stays, and why",
+        "Left to do",
+        "b-undone",
+        "b-failed",
+    ] {
         assert!(page.contains(part), "{part} is not in\n{page}");
     }
 }
@@ -41,7 +48,9 @@ fn a_run_that_was_rolled_back_shows_the_failure_in_full_and_its_manifest() {
 fn nothing_is_fetched_and_nothing_runs() {
     let plan = sample::keeping();
     let page = page(&paper(&sample::entries(sample::rolled_back(&plan, true))));
-    for part in ["<script", "<link", "<img", "@import", "url(", "src=", "href=\"http", "href=\"//", "javascript:", "onload"] {
+    for part in
+        ["<script", "<link", "<img", "@import", "url(", "src=", "href=\"http", "href=\"//", "javascript:", "onload"]
+    {
         assert!(!page.contains(part), "{part} is in the page");
     }
 }
@@ -89,7 +98,8 @@ fn the_window_of_the_run_has_its_chart_and_that_of_another_run_is_left_out() {
     let plan = sample::keeping();
     let entries = sample::entries(sample::well(&plan));
     let run = sample::run(&entries);
-    let trail: Vec<Value> = (0..60).map(|minute| json!([minute * 60_000, minute * 9000, 60, u8::from(minute == 30)])).collect();
+    let trail: Vec<Value> =
+        (0..60).map(|minute| json!([minute * 60_000, minute * 9000, 60, u8::from(minute == 30)])).collect();
     let window = |of: u32| {
         json!({ "run": of, "begun_at": "2026-11-05T04:00:00Z", "length_min": 1440, "unknown_min": 2, "is_accepted": false,
             "ladder": { "level": "watch", "why": "errors: 1 %" }, "evidence": { "observed_min": 60, "requests": 3600, "errors": 1 },
@@ -100,7 +110,9 @@ fn the_window_of_the_run_has_its_chart_and_that_of_another_run_is_left_out() {
         page(&gather(&material))
     };
     let own = page_of(window(run.number));
-    for part in ["<section id=\"stabilization\">", "WATCH", "<polyline class=\"line\"", "alarm", "9 GiB", "class=\"fault\""] {
+    for part in
+        ["<section id=\"stabilization\">", "WATCH", "<polyline class=\"line\"", "alarm", "9 GiB", "class=\"fault\""]
+    {
         assert!(own.contains(part), "{part} is not in\n{own}");
     }
     assert!(!page_of(window(run.number + 1)).contains("stabilization"));
@@ -111,7 +123,14 @@ fn the_window_of_the_run_has_its_chart_and_that_of_another_run_is_left_out() {
 fn odd_lines_do_no_harm() {
     let plan = sample::keeping();
     let odd = [
-        Fact::Done { item: 999, name: "x".into(), seen: String::new(), already: false, took_ms: u64::MAX, data: json!([1]) },
+        Fact::Done {
+            item: 999,
+            name: "x".into(),
+            seen: String::new(),
+            already: false,
+            took_ms: u64::MAX,
+            data: json!([1]),
+        },
         Fact::Undone { item: usize::MAX, name: "x".into(), seen: String::new(), stays: false, took_ms: 0 },
         Fact::Unknown(json!({ "kind": "dream", "x": 1 })),
         Fact::Observed { item: 3, name: "y".into(), seen: "z".into(), data: json!({ "gates": "none", "moved": 7 }) },

@@ -44,9 +44,10 @@ pub fn bars(step: &Step, timeline: &Timeline) -> Markup {
         let (x, width) = rect(place(span.from_ms), place(span.to_ms) - place(span.from_ms));
         (x, width, kind(span.kind))
     };
-    let expected = step.expected_ms.zip(step.spans.first()).map(|(expected, span)| {
-        rect(place(span.from_ms), expected as f64 / whole * WHOLE)
-    });
+    let expected = step
+        .expected_ms
+        .zip(step.spans.first())
+        .map(|(expected, span)| rect(place(span.from_ms), expected as f64 / whole * WHOLE));
     html! {
         svg.bar viewBox="0 0 1000 22" preserveAspectRatio="none" role="img" aria-label=(label(step)) {
             rect.b-back x="0" y="0" width="1000" height="22" {}
@@ -62,7 +63,8 @@ pub fn bars(step: &Step, timeline: &Timeline) -> Markup {
 }
 
 fn label(step: &Step) -> String {
-    let spans: Vec<String> = step.spans.iter().map(|span| format!("{} to {}", clock(span.from_ms), clock(span.to_ms))).collect();
+    let spans: Vec<String> =
+        step.spans.iter().map(|span| format!("{} to {}", clock(span.from_ms), clock(span.to_ms))).collect();
     if spans.is_empty() { "not begun".into() } else { spans.join(", ") }
 }
 

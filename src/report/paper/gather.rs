@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::spans::{self, moment_ms};
-use super::{Failure, Head, Material, Note, Paper, Service, Step, Timeline, Tone, Verdict, moves, names, people, stable};
+use super::{
+    Failure, Head, Material, Note, Paper, Service, Step, Timeline, Tone, Verdict, moves, names, people, stable,
+};
 use crate::journal::{Entry, Fact, ItemState, Outcome, RunState, Standing};
 use crate::report::SCHEMA;
 use crate::report::history::ended;
@@ -123,7 +125,12 @@ fn steps(run: &RunState, material: &Material<'_>) -> Vec<Step> {
         title: title(run, index),
         act: act(run, index).to_owned(),
         is_gate: is_gate(run, index),
-        standing: if item.already { "was so already".into() } else { word(item.standing).into() },
+        standing: match item.standing {
+            _ if item.already => "was so already".into(),
+            // Nothing comes any more once a run has ended.
+            Standing::Waiting if run.outcome.is_some() => "not begun".into(),
+            standing => word(standing).into(),
+        },
         tone: tone(item.standing),
         seen: item.said.clone(),
         took_ms: item.took_ms,
@@ -198,4 +205,3 @@ fn notes(entries: &[Entry]) -> Vec<Note> {
     };
     entries.iter().filter_map(|entry| words(entry).map(|text| Note { at: entry.at.clone(), text })).collect()
 }
-

@@ -16,7 +16,8 @@ use serde_json::Value;
 
 pub use gather::{gather, tame};
 pub use shape::{
-    Approval, Backup, Changes, Checkpoint, Gap, Moved, MovedTable, NameSight, RecordChange, Service, Stabilization, Verification,
+    Approval, Backup, Changes, Checkpoint, Gap, Moved, MovedTable, NameSight, RecordChange, Service, Stabilization,
+    Verification,
 };
 
 use crate::data::verification;

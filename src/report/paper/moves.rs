@@ -32,9 +32,9 @@ pub fn moved(run: &RunState, material: &Material<'_>) -> Vec<Moved> {
     let digest = |table: &str| {
         let reports = material.verifications.iter().filter_map(|(_, report)| report.as_ref().ok());
         let short = table.strip_prefix("public.").unwrap_or(table);
-        reports.filter_map(|report| report.tables.get(table).or_else(|| report.tables.get(short))).find_map(|one| {
-            one.target_checksum.clone().filter(|_| one.status == verification::Status::Pass)
-        })
+        reports
+            .filter_map(|report| report.tables.get(table).or_else(|| report.tables.get(short)))
+            .find_map(|one| one.target_checksum.clone().filter(|_| one.status == verification::Status::Pass))
     };
     let of = |(index, name, data): (usize, &str, &Value)| {
         let moved = moved::Moved::of_journal(data)?;
@@ -139,7 +139,8 @@ pub fn backups(run: &RunState) -> Vec<Backup> {
             let proof = match number(data, "/verified/rows") {
                 Some(rows) => format!(
                     "restored on trial{}, {rows} rows the same",
-                    text(data, "/verified/at").map_or_else(String::new, |at| format!(" at {}", super::super::text::moment(&at)))
+                    text(data, "/verified/at")
+                        .map_or_else(String::new, |at| format!(" at {}", super::super::text::moment(&at)))
                 ),
                 None => "never restored on trial".to_owned(),
             };
@@ -162,7 +163,8 @@ pub fn backups(run: &RunState) -> Vec<Backup> {
             Some(Backup {
                 step: name.to_owned(),
                 token: directory.map_or_else(|| file.clone(), |directory| format!("{directory}/{file}")),
-                of: text_of(run, index, "/database/service").map_or_else(|| what.into(), |of| format!("{what} of {of}")),
+                of: text_of(run, index, "/database/service")
+                    .map_or_else(|| what.into(), |of| format!("{what} of {of}")),
                 at: run.items.get(index).and_then(|item| item.times.clone()).map(|(_, last)| last),
                 bytes: number(data, "/bytes"),
                 proof: seen,

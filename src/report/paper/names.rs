@@ -31,7 +31,9 @@ pub fn records(run: &RunState) -> Vec<RecordChange> {
 fn side(side: Option<&Value>) -> String {
     let values = side.and_then(|side| side.get("values"));
     let texts: Vec<String> = match values {
-        Some(Value::Array(values)) => values.iter().map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned)).collect(),
+        Some(Value::Array(values)) => {
+            values.iter().map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned)).collect()
+        }
         _ => Vec::new(),
     };
     let ttl = side.and_then(|side| number(side, "/ttl")).map_or_else(String::new, |ttl| format!(" (TTL {ttl} s)"));

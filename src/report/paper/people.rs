@@ -46,7 +46,9 @@ pub fn checkpoints(run: &RunState, entries: &[Entry]) -> Vec<Checkpoint> {
 /// What was shown last at a checkpoint.
 fn shown(entries: &[Entry], index: usize) -> Option<&Value> {
     entries.iter().rev().find_map(|entry| match &entry.fact {
-        Fact::Observed { item, data, .. } | Fact::Done { item, data, .. } if *item == index && data.get("gates").is_some() => {
+        Fact::Observed { item, data, .. } | Fact::Done { item, data, .. }
+            if *item == index && data.get("gates").is_some() =>
+        {
             Some(data)
         }
         _ => None,

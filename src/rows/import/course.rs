@@ -17,6 +17,7 @@ use crate::adapter::clock::Stopwatch;
 use crate::adapter::database::Place;
 use crate::adapter::files;
 use crate::data::catalog::{Sequence, Storage, Table, TableName};
+use crate::rows::freeze;
 use crate::rows::sequences::{self, Position};
 use crate::rows::set_aside::{self, Item, Recorded, Stage};
 
@@ -327,9 +328,14 @@ pub(crate) async fn undo(
             Stage::ForeignKey | Stage::Validate => !is_complete,
             Stage::Index | Stage::Finish => false,
         });
-        set_aside::take_down(&transaction, &aside.collect::<Vec<_>>(), &file).await?;
+        // What a freeze put up is off within this transaction alone, so that nobody else ever writes in between.
+        let (guards, aside): (Vec<Item>, Vec<Item>) = aside.partition(is_guard);
+        set_aside::take_down(&transaction, &aside, &file).await?;
+        let off = guards.iter().filter_map(|guard| guard.drop.as_deref());
+        let on = guards.iter().flat_map(|guard| guard.make.iter().map(String::as_str));
         let empty = format!("TRUNCATE {}", sources.join(", "));
-        transaction.batch_execute(&empty).await.context("cannot empty the tables of the target")?;
+        let statements: Vec<&str> = off.chain([empty.as_str()]).chain(on).collect();
+        transaction.batch_execute(&statements.join("; ")).await.context("cannot empty the tables of the target")?;
         journal::set_phase(&transaction, Phase::Undoing).await?;
         transaction.commit().await.context("cannot empty the tables of the target")?;
     }
@@ -337,6 +343,11 @@ pub(crate) async fn undo(
     put_back_all(hold, workers, say).await?;
     journal::remove(&mut hold.session, &line.before).await?;
     files::remove_if_there(&file)
+}
+
+/// Whether it is the trigger by which a freeze refuses writes.
+fn is_guard(item: &Item) -> bool {
+    item.stage == Stage::Quiet && item.about.starts_with(&format!("trigger {} of ", freeze::TRIGGER))
 }
 
 /// The tables as TRUNCATE wants them.

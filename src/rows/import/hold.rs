@@ -17,6 +17,8 @@ const WORKER: i32 = 2;
 /// How long a worker left behind may take to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+const WRITES: &str = "SET default_transaction_read_only = off";
+
 /// Sessions that have one of our locks in this database.
 const HOLDERS: &str = "SELECT l.pid, coalesce(a.application_name, ''), coalesce(a.client_addr::text, 'the same host'), \
       coalesce(a.backend_start::text, '?') \
@@ -31,6 +33,7 @@ pub(crate) struct Hold {
     pub session: Session,
     place: Place,
     name: String,
+    is_passing_a_freeze: bool,
 }
 
 impl Hold {
@@ -52,9 +55,16 @@ impl Hold {
             let who = who.collect::<Vec<_>>().join("; ");
             bail!("another import or copy into {} is under way: {who}; wait for its end", place.shown());
         }
-        let hold = Self { session, place: place.clone(), name: name.to_owned() };
+        let hold = Self { session, place: place.clone(), name: name.to_owned(), is_passing_a_freeze: false };
         hold.end_workers().await?;
         Ok(hold)
+    }
+
+    /// Lets this session, and workers from now on, write although a freeze makes sessions begin read-only: a target that
+    /// refuses others' writes can be taken back.
+    pub async fn pass_a_freeze(&mut self) -> Result<()> {
+        self.is_passing_a_freeze = true;
+        self.session.batch_execute(WRITES).await.context("cannot prepare a session that writes")
     }
 
     /// Ends every worker that is still there: of a killed program, or of this one after a failure.
@@ -85,6 +95,9 @@ impl Hold {
         let session = self.place.connect(&self.name).await?;
         let query = "SELECT pg_catalog.pg_advisory_lock_shared($1, $2)";
         session.execute(query, &[&CLASS, &WORKER]).await.context("cannot mark a worker's session")?;
+        if self.is_passing_a_freeze {
+            session.batch_execute(WRITES).await.context("cannot prepare a session that writes")?;
+        }
         // What a chunk wrote is durable with the last commit, which waits; a crash before takes a chunk and its line.
         session.batch_execute("SET synchronous_commit = off").await?;
         Ok(session)

@@ -14,9 +14,9 @@ use crate::rows::filling::{Filling, Outlook};
 use crate::rows::freeze::{frozen_since, is_not_after};
 use crate::rows::import::{self, ImportState};
 use crate::rows::{copy, export};
-use crate::run::Refusal;
 use crate::run::deploy::Planned;
 use crate::run::list::item;
+use crate::run::{Refusal, carry_back};
 use crate::step::Act;
 use crate::step::copy_rows::CopyRows;
 use crate::step::expect_frozen::ExpectFrozen;
@@ -114,9 +114,7 @@ pub async fn importing(
     let remarks = remarks(&outlook, &options.filling, freezing);
     let mut items = proof(config, source, freezing);
     items.push(item("import_rows", title, Act::ImportRows(ImportRows { sides, options })));
-    let mut planned = plan(config, deed, items);
-    planned.plan.remarks = remarks;
-    Ok(planned)
+    finished(config, source, target, deed, items, remarks)
 }
 
 /// The copy of a source into a target.
@@ -149,8 +147,22 @@ pub async fn copying(
     let step = CopyRows { source: source.shown().to_owned(), sides, filling: options.filling, freeze: record };
     let mut items = proof(config, Some(source), freezing);
     items.push(item("copy_rows", title, Act::CopyRows(step)));
+    finished(config, Some(source), target, deed, items, remarks)
+}
+
+/// The plan of a filling: before it, a freeze of the target by an earlier rollback is ended; its way back saves first.
+fn finished(
+    config: &Config,
+    source: Option<&Place>,
+    target: &Place,
+    deed: String,
+    mut items: Vec<Item>,
+    remarks: Vec<String>,
+) -> Result<Planned> {
+    items.splice(0..0, carry_back::thaw_target(config, target.shown())?);
+    let way_back = carry_back::way_back(config, source, &items);
     let mut planned = plan(config, deed, items);
-    planned.plan.remarks = remarks;
+    (planned.plan.remarks, planned.plan.way_back) = (remarks, way_back);
     Ok(planned)
 }
 

@@ -1,0 +1,72 @@
+//! The list of `maintenance`: one act, between what stands there now and what is wanted.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use super::Refusal;
+use super::deploy::Planned;
+use super::list::item;
+use crate::adapter::switch;
+use crate::config::Config;
+use crate::step::Act;
+use crate::step::plan::{Plan, RunKind};
+use crate::step::set_maintenance::{SetMaintenance, page};
+
+/// The switching on (with a message, or the usual words) or off.
+///
+/// # Errors
+/// [`Refusal`], when there is no directory for it, or it is so already.
+pub fn switching(config: &Config, is_on: bool, message: Option<&str>) -> Result<Planned> {
+    let directory = config.caddy.as_ref().and_then(|caddy| caddy.directory.clone()).ok_or_else(|| {
+        Refusal::Usage(
+            "caddy.directory is not set: it is the directory that Caddy reads at /run/cutover, and maintenance is a file \
+             in it; set it, and import caddy/cutover.caddy in your Caddyfile"
+                .into(),
+        )
+    })?;
+    if !directory.is_dir() {
+        let why = format!("{} is no directory, so maintenance cannot be switched there; make it", directory.display());
+        return Err(Refusal::Usage(why).into());
+    }
+    let from = switch::maintenance(&directory)?;
+    let to = is_on.then(|| page(message));
+    if from == to {
+        let (word, next) = if is_on {
+            ("on already, with these words", "`cutover maintenance off` ends it")
+        } else {
+            ("off already", "`cutover maintenance on` begins it")
+        };
+        return Err(Refusal::Gate(format!("maintenance is {word}; {next}")).into());
+    }
+    let deed = match (is_on, from.is_some()) {
+        (true, false) => "maintenance on",
+        (true, true) => "other words for the maintenance",
+        (false, _) => "maintenance off",
+    };
+    let mut remarks = Vec::new();
+    if is_on {
+        remarks.push(
+            "everybody gets 503 with a page; health is asked at the containers, and the identity still answers".into(),
+        );
+    }
+    let title = if is_on { "show the page with 503 and Retry-After" } else { "show the application again" };
+    let action = Act::SetMaintenance(SetMaintenance { directory, from, to });
+    let plan = Plan {
+        kind: RunKind::Maintenance,
+        project: config.compose_project().to_owned(),
+        environment: config.project.environment.clone(),
+        release_from: None,
+        release_to: None,
+        deed: Some(deed.to_owned()),
+        undoes: None,
+        services: Vec::new(),
+        remarks,
+        rolls_back: true,
+        items: vec![item("set_maintenance", title.to_owned(), action)],
+        home: Vec::new(),
+        way_back: Vec::new(),
+        files: BTreeMap::new(),
+    };
+    Ok(Planned { plan, files: Vec::new() })
+}
