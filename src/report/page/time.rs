@@ -37,7 +37,7 @@ pub fn bars(step: &Step, timeline: &Timeline) -> Markup {
     let whole = (timeline.to_ms - timeline.from_ms).max(1) as f64;
     let place = |at: i64| ((at - timeline.from_ms) as f64 / whole * WHOLE).clamp(0.0, WHOLE);
     let rect = |from: f64, width: f64| {
-        let width = width.max(LEAST).min(WHOLE);
+        let width = width.clamp(LEAST, WHOLE);
         (format!("{:.1}", from.min(WHOLE - width)), format!("{width:.1}"))
     };
     let bar = |span: &Span| {
