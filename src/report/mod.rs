@@ -1,6 +1,7 @@
 //! What a run tells while it works, and how it is shown. An event in, text or JSON out; decides nothing.
 
 mod changed;
+pub mod checkpoint;
 pub mod dns;
 pub mod event;
 pub mod history;

@@ -43,6 +43,7 @@ pub fn plan(config: &Config, deed: String, items: Vec<Item>) -> Planned {
         home: Vec::new(),
         way_back: Vec::new(),
         files: BTreeMap::new(),
+        course: None,
     };
     Planned { plan, files: Vec::new() }
 }
