@@ -122,6 +122,7 @@ pub fn tick(inputs: &Inputs, mut window: Window) -> (Window, Verdicts) {
         let Terms { healthy, breach, .. } = window.terms;
         window.terms = Terms::new(healthy, breach, window.evidence.requests);
     }
+    window.trace_level();
     let acceptance = accept::judge(&window.evidence, window.length_min, inputs.accept);
     if matches!(acceptance, Acceptance::Accepted { .. }) && window.ladder.level < Level::Hold && !window.is_accepted {
         window.is_accepted = true;
@@ -179,6 +180,7 @@ fn count(inputs: &Inputs, window: &mut Window) -> Minutes {
         };
         let is_observed = counted.quality.is_fine();
         let alarm = window.cusum.tick(&window.terms, counted.requests, counted.errors, is_observed);
+        window.trace(window.grid_ms, counted.requests, counted.errors);
         window.evidence.requests += counted.requests;
         window.evidence.errors += counted.errors;
         window.evidence.observed_min += u64::from(is_observed);
