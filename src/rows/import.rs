@@ -107,6 +107,11 @@ pub async fn recorded(session: &tokio_postgres::Client) -> anyhow::Result<Option
     Ok(line.map(|line| Recorded { identity: line.identity, is_complete: line.phase == Phase::Complete }))
 }
 
+/// Whether the import that a database records made the schema of ours there.
+pub(in crate::rows) async fn has_made_schema(session: &tokio_postgres::Client) -> anyhow::Result<bool> {
+    Ok(journal::read(session).await?.is_some_and(|line| !line.before.had_schema))
+}
+
 /// How the target stands towards the import that is known by `identity` (of `identity` here or in `copy`).
 /// Changes nothing, and asks for no lock.
 ///
