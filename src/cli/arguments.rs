@@ -96,6 +96,8 @@ pub enum Verb {
     Status,
     /// The runs of this host, or the journal of one
     History(History),
+    /// A run on one page: what was done, seen, approved, and what is left; HTML and JSON
+    Report(super::report::Report),
     /// The releases that are kept
     Releases,
     /// Move rows and accounts, and prove that they arrived

@@ -20,6 +20,7 @@ mod places;
 mod plan;
 mod preflight;
 mod releases;
+mod report;
 mod resume;
 mod rollback;
 mod runbook;
@@ -113,6 +114,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Runbook(verb) => runbook::look(global, verb),
         Verb::Status => wait(status::run(global)),
         Verb::History(verb) => history::run(global, verb),
+        Verb::Report(verb) => report::run(global, verb),
         Verb::Releases => wait(releases::run(global)),
         Verb::Maintenance(verb) => wait(maintenance::run(global, verb)),
         Verb::Dns(verb) => wait(dns::run(global, verb)),

@@ -8,8 +8,10 @@ pub mod history;
 pub mod manifest;
 pub mod moved;
 pub mod output;
+pub mod page;
 #[cfg(test)]
 mod pages;
+pub mod paper;
 pub mod plain;
 pub mod plan;
 pub mod planned;

@@ -55,8 +55,15 @@ pub fn home_gates(run: &RunState) -> Vec<(&str, &str)> {
 
 /// Whether an act only keeps something or fetches it: that it stays asks nothing of anybody.
 pub fn only_keeps(act: &str) -> bool {
-    const KEEPERS: [&str; 6] =
-        ["pin_release", "pull_images", "build_images", "back_up_database", "save_incident", "export_database"];
+    const KEEPERS: [&str; 7] = [
+        "pin_release",
+        "pull_images",
+        "build_images",
+        "back_up_database",
+        "create_backup",
+        "save_incident",
+        "export_database",
+    ];
     KEEPERS.contains(&act)
 }
 
