@@ -8,6 +8,7 @@ pub mod dns;
 pub mod init;
 pub mod journal;
 pub mod judge;
+pub mod notify;
 pub mod preflight;
 pub mod redact;
 pub mod release;

@@ -1,8 +1,14 @@
 //! Export, import and copy on the command line: planned, journalled, taken up again after a kill, undone by a rollback.
 
 #![expect(clippy::disallowed_methods, reason = "tests start the program as a person would")]
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod support;
+
+#[path = "data_moves/faults.rs"]
+mod faults;
+#[path = "data_moves/interchange.rs"]
+mod interchange;
 
 use std::sync::Arc;
 
@@ -154,6 +160,11 @@ fn an_import_is_a_run_that_fills_the_target_and_a_rollback_empties_it_again() {
     let after =
         case.sql("SELECT string_agg(indexdef, ' ' ORDER BY indexname) FROM pg_indexes WHERE schemaname = 'public'");
     assert_eq!(after, before);
+    // The source takes writes again after a rollback, so what was exported before says nothing any more.
+    says(&case.expect(4, &["data", "import", "--yes"]), &["still takes writes"]);
+    case.expect(0, &["data", "freeze", "--yes"]);
+    says(&case.expect(4, &["data", "import", "--yes"]), &["export again"]);
+    case.expect(0, &["data", "export", "--yes"]);
     case.expect(0, &["data", "import", "--yes"]);
     case.holds_what_the_source_holds();
 }
@@ -263,4 +274,34 @@ fn ids_without_an_account_are_refused_and_pass_by_the_name_of_their_column() {
     let allowed = ["data", "import", "--yes", "--allow-unmapped", "people.id,units.owner"];
     says(&case.expect(0, &allowed), &["COMPLETE", "keep an id without an account"]);
     assert_eq!(case.sql("SELECT count(*) FROM units WHERE owner::text LIKE '9%'"), "475");
+}
+
+#[test]
+fn the_user_columns_that_an_export_wrote_down_are_used_by_import_and_verification_without_any_key() {
+    let cluster = cluster::shared();
+    let migration = Migration::new(&cluster, "columns");
+    let id = |n: u32| format!("00000000-0000-4000-8000-{n:012}");
+    cluster.sql(
+        &migration.source,
+        &format!(
+            "CREATE SCHEMA auth; CREATE TABLE auth.users (id uuid PRIMARY KEY, email text); \
+             CREATE TABLE profiles (user_id uuid PRIMARY KEY REFERENCES auth.users, name text); \
+             INSERT INTO auth.users VALUES ('{0}', 'a@example.com'); INSERT INTO profiles VALUES ('{0}', 'a')",
+            id(1)
+        ),
+    );
+    cluster.sql(&migration.target, "CREATE TABLE profiles (user_id uuid PRIMARY KEY, name text)");
+    migration.expect(0, &["data", "freeze", "--yes"]);
+    migration.expect(0, &["data", "export", "--yes"]);
+    let user = json!({ "supabaseUserId": id(1), "stackAuthUserId": id(91), "email": "a@example.com",
+                       "migratedAt": "2026-11-21T00:00:00Z" });
+    let mapping =
+        json!({ "generatedAt": "2026-11-21T00:00:00Z", "retainUntil": "2027-11-21T00:00:00Z", "mappings": [user] });
+    std::fs::write(migration.path("migration-data/user-mapping.json"), mapping.to_string()).unwrap();
+    migration.expect(0, &["data", "import", "--yes"]);
+    assert_eq!(cluster.sql(&migration.target, "SELECT user_id FROM profiles"), id(91));
+    says(&migration.expect(0, &["data", "verify", "--files"]), &["THE SAME"]);
+    says(&migration.expect(0, &["data", "verify"]), &["THE SAME"]);
+    cluster.sql(&migration.target, &format!("UPDATE profiles SET user_id = '{}'", id(1)));
+    says(&migration.expect(4, &["data", "verify", "--files"]), &["DIFFERENT", &id(91)]);
 }

@@ -27,6 +27,7 @@ const ALL: &[&str] = &[
     "report",
     "run",
     "watch",
+    "notify",
     "init",
 ];
 
@@ -41,7 +42,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("release", &["adapter", "redact"]),
     ("rows", &["adapter", "data", "secret", "redact"]),
     ("dns", &["adapter", "judge", "secret", "redact"]),
-    ("preflight", &["adapter", "config", "release", "secret", "redact", "rows", "data", "dns", "judge"]),
+    ("notify", &["adapter", "config", "journal", "secret", "redact"]),
+    ("preflight", &["notify", "adapter", "config", "release", "secret", "redact", "rows", "data", "dns", "judge"]),
     ("step", &["adapter", "data", "dns", "judge", "release", "rows", "secret", "redact"]),
     ("journal", &["step"]),
     (

@@ -13,6 +13,8 @@ pub mod http;
 pub mod http_at;
 pub mod inside;
 pub mod loki;
+pub mod notify;
+pub mod outbound;
 pub mod postgres;
 pub mod process;
 pub mod prometheus;

@@ -28,6 +28,15 @@ pub struct Chain {
     pub distrust: Option<String>,
 }
 
+/// Why nothing was served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Nothing {
+    /// TLS is spoken there, and the handshake under this name was refused with this alert.
+    Refused(String),
+    /// Nobody spoke TLS.
+    Silent(String),
+}
+
 /// Shakes hands under a name at an address. The outer error is ours, the inner one the world's.
 ///
 /// # Errors
@@ -37,7 +46,7 @@ pub async fn served(
     at: SocketAddr,
     ca_certificate: Option<&Path>,
     deadline: Duration,
-) -> Result<Result<Chain, String>> {
+) -> Result<Result<Chain, Nothing>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let recorder = Arc::new(Recorder { provider: provider.clone(), seen: Mutex::default() });
     let config = ClientConfig::builder_with_provider(provider.clone())
@@ -54,13 +63,16 @@ pub async fn served(
     };
     let shaken = match tokio::time::timeout(deadline, exchange).await {
         Ok(shaken) => shaken,
-        Err(_) => Err(format!("no answer within {}", super::clock::spoken(deadline))),
+        Err(_) => Err(Nothing::Silent(format!("no answer within {}", super::clock::spoken(deadline)))),
     };
     let chain = recorder.seen.lock().map(|seen| seen.clone()).unwrap_or_default();
     let Some((leaf, rest)) = chain.split_first() else {
-        return Ok(Err(shaken.err().unwrap_or_else(|| "the handshake ended without a certificate".into())));
+        let without = || Nothing::Silent("the handshake ended without a certificate".into());
+        return Ok(Err(shaken.err().unwrap_or_else(without)));
     };
-    let Some(read) = x509::read(leaf) else { return Ok(Err("the certificate cannot be read".into())) };
+    let Some(read) = x509::read(leaf) else {
+        return Ok(Err(Nothing::Silent("the certificate cannot be read".into())));
+    };
     let distrust = distrust(&provider, &read, leaf, rest, ca_certificate)?;
     Ok(Ok(Chain { leaf: read, length: chain.len(), distrust }))
 }
@@ -156,9 +168,10 @@ impl ServerCertVerifier for Recorder {
 }
 
 /// Without the number of the system.
-fn plainly(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => "connection refused".into(),
-        _ => error.to_string(),
+fn plainly(error: &std::io::Error) -> Nothing {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::AlertReceived(alert)) => Nothing::Refused(format!("{alert:?}")),
+        _ if error.kind() == std::io::ErrorKind::ConnectionRefused => Nothing::Silent("connection refused".into()),
+        _ => Nothing::Silent(error.to_string()),
     }
 }

@@ -84,12 +84,20 @@ pub enum Verb {
     Plan(Plan),
     /// Carry out a saved plan, if it is still true
     Apply(Apply),
+    /// Carry out a runbook: a whole cutover with checkpoints
+    Run(super::runbook::arguments::Run),
+    /// Pass a checkpoint
+    Approve(super::runbook::arguments::Approve),
+    /// Check, render and list what runbooks are made of
+    Runbook(super::runbook::arguments::RunbookVerb),
     /// Go on with the interrupted run
-    Resume,
+    Resume(super::runbook::arguments::Resume),
     /// What serves, what is at work, what is to be done
     Status,
     /// The runs of this host, or the journal of one
     History(History),
+    /// A run on one page: what was done, seen, approved, and what is left; HTML and JSON
+    Report(super::report::Report),
     /// The releases that are kept
     Releases,
     /// Move rows and accounts, and prove that they arrived
@@ -102,6 +110,8 @@ pub enum Verb {
     Dns(super::dns::arguments::Dns),
     /// Watch what was brought up, until enough was seen to accept it
     Watch(Watch),
+    /// Try the channels, and send the notices to users
+    Notify(super::notify::Notify),
     /// Look at the configuration
     Config(Config),
     /// Print a completion script
@@ -178,9 +188,12 @@ pub struct Rollback {
     /// The release to bring back; without it the last run is undone
     #[arg(long, value_name = "RELEASE", value_parser = release)]
     pub to: Option<u32>,
-    /// Do not export the database first
+    /// Do not export the database first; of a database that rows were moved into, what was written since is lost
     #[arg(long)]
     pub without_export: bool,
+    /// Save what was written since the rows were moved, and do not write it to the source
+    #[arg(long)]
+    pub keep_changes_aside: bool,
     /// Show the plan and stop
     #[arg(long)]
     pub dry_run: bool,
@@ -204,6 +217,8 @@ pub enum Planned {
     Deploy(Deploy),
     /// Plan a rollback
     Rollback(Rollback),
+    /// Plan the run of a runbook
+    Run(super::runbook::arguments::Run),
 }
 
 /// `apply`.

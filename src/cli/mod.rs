@@ -14,16 +14,20 @@ pub mod exit;
 mod history;
 mod init;
 mod maintenance;
+mod notify;
 mod out;
 mod places;
 mod plan;
 mod preflight;
 mod releases;
+mod report;
 mod resume;
 mod rollback;
+mod runbook;
 mod secrets;
 mod setup;
 mod status;
+mod telling;
 mod watch;
 
 use clap::Parser;
@@ -104,15 +108,20 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Rollback(verb) => wait(rollback::run(global, verb)),
         Verb::Plan(verb) => wait(plan::run(global, verb)),
         Verb::Apply(verb) => wait(apply::run(global, verb)),
-        Verb::Resume => wait(resume::run(global)),
+        Verb::Resume(verb) => wait(resume::run(global, verb)),
+        Verb::Run(verb) => wait(runbook::run::run(global, verb)),
+        Verb::Approve(verb) => wait(runbook::approve::run(global, verb)),
+        Verb::Runbook(verb) => runbook::look(global, verb),
         Verb::Status => wait(status::run(global)),
         Verb::History(verb) => history::run(global, verb),
+        Verb::Report(verb) => report::run(global, verb),
         Verb::Releases => wait(releases::run(global)),
         Verb::Maintenance(verb) => wait(maintenance::run(global, verb)),
         Verb::Dns(verb) => wait(dns::run(global, verb)),
         Verb::Data(verb) => wait(data::run(global, verb)),
         Verb::Backup(verb) => wait(backup::run(global, verb)),
         Verb::Watch(verb) => wait(watch::run(global, verb)),
+        Verb::Notify(verb) => wait(notify::run(global, verb)),
         Verb::Config(verb) => config::run(global, verb),
         Verb::Completions { shell } => completions::completions(global, *shell),
         Verb::Man => completions::man(global),

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::arguments::{Global, Rollback};
 use super::carry::{carry, carry_as, clear_unbegun, last_open, take_lock_from_the_dead};
-use super::confirm::{confirm, confirm_plainly};
+use super::confirm::{confirm, confirm_phrase, confirm_plainly, phrase};
 use super::deploy::show;
 use super::setup::{self, Setup};
 use super::{exit, out, resume};
@@ -12,6 +12,7 @@ use crate::journal::{Lock, Outcome, RunState, runs};
 use crate::run::Refusal;
 use crate::run::begin::{self, plan_of};
 use crate::run::bring_back;
+use crate::run::carry_back;
 use crate::run::deploy::Planned;
 use crate::run::front::{self, Front};
 use crate::run::orphans;
@@ -38,7 +39,7 @@ pub async fn run(global: &Global, verb: &Rollback) -> Result<u8> {
 /// # Errors
 /// [`Refusal`], when there is nothing to undo or it could not be finished.
 pub async fn make(setup: &Setup, verb: &Rollback) -> Result<Planned> {
-    let without = Without { export: verb.without_export };
+    let without = without(verb);
     let planned = match verb.to {
         Some(number) => {
             let docker = setup.docker.clone().negotiate().await?;
@@ -51,7 +52,8 @@ pub async fn make(setup: &Setup, verb: &Rollback) -> Result<Planned> {
                 true => Some(setup.docker.clone().negotiate().await?),
                 false => None,
             };
-            let mut planned = rollback::plan_undo(docker.as_ref(), &setup.store, &state, remarks, without).await?;
+            let mut planned =
+                rollback::plan_undo(docker.as_ref(), &setup.store, &state, &setup.databases, remarks, without).await?;
             front::keep(&mut planned, Front::beside(&runs::side_directory(&setup.state.join("runs"), state.number)));
             planned
         }
@@ -60,6 +62,35 @@ pub async fn make(setup: &Setup, verb: &Rollback) -> Result<Planned> {
     learn(setup, &planned.plan);
     planned.plan.clean(&setup.redactor);
     Ok(planned)
+}
+
+fn without(verb: &Rollback) -> Without {
+    Without { export: verb.without_export, application: verb.keep_changes_aside }
+}
+
+/// Goes on with a rollback; what a person wants left out of it now, because it cannot be done, is left out.
+async fn go_on(
+    global: &Global,
+    setup: &Setup,
+    verb: &Rollback,
+    lock: Lock,
+    run: &RunState,
+    ended: &[String],
+) -> Result<u8> {
+    let mut open = resume::open(setup, run.number, &format!("gone on with by {}", setup::by()))?;
+    let left_out = carry_back::left_out(&open.plan, &open.state, without(verb));
+    if !left_out.is_empty() {
+        let names: Vec<&str> = left_out.iter().map(|index| open.plan.items[*index].name.as_str()).collect();
+        let what = format!("leave {} out of run {}", names.join(", "), run.number);
+        if verb.without_export {
+            let why = "what was written to the target since it was filled is lost";
+            confirm_phrase(global, &phrase(&open.plan), why)?;
+        } else {
+            confirm_plainly(global, &format!("In {}: {what}?", open.plan.environment))?;
+        }
+        begin::leave_out(&mut open, &left_out, &format!("left out, as {} asked", setup::by()))?;
+    }
+    carry(global, setup, lock, open, ended).await
 }
 
 /// The secrets of everything that the run may meet: both releases, and the run that it undoes. Today's files, which may
@@ -109,7 +140,7 @@ pub async fn go(global: &Global, setup: Setup, verb: &Rollback, wanted: Option<&
         match &last {
             // A rollback that did not finish is gone on with, not begun anew.
             Some(open) if open.kind == RunKind::Rollback.word() => {
-                return resume::go(global, setup, lock, &ended).await;
+                return go_on(global, &setup, verb, lock, open, &ended).await;
             }
             Some(open) if rollback::has_nothing_to_undo(open)? => {
                 return close(global, &setup, lock, open, &ended).await;

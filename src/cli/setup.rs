@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::arguments::Global;
-use super::{out, places, secrets};
+use super::{notify, out, places, secrets};
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
@@ -17,6 +17,7 @@ use crate::adapter::process::Process;
 use crate::adapter::stack_auth::StackAuth;
 use crate::config::{self, Config, Environment};
 use crate::dns::provider::Credentials;
+use crate::notify::Notifier;
 use crate::redact::Redactor;
 use crate::release::{Store, model};
 use crate::report::style::{Inputs, Style};
@@ -73,6 +74,8 @@ pub struct Setup {
     pub accounts: Option<Result<StackAuth, String>>,
     /// A file that the lines of data verbs are appended to.
     pub log: Option<PathBuf>,
+    /// Who is told of runs and verdicts.
+    pub notifier: Option<Notifier>,
 }
 
 /// Reads the configuration.
@@ -153,7 +156,9 @@ impl Setup {
         let http = Http::new()?;
         let accounts = config.and_then(|config| places::accounts(config, &environment, &http));
         let names = config.map(|config| places::names(config, &environment, &http)).unwrap_or_default();
+        let notifier = config.and_then(|config| notify::notifier(config, &environment, &state));
         Ok(Self {
+            notifier,
             docker: Docker::new(environment.get("DOCKER_HOST"), Duration::ZERO)?.with_redactor(redactor.clone()),
             compose: Compose::new(program.clone(), process.clone()),
             postgres: Postgres::new(program.clone(), process.clone()),
@@ -237,9 +242,18 @@ fn inputs<'a>(global: &Global, environment: &'a Environment, is_terminal: bool) 
 
 /// Who runs this, for the journal: the person behind `sudo` where there is one, host, process.
 pub fn by() -> String {
+    format!("{}@{} (process {})", person(), host(), std::process::id())
+}
+
+/// Who runs this: the person behind `sudo` where there is one. It is what he says he is: a help against mistakes among
+/// people who trust one another, and no lock against others.
+pub fn person() -> String {
     let environment = Environment::of_process();
     let person = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| environment.get(name));
-    let person = person.map_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()), str::to_owned);
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("{person}@{host} (process {})", std::process::id())
+    person.map_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()), str::to_owned)
+}
+
+/// This host's name.
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -11,6 +11,7 @@ use super::{exit, out, setup};
 use crate::adapter::docker::Container;
 use crate::journal::{Outcome, lock, runs};
 use crate::report::status::{Current, HeldFact, ServiceFact, StatusFacts, status_json, status_text};
+use crate::report::untold::Untold;
 use crate::run::rollback;
 
 /// How long the engine may take to answer; the verdict is given without it too, and says so.
@@ -52,7 +53,19 @@ async fn gather(setup: &Setup) -> Result<StatusFacts> {
         project,
         environment,
         last_run,
+        untold: untold(setup),
     })
+}
+
+/// Channels that failed when they were told something last. One that is not configured any more is nobody's trouble.
+fn untold(setup: &Setup) -> Vec<Untold> {
+    let known = setup.notifier.as_ref().map(|notifier| notifier.channels().iter().map(|one| one.name.as_str()));
+    let known: Vec<&str> = known.into_iter().flatten().collect();
+    let failed = crate::notify::last_of_all(&setup.state).into_iter().filter(|kept| !kept.has_arrived);
+    let failed = failed.filter(|kept| known.contains(&kept.channel.as_str()));
+    failed
+        .map(|kept| Untold { channel: kept.channel, failures: kept.failures, since: kept.since, why: kept.said })
+        .collect()
 }
 
 fn current(setup: &Setup) -> Result<Option<Current>> {

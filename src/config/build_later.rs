@@ -50,6 +50,7 @@ pub(super) fn users(table: &Table<'_>) -> Option<Users> {
         rate: table.number("rate")?,
         attempts: table.number("attempts")?,
         timeout: table.duration("timeout")?,
+        settle: table.duration("settle")?,
         has_passwords: table.flag("passwords")?,
         oauth: table.list("oauth").unwrap_or_default(),
     })

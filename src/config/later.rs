@@ -112,6 +112,8 @@ pub struct Users {
     pub attempts: u32,
     /// The longest wait for one answer.
     pub timeout: Duration,
+    /// How long a request whose answer was lost may still be at work.
+    pub settle: Duration,
     /// Whether password hashes are carried over.
     pub has_passwords: bool,
     /// OAuth providers that are set up in the service.

@@ -27,6 +27,7 @@ pub(super) fn allowed(shape: Shape) -> &'static str {
             "a loopback address with its port such as \"127.0.0.1:9180\", or \"unix:/run/cutover/serve.sock\""
         }
         Shape::Number => "a number such as \"5\" or \"0.25\"",
+        Shape::Moment => "a moment such as \"2026-11-22T01:00:00Z\"",
         Shape::SqlName => "a name of 1 to 63 bytes, without control characters",
     }
 }
@@ -58,6 +59,7 @@ pub(super) fn fits(shape: Shape, text: &str) -> bool {
         }
         Shape::Listen => listen(text),
         Shape::Number => text.parse::<f64>().is_ok_and(f64::is_finite),
+        Shape::Moment => text.parse::<jiff::Timestamp>().is_ok(),
         Shape::SqlName => printable && text.len() <= 63,
     }
 }
@@ -164,6 +166,7 @@ mod tests {
                 &["0.0.0.0:80", "10.0.0.1:80", "unix:a", "80"],
             ),
             (Shape::Number, &["5", "0.25", "-1"], &["", "5 %", "nan", "inf", "five"]),
+            (Shape::Moment, &["2026-11-22T01:00:00Z", "2026-11-22T01:00:00+01:00"], &["", "tomorrow", "2026-11-22"]),
             (Shape::SqlName, &["my db"], &["", LONG, "a\0"]),
         ];
 

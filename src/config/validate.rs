@@ -346,6 +346,9 @@ fn rule(reader: &mut Reader<'_>, table: &str) {
     }
 }
 
+/// What a channel can be told of.
+const EVENTS: [&str; 4] = ["runs", "checkpoints", "verdicts", "notices"];
+
 /// Each kind of channel has its own way.
 fn channel(reader: &mut Reader<'_>, table: &str) {
     let kind = reader.word(&join(table, "kind")).unwrap_or("slack").to_owned();
@@ -355,6 +358,18 @@ fn channel(reader: &mut Reader<'_>, table: &str) {
     either(reader, table, "key", kind == "grafana");
     if kind == "textfile" && !reader.is_set(&join(table, "file")) {
         reader.missing(at, &join(table, "file"), "a path that ends in .prom", Some(&hint));
+    }
+    if let Some(found) = reader.values.get(&join(table, "events"))
+        && let Value::List(items) = &found.value
+    {
+        let foreign: Vec<(usize, String)> = items
+            .iter()
+            .filter(|item| !EVENTS.contains(&item.text.as_str()))
+            .map(|item| (item.at, item.text.clone()))
+            .collect();
+        for (at, word) in foreign {
+            reader.push(at, &join(table, "events"), format!("{word:?}"), EVENTS.join(", "), None);
+        }
     }
     if kind == "smtp" && !(reader.is_set(&join(table, "from")) && reader.is_set(&join(table, "to"))) {
         reader.missing(at, &join(table, "from"), "from and to", Some(&hint));

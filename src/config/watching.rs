@@ -39,6 +39,8 @@ pub struct Stabilize {
     pub certificate_days: u32,
     /// The share of the target's connections that may be in use.
     pub connections: Percent,
+    /// How long a person can stop it from going back by itself.
+    pub cancel: Duration,
     /// The address of Loki.
     pub loki: Option<Url>,
     /// Rules of the configuration's own.
@@ -89,6 +91,20 @@ pub struct Notify {
     pub attempts: u32,
     /// Whether a run may not start when the channel does not answer.
     pub required: bool,
+    /// Certificates that are believed beside the system's, absolute.
+    pub ca_certificate: Option<PathBuf>,
+    /// A directory of texts that take the place of the built-in ones, absolute.
+    pub templates: Option<PathBuf>,
+    /// What users call the service.
+    pub product: Option<String>,
+    /// Where users can ask.
+    pub support: Option<String>,
+    /// The page that shows how things are.
+    pub status_page: Option<Url>,
+    /// When the maintenance begins, as users read it.
+    pub begins: Option<String>,
+    /// How long it takes at most, as users read it.
+    pub length: Option<String>,
     /// Other ways to tell somebody.
     pub channels: Vec<Channel>,
 }
@@ -100,6 +116,8 @@ pub struct Channel {
     pub name: String,
     /// How.
     pub kind: ChannelKind,
+    /// What it is told: of runs, checkpoints, verdicts, notices.
+    pub events: Vec<String>,
     /// Where its address is.
     pub url: Option<SecretAt>,
     /// Where its key, token or password is.
@@ -127,6 +145,7 @@ pub(super) fn stabilize(table: &Table<'_>, rules: Vec<StabilizeRule>) -> Option<
         backup_age: table.duration("backup_age")?,
         certificate_days: table.number("certificate_days")?,
         connections: table.percent("connections")?,
+        cancel: table.duration("cancel")?,
         loki: table.url("loki"),
         rules,
     })
@@ -158,6 +177,13 @@ pub(super) fn notify(table: &Table<'_>, channels: Vec<Channel>) -> Option<Notify
         timeout: table.duration("timeout")?,
         attempts: table.number("attempts")?,
         required: table.flag("required")?,
+        ca_certificate: table.path("ca_certificate"),
+        templates: table.path("templates"),
+        product: table.text("product"),
+        support: table.text("support"),
+        status_page: table.url("status_page"),
+        begins: table.text("begins"),
+        length: table.text("length"),
         channels,
     })
 }
@@ -166,6 +192,7 @@ pub(super) fn channel(table: &Table<'_>) -> Option<Channel> {
     Some(Channel {
         name: table.text("name")?,
         kind: table.word("kind", ChannelKind::from_word),
+        events: table.list("events").unwrap_or_default(),
         url: table.secret("url"),
         key: table.secret("key"),
         file: table.path("file"),

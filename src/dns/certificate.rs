@@ -10,22 +10,24 @@ use super::Wish;
 use crate::adapter::clock;
 use crate::adapter::http_at::{At, get_at};
 use crate::adapter::tls;
-use crate::judge::certificate::{Certificate, Challenge, Picture, Served, judge, judge_challenge};
+use crate::judge::certificate::{Certificate, Challenge, Lack, Picture, Served, judge, judge_challenge};
 
 /// For one handshake or answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the new system serves for each name, and who answers the ACME challenge there.
+/// What the new system serves for each name, and who answers the ACME challenge there; `is_led_here` tells of a name
+/// whether it leads to the new system already.
 ///
 /// # Errors
 /// When the file of certificates cannot be read.
-pub async fn of_origin(wish: &Wish) -> Result<Vec<Picture>> {
+pub async fn of_origin(wish: &Wish, is_led_here: impl Fn(&str) -> bool) -> Result<Vec<Picture>> {
     let mut pictures = Vec::new();
     for name in wish.served_names() {
         for address in &wish.origin.addresses {
             let (https, http) = (wish.origin.https_port, wish.origin.http_port);
             let ca = wish.origin.ca_certificate.as_deref();
-            pictures.push(judge(&look(&name, SocketAddr::new(*address, https), ca).await?, clock::unix_seconds()));
+            let served = look(&name, SocketAddr::new(*address, https), ca).await?;
+            pictures.push(judge(&Served { is_led_here: is_led_here(&name), ..served }, clock::unix_seconds()));
             pictures.push(judge_challenge(&challenge(&name, SocketAddr::new(*address, http)).await));
         }
     }
@@ -48,7 +50,11 @@ pub async fn look(name: &str, at: SocketAddr, ca_certificate: Option<&Path>) -> 
         chain: chain.length,
         distrust: chain.distrust,
     });
-    Ok(Served { name: asked, at, certificate })
+    let certificate = certificate.map_err(|nothing| match nothing {
+        tls::Nothing::Refused(alert) => Lack::NoneForName(alert),
+        tls::Nothing::Silent(why) => Lack::Silent(why),
+    });
+    Ok(Served { name: asked, at, is_led_here: true, certificate })
 }
 
 /// Asks where an ACME server would look.

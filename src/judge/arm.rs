@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How long a person can stop it, seconds.
-pub const CANCEL_S: u64 = 120;
 /// How old a verified export may be, seconds.
 pub const EXPORT_S: u64 = 15 * 60;
 

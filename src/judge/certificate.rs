@@ -13,8 +13,19 @@ pub struct Served {
     pub name: String,
     /// Where.
     pub at: SocketAddr,
-    /// The certificate; an error says why there is none.
-    pub certificate: Result<Certificate, String>,
+    /// Whether the name leads there already; nobody can issue a certificate before that.
+    pub is_led_here: bool,
+    /// The certificate, or why there is none.
+    pub certificate: Result<Certificate, Lack>,
+}
+
+/// Why there is no certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// TLS is answered there, but the handshake under this name is refused with this alert.
+    NoneForName(String),
+    /// Nobody answered TLS, and why.
+    Silent(String),
 }
 
 /// A certificate.
@@ -54,7 +65,8 @@ pub struct Picture {
 /// Judges.
 pub fn judge(served: &Served, now: u64) -> Picture {
     let (verdict, words, advice) = match &served.certificate {
-        Err(why) => (
+        Err(Lack::NoneForName(alert)) => none_for_name(alert, served.is_led_here),
+        Err(Lack::Silent(why)) => (
             Verdict::Unknown,
             format!("no certificate was served: {why}"),
             "look whether Caddy runs there and the port is open; then ask again".to_owned(),
@@ -69,6 +81,18 @@ pub fn judge(served: &Served, now: u64) -> Picture {
         advice,
         certificate: served.certificate.as_ref().ok().cloned(),
     }
+}
+
+fn none_for_name(alert: &str, is_led_here: bool) -> (Verdict, String, String) {
+    let words = format!("TLS is answered, but there is no certificate for this name (alert {alert})");
+    if !is_led_here {
+        let advice = "that is how it should be before the switch: nobody issues a certificate for a name that leads elsewhere; \
+                      `cutover dns switch` lets Caddy ask for one as soon as it leads here";
+        return (Verdict::Warn, words, advice.to_owned());
+    }
+    let advice = "look in Caddy's log for the answer of the ACME server, and whether the Caddyfile has the name; once the cause is \
+                  gone, `caddy reload --force` asks anew at once";
+    (Verdict::Fail, words, advice.to_owned())
 }
 
 fn place(at: SocketAddr) -> String {
@@ -201,6 +225,17 @@ mod tests {
         let (verdict, _, advice) = told(|one| one.not_after = 111 * DAY);
         assert_eq!(verdict, Verdict::Warn);
         assert!(advice.starts_with("it should have been renewed by now"), "{advice}");
+    }
+
+    #[test]
+    fn no_certificate_is_expected_before_the_switch_and_a_failure_after_it() {
+        let told = |is_led_here, certificate| {
+            let at = "192.0.2.1:443".parse().unwrap();
+            judge(&Served { name: "a.b".into(), at, is_led_here, certificate }, 0).verdict
+        };
+        assert_eq!(told(false, Err(Lack::NoneForName("InternalError".into()))), Verdict::Warn);
+        assert_eq!(told(true, Err(Lack::NoneForName("InternalError".into()))), Verdict::Fail);
+        assert_eq!(told(true, Err(Lack::Silent("connection refused".into()))), Verdict::Unknown);
     }
 
     #[test]

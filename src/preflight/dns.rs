@@ -120,7 +120,11 @@ fn said(subjects: &[Subject]) -> Found {
     for subject in subjects {
         for finding in subject.findings.iter().filter(|finding| finding.verdict > dns::Verdict::Ok) {
             worst = worst.max(finding.verdict);
-            seen.push(format!("{}: {}", subject.about, finding.words));
+            // A certificate's words begin with the name already.
+            seen.push(match finding.words.starts_with(&subject.about) {
+                true => finding.words.clone(),
+                false => format!("{}: {}", subject.about, finding.words),
+            });
             advice.push(finding.advice.clone());
         }
     }

@@ -32,6 +32,7 @@ mod health;
 mod images;
 mod memory;
 mod model;
+mod notify;
 mod places;
 mod ports;
 mod prometheus;
@@ -71,6 +72,7 @@ pub const CHECKS: &[(&str, &str)] = &[
     ("caddy", "the public route and the identity are answered by a Caddy that is new enough"),
     ("dns", "the names are as configured, or can be switched: zone well, TTL low for long enough, issuer allowed"),
     ("prometheus", "Prometheus answers, and the error ratio has a series that can fail"),
+    ("notify", "each channel for notices can be reached and lets us in; nobody is told anything"),
 ];
 
 /// What preflight is given.
@@ -207,6 +209,7 @@ async fn check(id: &str, ask: &Ask<'_>) -> Found {
         "caddy" => caddy::check(ask).await,
         "dns" => dns::check(ask).await,
         "prometheus" => prometheus::check(ask).await,
+        "notify" => notify::check(ask).await,
         other => Found::unknown(format!("the check {other} has no question"), "please report this"),
     }
 }

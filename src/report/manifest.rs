@@ -6,7 +6,7 @@ use super::SCHEMA;
 use super::history::ended;
 use super::planned::{act, home_gates, is_gate, only_keeps, release_name, releases, text_of, title};
 use super::style::{Paint, Style};
-use super::text::{gist, hang, harmless, moment};
+use super::text::{counted, gist, hang, harmless, moment};
 use crate::journal::{Entry, Fact, ItemState, Outcome, RunState, Standing};
 
 /// The manifest of a run that went back: a rollback, or a deploy that undid itself. `undone_run` is the run that a
@@ -40,6 +40,7 @@ pub fn manifest(run: &RunState, entries: &[Entry], undone_run: Option<&RunState>
         "not_begun": items(run, |_, item| item.standing == Standing::Waiting, "last_words"),
         "failed": failures(entries),
         "proofs": proofs(run, entries),
+        "carried_back": carried_back(run),
         "evidence": evidence(run),
         "remaining": remaining(run, undone_run),
     })
@@ -128,6 +129,14 @@ fn proofs(run: &RunState, entries: &[Entry]) -> Vec<Value> {
 /// Where traces and rows lie, from what the steps left behind.
 fn evidence(run: &RunState) -> Vec<Value> {
     let mut found = Vec::new();
+    for (index, item) in run.items.iter().enumerate().filter(|(_, item)| item.data.is_null()) {
+        // Found done after a kill, it has left no facts; its directory tells all the same.
+        if act(run, index) == "save_changes" && item.standing == Standing::Done && !is_given_up(run) {
+            let directory = text_of(run, index, "/directory").unwrap_or_default().trim_end_matches('/');
+            let path = format!("{directory}/{:04}-changes/changes.jsonl", run.number);
+            found.push(json!({ "what": "changes", "path": path, "run": run.number, "facts": Value::Null }));
+        }
+    }
     for (index, item) in run.items.iter().enumerate().filter(|(_, item)| !item.data.is_null()) {
         let what = match act(run, index) {
             "save_incident" => "incident",
@@ -146,6 +155,64 @@ fn evidence(run: &RunState) -> Vec<Value> {
         found.push(json!({ "what": what, "path": path, "run": run.number, "facts": item.data }));
     }
     found
+}
+
+/// What was written to a target since it was filled: how much, where it is kept, and whether the source has it.
+fn carried_back(run: &RunState) -> Value {
+    let of = |kind: &str| (0..run.items.len()).find(|index| act(run, *index) == kind).map(|index| &run.items[index]);
+    let Some(saved) = of("save_changes") else { return Value::Null };
+    let applied = of("apply_changes");
+    let counted = |key: &str| saved.data.get(key).cloned().unwrap_or_default();
+    json!({
+        "saved": saved.standing == Standing::Done && !is_given_up(run),
+        "seen": saved.said,
+        "inserted": counted("inserted"), "updated": counted("updated"), "deleted": counted("deleted"),
+        "sha256": counted("sha256"), "tables": counted("tables"),
+        "applied": applied.is_some_and(|item| item.standing == Standing::Done),
+        "proof": applied.map(|item| &item.said),
+        "kept_accounts": applied.and_then(|item| item.data.get("keptAccounts")),
+    })
+}
+
+fn carried_lines(carried: &Value) -> Vec<String> {
+    if carried.is_null() {
+        return Vec::new();
+    }
+    let said = |key: &str| carried[key].as_str().unwrap_or_default().to_owned();
+    let applied = if carried["applied"] == true { said("proof") } else { "not written to the source".to_owned() };
+    vec![format!("saved: {}", said("seen")), format!("applied: {applied}")]
+}
+
+/// Whether the changes were given up at a person's wish.
+fn is_given_up(run: &RunState) -> bool {
+    let items = run.plan.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    items.iter().any(|item| item.pointer("/action/is_given_up") == Some(&Value::Bool(true)))
+}
+
+/// What is left to do about those changes.
+fn left_of_changes(run: &RunState) -> Vec<(&'static str, String)> {
+    let mut left = Vec::new();
+    let carried = carried_back(run);
+    let is_none = carried["seen"].as_str().is_some_and(|seen| seen.starts_with("no change"));
+    if carried["saved"] == true && carried["applied"] == false && !is_none {
+        let file = evidence(run).into_iter().find(|one| one["what"] == "changes");
+        let file =
+            file.map_or_else(|| "the change file".to_owned(), |one| one["path"].as_str().unwrap_or("?").to_owned());
+        let words = "what was written to the target is saved and not in the source";
+        left.push(("operator", format!("{words}: cutover data apply {file}")));
+    }
+    let accounts = carried["kept_accounts"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !accounts.is_empty() {
+        let names: Vec<&str> = accounts.iter().filter_map(Value::as_str).take(5).collect();
+        let more = if accounts.len() > names.len() { ", …" } else { "" };
+        let words = format!(
+            "{} that the old service does not have stand in the source: {}{more}; make those users there",
+            counted(accounts.len(), "id"),
+            names.join(", ")
+        );
+        left.push(("developer", words));
+    }
+    left
 }
 
 /// Who has something left to do, as far as the journal tells.
@@ -169,6 +236,7 @@ fn remaining(run: &RunState, undone_run: Option<&RunState>) -> Vec<Value> {
             _ => add("operator", format!("{}: {}", item.name, item.said)),
         }
     }
+    left_of_changes(run).into_iter().for_each(|(who, what)| add(who, what));
     let failed = undone_run.and_then(|undone| undone.failure.as_ref().map(|failure| (undone, failure)));
     let failed = failed.or_else(|| run.failure.as_ref().filter(|_| run.is_going_back).map(|failure| (run, failure)));
     if let Some((of, (item, why))) = failed {
@@ -224,6 +292,7 @@ pub fn manifest_text(run: &RunState, entries: &[Entry], undone_run: Option<&RunS
         ("Not begun", lines("not_begun", &item("last_words"))),
         ("Failed", lines("failed", &failed)),
         ("Proofs", lines("proofs", &proof)),
+        ("Carried back", carried_lines(&value["carried_back"])),
         ("Evidence", lines("evidence", &|value| format!("{}: {}", text(value, "what"), text(value, "path")))),
         ("Left to do", lines("remaining", &|value| format!("{}: {}", text(value, "who"), text(value, "what")))),
     ];

@@ -26,6 +26,7 @@ pub fn facts(last_run: Option<RunState>) -> StatusFacts {
         kept: vec![1, 2, 3],
         is_undoable: true,
         engine: Ok(vec![service("backend", "running, healthy"), service("db", "running")]),
+        untold: Vec::new(),
     }
 }
 

@@ -19,6 +19,11 @@ pub fn plan_text(plan: &Plan, style: &Style) -> String {
     if !plan.remarks.is_empty() {
         parts.push(section("Remarks", &marked(&plan.remarks, Mark::Warns, style), style));
     }
+    let later = plan.course.iter().flat_map(|course| &course.known_later);
+    let later: String = later.map(|one| hang("  ", &harmless(one), style.width)).collect();
+    if !later.is_empty() {
+        parts.push(section("Known only later", &later, style));
+    }
     let losses = plan.losses();
     if !losses.is_empty() {
         parts.push(section("What can be lost", &marked(&losses, Mark::Failed, style), style));
@@ -51,6 +56,8 @@ fn header(plan: &Plan, style: &Style) -> String {
         RunKind::Rollback => "Roll back",
         RunKind::Data => "Move the data of",
         RunKind::Dns => "Switch the names of",
+        RunKind::Cutover => "Cut over",
+        RunKind::Rehearsal => "Rehearse",
         RunKind::Maintenance => "Switch the maintenance of",
     };
     let to = plan.release_to.map_or_else(|| "nothing".into(), |number| format!("r{number}"));
@@ -130,6 +137,10 @@ fn steps(plan: &Plan, style: &Style) -> String {
             let lines = hang(&format!("  {} ", style.rule(columns.digits)), words, style.width);
             lines.lines().for_each(|line| push(&mut out, &style.paint(Paint::Bad, line)));
         }
+        let phases = plan.course.iter().flat_map(|course| &course.phases);
+        for phase in phases.filter(|phase| phase.first == index) {
+            push(&mut out, &format!("  {}", style.paint(Paint::Strong, &harmless(&phase.title))));
+        }
         out.push_str(&step(index, item, &columns, style));
     }
     out
@@ -148,6 +159,9 @@ fn step(index: usize, item: &Item, place: &Columns, style: &Style) -> String {
     let (words, paint) = match item.action.reversal() {
         _ if is_gate => return hang(&head, &title, style.width),
         Reversal::Exact if item.back => return hang(&head, &title, style.width),
+        Reversal::Exact if item.action.only_writes_files() => {
+            ("writes files only, which stay".to_owned(), Paint::Faint)
+        }
         Reversal::Exact if columns(&title) <= place.title => {
             return format!("{head}{}  {}\n", pad(&title, place.title), style.paint(Paint::Faint, EXACT));
         }
@@ -168,6 +182,13 @@ fn on_failure(plan: &Plan, style: &Style) -> String {
         return hang("  ", words, style.width);
     }
     let before = plan.release_from.map_or_else(|| "nothing, as before,".into(), |number| format!("r{number}"));
+    if plan.deed.is_some() && plan.home.is_empty() {
+        return hang(
+            "  ",
+            "undoes what it began, last first, by itself, and looks at the world after each step",
+            style.width,
+        );
+    }
     if plan.home.is_empty() {
         return hang("  ", &format!("goes back to {before} by itself; no gate proves it"), style.width);
     }

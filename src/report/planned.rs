@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::text::gist;
 use crate::journal::{ItemState, Outcome, RunState, Standing};
+use crate::step::RunKind;
 
 /// Title of an item for people; its name where the plan has none.
 pub fn title(run: &RunState, item: usize) -> String {
@@ -19,7 +20,7 @@ pub fn act(run: &RunState, item: usize) -> &str {
 
 /// Whether an item only asks.
 pub fn is_gate(run: &RunState, item: usize) -> bool {
-    act(run, item).starts_with("expect_")
+    act(run, item).starts_with("expect_") || act(run, item) == "checkpoint"
 }
 
 /// A text anywhere in the plan of an item.
@@ -59,9 +60,9 @@ pub fn only_keeps(act: &str) -> bool {
         "pull_images",
         "build_images",
         "back_up_database",
+        "create_backup",
         "save_incident",
         "export_database",
-        "save_changes",
     ];
     KEEPERS.contains(&act)
 }
@@ -70,7 +71,7 @@ pub fn only_keeps(act: &str) -> bool {
 pub fn cause(run: &RunState, is_stuck: bool) -> Option<(String, String)> {
     let failed = run.failure.as_ref().and_then(|(index, why)| {
         let item = run.items.get(*index)?;
-        let is_of_the_way_back = item.standing == Standing::Undoing;
+        let is_of_the_way_back = item.standing == Standing::Undoing || run.kind == RunKind::Rollback.word();
         (!is_stuck || is_of_the_way_back).then(|| (item.name.clone(), why.clone()))
     });
     // A proof of the old state that did not pass leaves a note, and no item failed.

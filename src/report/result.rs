@@ -6,9 +6,8 @@ use serde_json::{Value, json};
 
 use super::changed::{changed, changes, deeds};
 use super::planned::{act, cause, cause_line, is_gate, only_keeps, release_name, standing, took};
-use super::status::next_text;
 use super::style::{Paint, Style};
-use super::text::{hang, harmless, lead, moment, short_ids};
+use super::text::{hang, harmless, lead, moment, next_text, short_ids};
 use super::{SCHEMA, moved};
 use crate::adapter::clock::spoken;
 use crate::journal::{Outcome, RunState, Standing};
@@ -57,6 +56,11 @@ fn verdict(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan)
             let words = format!("the way back failed{at}; {place} is neither old nor new, and a person is needed now");
             ("STUCK", words, Paint::Bad)
         }
+        None if run.waiting.is_some() => {
+            let words = run.waiting.as_ref().and_then(|waiting| waiting.shown["missing"].as_array());
+            let missing: Vec<&str> = words.into_iter().flatten().filter_map(Value::as_str).collect();
+            ("WAITING", format!("{deed} stands at a checkpoint, missing: {}", missing.join("; ")), Paint::Live)
+        }
         None if !run.was_begun() => {
             ("INTERRUPTED", format!("{deed} stopped before its first step; nothing was changed"), Paint::Careful)
         }
@@ -67,6 +71,12 @@ fn verdict(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan)
             ("INTERRUPTED", words, Paint::Bad)
         }
     }
+}
+
+/// The verdict and its sentence in one line, for whoever was not there.
+pub fn headline(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> String {
+    let (word, sentence, _) = verdict(kind, outcome, run, plan);
+    harmless(&format!("{word}: {sentence}"))
 }
 
 /// What was never left, where nothing was changed.
@@ -98,7 +108,8 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
     match outcome {
         Some(Outcome::Done) => {
             let mut next = vec![("cutover status".to_owned(), "how it is now".to_owned())];
-            if plan.deed.is_some() && plan.kind != RunKind::Rollback {
+            let is_undoable = |item: &crate::step::Item| !item.back && item.action.changes_the_world();
+            if plan.deed.is_some() && plan.kind != RunKind::Rollback && plan.items.iter().any(is_undoable) {
                 next.push(("cutover rollback".to_owned(), format!("undo run {}", run.number)));
             }
             if plan.kind == RunKind::Deploy && plan.release_from.is_some() {
@@ -119,10 +130,12 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
             ("cutover rollback".to_owned(), format!("undo run {}", run.number)),
         ],
         Some(Outcome::Stuck) => {
-            vec![
-                history,
-                ("cutover resume".to_owned(), "go on with the way back once the cause is put right".to_owned()),
-            ]
+            let resume =
+                ("cutover resume".to_owned(), "go on with the way back once the cause is put right".to_owned());
+            let mut next = vec![history, resume];
+            let failed = run.failure.as_ref().map(|(index, _)| act(run, *index));
+            next.extend(failed.and_then(without).filter(|_| plan.kind == RunKind::Rollback));
+            next
         }
         None if run.is_going_back => vec![("cutover resume".to_owned(), "finish the way back".to_owned())],
         None => vec![
@@ -130,6 +143,16 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
             ("cutover rollback".to_owned(), format!("undo run {}", run.number)),
         ],
     }
+}
+
+/// How a rollback goes on without what cannot be done.
+fn without(act: &str) -> Option<(String, String)> {
+    let (flag, words) = match act {
+        "apply_changes" => ("--keep-changes-aside", "go on; what was written stays in its file alone"),
+        "save_changes" => ("--without-export", "go on; what was written since is lost"),
+        _ => return None,
+    };
+    Some((format!("cutover rollback {flag}"), words.to_owned()))
 }
 
 /// The last words.

@@ -43,8 +43,15 @@ pub(super) use writer::Output;
 pub const METHOD: &str = "cutover copy-text";
 
 /// Names in the directory that are no table's.
-const RESERVED: [&str; 6] =
-    ["metadata", "auth_users", "auth_secrets", "auth_identities", "user-mapping", "verification-report"];
+const RESERVED: [&str; 7] = [
+    "metadata",
+    "auth_users",
+    "auth_secrets",
+    "auth_identities",
+    "user-mapping",
+    "user-mapping.undone",
+    "verification-report",
+];
 
 /// What is exported, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

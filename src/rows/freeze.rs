@@ -41,6 +41,7 @@ mod settings;
 mod since;
 mod state;
 
+pub(in crate::rows) use guard::TRIGGER;
 pub use hold::{Holder, hold};
 pub use proof::{Counters, Moved, Proof, counters, prove};
 pub use record::{Frozen, Gap, Phase, RoleSetting, read_record, recorded_in_the_database};

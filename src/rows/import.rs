@@ -4,6 +4,7 @@
 //! itself (`_cutover`), chunk by chunk, each with its rows in one transaction: a second call goes on from there, or
 //! `undo` takes everything back.
 
+mod ballast;
 mod baseline;
 mod board;
 mod course;
@@ -16,7 +17,7 @@ mod load;
 use serde::{Deserialize, Serialize};
 
 pub use self::from_files::{Options, identity, import, outlook};
-pub use self::hold::is_interrupted;
+pub use self::hold::{Held, holder, is_interrupted};
 use self::journal::{Line, Phase};
 pub(super) use self::{
     baseline::taker,
@@ -106,6 +107,11 @@ pub async fn recorded(session: &tokio_postgres::Client) -> anyhow::Result<Option
     Ok(line.map(|line| Recorded { identity: line.identity, is_complete: line.phase == Phase::Complete }))
 }
 
+/// Whether the import that a database records made the schema of ours there.
+pub(in crate::rows) async fn has_made_schema(session: &tokio_postgres::Client) -> anyhow::Result<bool> {
+    Ok(journal::read(session).await?.is_some_and(|line| !line.before.had_schema))
+}
+
 /// How the target stands towards the import that is known by `identity` (of `identity` here or in `copy`).
 /// Changes nothing, and asks for no lock.
 ///
@@ -128,11 +134,12 @@ pub async fn state(target: &Place, filling: &Filling, identity: &str) -> anyhow:
 
 /// Takes back whatever an import or a copy did, from any point: its tables are emptied in one statement, sequences stand
 /// where they stood, what was set aside is back, and nothing of ours is left in the target. Nothing happens where none is
-/// recorded. A kill in between is no harm: a second call goes on.
+/// recorded. A kill in between is no harm: a second call goes on. A freeze of the target is passed, and stands afterwards.
 ///
 /// # Errors
 /// When another import is under way, a table points into the emptied ones from outside, or the server refuses.
 pub async fn undo(target: &Place, filling: &Filling, say: &(dyn Fn(String) + Sync)) -> anyhow::Result<()> {
     let mut hold = Hold::take(target, &filling.session).await?;
+    hold.pass_a_freeze().await?;
     course::undo(&mut hold, target, &filling.state, filling.workers.max(1), say).await
 }

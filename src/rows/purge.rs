@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::users::{IDENTITIES_FILE, MAPPING_FILE, SECRETS_FILE, USERS_FILE};
+use super::users::{IDENTITIES_FILE, MAPPING_FILE, SECRETS_FILE, UNDONE_FILE, USERS_FILE};
 use super::{export, ledger};
 use crate::adapter::{clock, files};
 use crate::data::mapping::MappingFile;
@@ -81,20 +81,30 @@ fn is_ours(directory: &Path) -> Result<bool> {
 
 /// The mapping is what support answers questions with: it stays as long as it promises, and the ledger with it.
 fn mapping(directory: &Path, purged: &mut Purged) -> Result<()> {
-    let path = directory.join(MAPPING_FILE);
-    if path.exists() {
+    let read = |text: &str| text.parse::<jiff::Timestamp>();
+    let now = read(&clock::now()).context("the clock's time cannot be read")?;
+    let mut is_kept = false;
+    for name in [MAPPING_FILE, UNDONE_FILE] {
+        let path = directory.join(name);
+        if !path.exists() {
+            continue;
+        }
         let mapping: MappingFile = files::read_json(&path)?;
-        let read = |text: &str| text.parse::<jiff::Timestamp>();
         let until = read(&mapping.retain_until)
             .with_context(|| format!("{}: retainUntil {:?} is no time", path.display(), mapping.retain_until))?;
-        if read(&clock::now()).context("the clock's time cannot be read")? < until {
-            let why = format!("it must be kept until {}", mapping.retain_until);
-            purged.kept.push((MAPPING_FILE.into(), why));
-            return Ok(());
+        if now < until {
+            purged.kept.push((name.into(), format!("it must be kept until {}", mapping.retain_until)));
+            is_kept = true;
+        } else {
+            remove(directory, name, purged)?;
         }
     }
-    remove(directory, MAPPING_FILE, purged)?;
-    remove(directory, ledger::FILE, purged)
+    if !is_kept {
+        remove(directory, ledger::FILE, purged)?;
+    } else if directory.join(ledger::FILE).exists() {
+        purged.kept.push((ledger::FILE.into(), "it belongs to the mapping".into()));
+    }
+    Ok(())
 }
 
 /// Names what is left, and removes the directory where nothing is.

@@ -28,7 +28,7 @@ mod undo;
 pub use input::{IDENTITIES_FILE, SECRETS_FILE, USERS_FILE};
 pub use map::{MAPPING_FILE, Mapped, map_users};
 pub use result::{Failed, Migrated};
-pub use undo::{State, Undone, state, undo};
+pub use undo::{State, UNDONE_FILE, Undone, state, undo};
 
 use accounts::Accounts;
 use make::{Maker, Outcome};

@@ -104,6 +104,7 @@ impl Sides {
         let target = Snapshot::open(target, name, options.workers).await?;
         let users_table = options.users.table.clone().unwrap_or_else(|| TableName::new(USERS.0, USERS.1));
         let target_catalog = catalog::read(&target.holder, &options.tables, &users_table).await?;
+        let mut users = options.users.clone();
         let (source, source_catalog) = match source {
             Source::Database(place) => {
                 let snapshot = Snapshot::open(place, name, options.workers).await?;
@@ -112,11 +113,12 @@ impl Sides {
             }
             Source::Files(directory) => {
                 let files = Arc::new(Exported::open(directory)?);
+                users.learn(files.metadata());
                 let catalog = tables::of_files(&files, &target_catalog, &|name| options.tables.is_chosen(name))?;
                 (Side::Files(files, options.workers), catalog)
             }
         };
-        let (both, apart) = Both::of(&source_catalog, &target_catalog, &options.users);
+        let (both, apart) = Both::of(&source_catalog, &target_catalog, &users);
         Ok(Self { source, target: Side::Database(Box::new(target)), source_catalog, target_catalog, both, apart })
     }
 

@@ -181,6 +181,7 @@ impl Beside<'_> {
             home: self.home(healthy),
             way_back: self.way_back(),
             files: BTreeMap::new(),
+            course: None,
         };
         let mut planned = Planned { plan, files };
         front::name_files(&mut planned);

@@ -91,6 +91,7 @@ pub async fn plan_to(
         home,
         way_back,
         files: BTreeMap::new(),
+        course: None,
     };
     let mut planned = Planned { plan, files };
     super::front::name_files(&mut planned);

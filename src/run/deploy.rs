@@ -154,7 +154,7 @@ pub(super) async fn healthy_now(gates: &[ExpectHealth], docker: &Docker, http: &
 }
 
 /// The gate of a health endpoint.
-pub(super) fn health_gate(health: &crate::config::Health) -> ExpectHealth {
+pub fn health_gate(health: &crate::config::Health) -> ExpectHealth {
     ExpectHealth {
         name: health.name.clone(),
         url: health.url.to_string(),

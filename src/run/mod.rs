@@ -1,16 +1,20 @@
 //! Runs: the lists of deploy and rollback, and the engine that carries a list out. No parsing, no printing.
 
+pub mod approvals;
 pub mod begin;
 mod beside;
 pub mod bring_back;
 mod bring_side;
+pub mod carry_back;
 pub mod changes;
+pub mod checkpoints;
+pub mod cutover;
 pub mod data;
 pub mod deploy;
 pub mod engine;
 pub mod front;
 mod home;
-mod list;
+pub mod list;
 pub mod look;
 pub mod maintenance;
 pub mod names;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use super::begin::plan_of;
 use super::deploy::Planned;
-use super::{Refusal, orphans};
+use super::{Refusal, carry_back, orphans};
 use crate::adapter::docker::Docker;
 use crate::journal::runs::{self, RunFile};
 use crate::journal::{ItemState, Outcome, RunState, Standing};
@@ -17,7 +17,7 @@ use crate::release::keep;
 use crate::release::{Release, Store};
 use crate::step::containers::ModelAt;
 use crate::step::plan::{Change, Item, Plan, RunKind, ServiceChange};
-use crate::step::{Act, World};
+use crate::step::{Act, Databases, World};
 
 /// What a blue-green deployment writes down to bring its old side back with.
 const OLD_SIDE: [&str; 2] = ["bring_old_side", "expect_old_side"];
@@ -25,8 +25,10 @@ const OLD_SIDE: [&str; 2] = ["bring_old_side", "expect_old_side"];
 /// What is left out at a person's wish.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Without {
-    /// No export of the database: what was written since is then only where it is.
+    /// No export of the database: what was written since is then only where it is; of a target that was filled, it is lost.
     pub export: bool,
+    /// What was written to a target since it was filled is saved, and not carried to the source.
+    pub application: bool,
 }
 
 /// The run that a rollback without arguments undoes.
@@ -75,6 +77,7 @@ pub async fn plan_undo(
     docker: Option<&Docker>,
     store: &Store,
     state: &RunState,
+    databases: &Databases,
     mut remarks: Vec<String>,
     without: Without,
 ) -> Result<Planned> {
@@ -85,6 +88,7 @@ pub async fn plan_undo(
         Some(docker) => first_acts(docker, &undone, without, &was_replacing, &mut remarks).await?,
         None => undone.way_back.clone(),
     };
+    let first = carry_back::chosen(first, &undone, state, databases, without, &mut remarks).await?;
     let mut items = switch_first(first, to_undo(&undone, state));
     let made = match undone.release_to {
         Some(release) => store.read(release)?,
@@ -103,7 +107,7 @@ pub async fn plan_undo(
             whole_enough(docker, store, item).await?;
         }
     }
-    if undone.release_from.is_none() {
+    if undone.release_from.is_none() && !undone.services.is_empty() {
         remarks.push("nothing ran before this run: the services are stopped and removed, their volumes stay".into());
     }
     items.extend(undone.home.iter().cloned());
@@ -127,6 +131,7 @@ pub async fn plan_undo(
         home: Vec::new(),
         way_back: Vec::new(),
         files: BTreeMap::new(),
+        course: None,
     };
     Ok(Planned { plan, files: Vec::new() })
 }

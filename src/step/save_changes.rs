@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::expect_same_rows::Against;
-use super::{Databases, RunTag, Say, World};
+use super::{Databases, Reversal, RunTag, Say, World};
 use crate::adapter::files;
 use crate::data::change_file::{Head, TableChanges};
 use crate::data::mapping::MappingFile;
@@ -46,6 +46,9 @@ pub struct SaveChanges {
     pub sidecars: Option<PathBuf>,
     /// Where exports go; the changes of a run have a directory of their own there.
     pub directory: PathBuf,
+    /// Whether the changes are lost instead, at a person's wish.
+    #[serde(default)]
+    pub is_given_up: bool,
 }
 
 /// Where a change file is.
@@ -113,6 +116,9 @@ impl SaveChanges {
     /// # Errors
     /// When it is there and cannot be read to its end.
     pub fn check(&self, run: &RunTag) -> Result<World> {
+        if self.is_given_up {
+            return Ok(World::After(format!("given up: what was written to {} since it was filled", self.target)));
+        }
         let file = self.directory(run).join(diff::FILE);
         if !file.exists() {
             return Ok(World::Before(format!("{} is not there", file.display())));
@@ -120,6 +126,14 @@ impl SaveChanges {
         let head = apply::read(&file, |_, _| Ok(()))?;
         let words = format!("{} since the import, read back whole from {}", counted(&head), file.display());
         Ok(World::After(words))
+    }
+
+    /// Everything, unless the changes are given up.
+    pub fn reversal(&self) -> Reversal {
+        match self.is_given_up {
+            true => Reversal::Lossy(format!("what was written to {} since it was filled is not saved", self.target)),
+            false => Reversal::Exact,
+        }
     }
 
     /// Tells the changes apart, and saves them.

@@ -2,11 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use cutover::adapter::database::Place;
-use cutover::rows::copy;
-use cutover::rows::filling::Filling;
-use cutover::secret::Secret;
-
 use crate::support::cluster::Cluster;
 use crate::support::migration::Migration;
 use crate::support::written::{SCHEMA, TABLES};
@@ -44,22 +39,25 @@ impl<'a> Site<'a> {
         Self { cluster, migration }
     }
 
-    /// Fills the target as a copy of the whole configuration does.
-    pub async fn fill(&self) {
-        let columns = |table: &str| (table.to_owned(), vec!["owner".to_owned()]);
-        let filling = Filling {
-            user_columns: ["sites", "members", "log"].map(columns).into(),
-            mapping: Some(self.migration.path("migration-data/user-mapping.json")),
-            state: self.migration.path("migration-data"),
-            ..Filling::default()
-        };
-        let options = copy::Options { filling, is_source_frozen: false };
-        let (source, target) = (self.place(&self.migration.source), self.place(&self.migration.target));
-        copy::copy(&source, &target, &options, &|_| ()).await.unwrap();
+    /// Fills the target as a person does, while the source still takes writes.
+    pub fn fill(&self) {
+        self.migration.expect(0, &["data", "copy", "--live-source", "--yes"]);
     }
 
-    fn place(&self, database: &str) -> Place {
-        Place::parse(&Secret::new(self.cluster.url(database)), None).unwrap()
+    /// Freezes the source, and fills the target from it or from files.
+    pub fn move_rows(&self, has_files: bool) {
+        self.migration.expect(0, &["data", "freeze", "--yes"]);
+        if has_files {
+            self.migration.expect(0, &["data", "export", "--yes"]);
+        }
+        self.migration.expect(0, &["data", if has_files { "import" } else { "copy" }, "--yes"]);
+    }
+
+    /// Whether a database takes a row.
+    pub fn takes_writes(&self, database: &str) -> bool {
+        let attempt =
+            || self.cluster.sql(database, "BEGIN; INSERT INTO sites (id, name) VALUES (-1, 'attempt'); ROLLBACK");
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(attempt)).is_ok()
     }
 
     pub fn at_source(&self, statements: &str) -> String {

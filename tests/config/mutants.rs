@@ -152,7 +152,9 @@ pub const CONFLICTS: &[Mutant] = &[
     ("CNAME = \"api.example.com\"", "¶CNAME = \"api.example.com\"\nA = [\"203.0.113.1\"]", "dns.record[1].CNAME", "beside other records"),
     ("CNAME = \"api.example.com\"", "A = []", "dns.record[1].A", "would vanish"),
     ("healthy = \"1%\"\nbreach = \"5%\"", "healthy = \"5%\"\nbreach = ¶\"5%\"", "stabilize.breach", "more than stabilize.healthy"),
-    ("webhook_env = \"NOTIFY_WEBHOOK\"\n", "", "notify.webhook_env", "found nothing"),
+    ("kind = \"smtp\"\nurl_env = \"MAIL_URL\"\n", "kind = \"smtp\"\n", "notify.channel[0].url_env", "found nothing"),
+    ("from = \"FreshTrack <hello@example.com>\"\n", "", "notify.channel[0].from", "from and to"),
+    ("events = [\"notices\"]", "events = [¶\"notice\"]", "notify.channel[0].events", "runs, checkpoints, verdicts, notices"),
     ("signing_key_env = \"NOTIFY_KEY\"", "signing_key_env = \"NOTIFY_KEY\"\n¶signing_key_file = \"k\"", "notify.signing_key_file", "both"),
 ];
 

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test starts the servers it asks")]
 
 mod certificates;
+mod issuance;
 mod kick;
 mod lab;
 mod providers;

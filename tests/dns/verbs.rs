@@ -19,14 +19,19 @@ use crate::lab::{Daemon, KEY, ZoneFile, at, free_port, knot, output, unbound};
 /// Seconds that the secondary waits before it looks for a new serial.
 const REFRESH: u32 = 2;
 
-struct Site {
-    directory: tempfile::TempDir,
-    port: u16,
+pub struct Site {
+    pub directory: tempfile::TempDir,
+    pub port: u16,
     _daemons: Vec<Daemon>,
 }
 
 /// The zone move.test: www is at the old place, and has an old AAAA record too.
 fn site(records: &str) -> Site {
+    site_heard_at(records, None)
+}
+
+/// The same, and the primary answers at one more address, for whoever cannot reach those of the lab.
+pub fn site_heard_at(records: &str, more: Option<SocketAddr>) -> Site {
     let addresses: Vec<SocketAddr> = [1, 2, 11, 12, 21].iter().map(|last| at(*last, 0)).collect();
     let port = free_port(&addresses);
     let directory = tempfile::tempdir().unwrap();
@@ -45,6 +50,8 @@ fn site(records: &str) -> Site {
         "{key}acl:\n  - id: changes\n    key: [{0}., {0}-512.]\n    action: update\n  - id: copies\n    address: 127.0.0.0/8\n    action: transfer\n",
         KEY.0
     );
+    let more = more.map_or_else(String::new, |at| format!("server:\n  listen: {}@{}\n", at.ip(), at.port()));
+    let acl = format!("{more}{acl}");
     let mut primary = ZoneFile::new("move.test", zone("move.test.", REFRESH, &format!("{servers}{records}")));
     primary.settings = "    acl: [changes, copies]\n".into();
     let mut secondary = ZoneFile::new("move.test", "");
@@ -65,7 +72,7 @@ fn site(records: &str) -> Site {
 }
 
 impl Site {
-    fn write_secret(&self, name: &str, content: &str) {
+    pub fn write_secret(&self, name: &str, content: &str) {
         let path = self.directory.path().join(name);
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -89,7 +96,7 @@ impl Site {
         ));
     }
 
-    fn call(&self, arguments: &[&str]) -> Output {
+    pub fn call(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_cutover"))
             .args(arguments)
             .current_dir(self.directory.path())
@@ -99,7 +106,22 @@ impl Site {
             .unwrap()
     }
 
-    fn told(&self, arguments: &[&str]) -> (i32, String) {
+    /// What the watcher's rule about names says now: verdict and evidence.
+    fn watched(&self) -> (String, String) {
+        let path = self.directory.path().join("cutover.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        if !text.contains("[stabilize]") {
+            fs::write(&path, text + "[stabilize]\nclose = \"2h\"\n").unwrap();
+        }
+        let output = self.call(&["--output", "json", "watch", "--once"]);
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let rules = json["rules"].as_array().unwrap();
+        let names = rules.iter().find(|rule| rule["name"] == "names").unwrap_or_else(|| panic!("{json}"));
+        let word = |key: &str| names[key].as_str().unwrap().to_owned();
+        (word("verdict"), word("evidence"))
+    }
+
+    pub fn told(&self, arguments: &[&str]) -> (i32, String) {
         let output = self.call(arguments);
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         (output.status.code().unwrap(), text.replace(&format!(":{}", self.port), ""))
@@ -124,7 +146,7 @@ impl Site {
     }
 
     /// Changes the zone as somebody else would.
-    fn update(&self, lines: &str) {
+    pub fn update(&self, lines: &str) {
         let file = self.directory.path().join("somebody");
         let head = format!("server 127.53.0.11 {}\nkey hmac-sha256:{} {}\nzone move.test.\n", self.port, KEY.0, KEY.1);
         fs::write(&file, format!("{head}{lines}send\n")).unwrap();
@@ -132,7 +154,7 @@ impl Site {
     }
 
     /// What a server says, as `300 198.51.100.7`.
-    fn dig(&self, last: u8, name: &str, kind: &str) -> String {
+    pub fn dig(&self, last: u8, name: &str, kind: &str) -> String {
         let (server, port) = (format!("@127.53.0.{last}"), self.port.to_string());
         let text = output("/usr/bin/kdig", &[&server, "-p", &port, name, kind, "+noall", "+answer", "+nocomments"], "");
         let fields = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
@@ -186,6 +208,8 @@ fn names_are_switched_by_a_signed_update_waited_for_and_brought_back() {
     let (code, text) = site.told(&["dns", "switch", "--yes"]);
     assert_eq!(code, 4, "{text}");
     assert!(text.contains("there is nothing to switch"), "{text}");
+    let (verdict, evidence) = site.watched();
+    assert_eq!((verdict.as_str(), evidence.ends_with("as configured")), ("ok", true), "{evidence}");
 
     let (code, text) = site.told(&["rollback", "--yes"]);
     assert_eq!(code, 0, "{text}");
@@ -195,6 +219,7 @@ fn names_are_switched_by_a_signed_update_waited_for_and_brought_back() {
         assert_eq!(site.dig(last, "app.move.test", "CNAME"), "");
         assert_eq!(site.dig(last, "app.move.test", "A"), "4 198.51.100.7");
     }
+    assert_eq!(site.watched(), ("ok".into(), "the names were not switched yet".into()), "they were taken back");
     no_secret_in(&site.directory.path().join("state"), KEY.1);
 }
 
@@ -233,6 +258,8 @@ fn records_that_somebody_else_changed_meanwhile_are_not_brought_back_over() {
     assert_eq!(code, 0, "{text}");
     site.update("update delete www.move.test. A\nupdate add www.move.test. 60 A 203.0.113.99\n");
     assert_eq!(site.dig(11, "www.move.test", "A"), "60 203.0.113.99");
+    let (verdict, evidence) = site.watched();
+    assert!(verdict == "breach" && evidence.contains("203.0.113.99"), "{verdict}: {evidence}");
     let (code, text) = site.told(&["rollback", "--yes"]);
     assert_ne!(code, 0, "{text}");
     let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");

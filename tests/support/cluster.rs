@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use tempfile::TempDir;
 
@@ -49,21 +49,31 @@ fn must(output: std::io::Result<Output>, what: &str) -> String {
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
 }
 
-/// A freshly made data directory, made once per test process and copied for each server.
-fn template() -> &'static Path {
-    static MADE: OnceLock<TempDir> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let directory = TempDir::new().unwrap();
-        open_to_postgres(directory.path());
-        let password = directory.path().join("password");
-        std::fs::write(&password, PASSWORD).unwrap();
-        let mut initdb = as_postgres(&programs().join("initdb"));
-        initdb.args(["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]);
-        initdb.arg("--no-sync").arg(format!("--pwfile={}", password.display()));
-        must(initdb.arg(directory.path().join("data")).output(), "initdb");
-        directory
-    })
-    .path()
+/// A freshly made data directory, made once and copied for each server; it stays beside the build, where `cargo clean`
+/// finds it.
+fn template() -> PathBuf {
+    let (programs, place) = (programs(), Path::new(env!("CARGO_TARGET_TMPDIR")));
+    let major = programs.parent().unwrap().file_name().unwrap().to_str().unwrap();
+    let template = place.join(format!("cluster-{major}"));
+    if template.exists() {
+        return template;
+    }
+    let directory = TempDir::new().unwrap();
+    open_to_postgres(directory.path());
+    let password = directory.path().join("password");
+    std::fs::write(&password, PASSWORD).unwrap();
+    let mut initdb = as_postgres(&programs.join("initdb"));
+    initdb.args(["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]);
+    initdb.arg("--no-sync").arg(format!("--pwfile={}", password.display()));
+    must(initdb.arg(directory.path().join("data")).output(), "initdb");
+    let aside = TempDir::new_in(place).unwrap();
+    let copy = aside.path().join("data");
+    must(Command::new("cp").arg("-a").arg(directory.path().join("data")).arg(&copy).output(), "cp");
+    // Another test may have been first; then its directory is as good.
+    if let Err(error) = std::fs::rename(&copy, &template) {
+        assert!(template.exists(), "{}: {error}", template.display());
+    }
+    template
 }
 
 fn open_to_postgres(directory: &Path) {
@@ -92,7 +102,7 @@ impl Cluster {
         let directory = TempDir::new().unwrap();
         open_to_postgres(directory.path());
         let data = directory.path().join("data");
-        must(Command::new("cp").arg("-a").arg(template().join("data")).arg(&data).output(), "cp");
+        must(Command::new("cp").arg("-a").arg(template()).arg(&data).output(), "cp");
         let cluster = Self { directory, port: free_port() };
         let mut text = format!(
             "\nport = {}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\nmax_connections = 200\n",

@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use crate::cli::backup::Side;
+
 /// `data`.
 #[derive(Args, Debug)]
 pub struct Data {
@@ -33,9 +35,9 @@ pub enum DataVerb {
     Diff(Diff),
     /// Write such changes to the source, ids mapped back, and count them there
     Apply(Apply),
-    /// Let nobody write to the source any more, and prove it
+    /// Let nobody write to the source (or the target) any more, and prove it
     Freeze(Freeze),
-    /// Let the source take writes again, exactly as before
+    /// Let it take writes again, exactly as before
     Unfreeze(Freeze),
 }
 
@@ -177,7 +179,7 @@ pub struct Fill {
     /// Let ids without an account stay as they are in this column, beside those that data.unmapped names
     #[arg(long, value_name = "TABLE.COLUMN", value_delimiter = ',', value_parser = column)]
     pub allow_unmapped: Vec<String>,
-    /// Leave every user id as it is, although [users] says that accounts move
+    /// Leave every user id as it is, although [users] or data.user_columns say that ids change
     #[arg(long)]
     pub without_mapping: bool,
     /// Fill the target although the source still takes writes: what is written there after the export is lost
@@ -207,6 +209,9 @@ pub struct Purge {
 /// `data freeze` and `data unfreeze`.
 #[derive(Args, Debug)]
 pub struct Freeze {
+    /// Which database
+    #[arg(long, value_enum, default_value = "source")]
+    pub of: Side,
     /// The longest wait for sessions and transactions of others
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration)]
     pub deadline: std::time::Duration,

@@ -7,15 +7,15 @@ use super::go::{go, prepare};
 use crate::cli::arguments::Global;
 use crate::run::{Refusal, data};
 
-/// Lets nobody write to the source any more.
+/// Lets nobody write to a database any more.
 ///
 /// # Errors
 /// Refusals and faults before the run began.
 pub async fn freeze(global: &Global, verb: &Freeze) -> Result<u8> {
     let (config, setup) = prepare(global)?;
-    let source = setup.databases.side("source").map_err(Refusal::usage)?;
+    let place = setup.databases.side(verb.of.word()).map_err(Refusal::usage)?;
     let deadline = verb.deadline.as_secs();
-    go(global, &setup, "data freeze", verb.dry_run, async || Ok(data::freezing(&config, source, deadline))).await
+    go(global, &setup, "data freeze", verb.dry_run, async || Ok(data::freezing(&config, place, deadline))).await
 }
 
 /// Lets it take writes again.
@@ -24,7 +24,7 @@ pub async fn freeze(global: &Global, verb: &Freeze) -> Result<u8> {
 /// As [`freeze`].
 pub async fn unfreeze(global: &Global, verb: &Freeze) -> Result<u8> {
     let (config, setup) = prepare(global)?;
-    let source = setup.databases.side("source").map_err(Refusal::usage)?;
+    let place = setup.databases.side(verb.of.word()).map_err(Refusal::usage)?;
     let deadline = verb.deadline.as_secs();
-    go(global, &setup, "data unfreeze", verb.dry_run, async || Ok(data::unfreezing(&config, source, deadline))).await
+    go(global, &setup, "data unfreeze", verb.dry_run, async || Ok(data::unfreezing(&config, place, deadline))).await
 }

@@ -43,7 +43,10 @@ async fn look(global: &Global, verb: &Check) -> Result<u8> {
         }
         return Ok(if worst <= Verdict::Ok { exit::DONE } else { exit::REFUSED });
     }
-    let certificates = if verb.certificates { of_origin(&look.wish).await? } else { Vec::new() };
+    let certificates = match verb.certificates {
+        true => of_origin(&look.wish, |name| picture.is_at_authorities_for(name)).await?,
+        false => Vec::new(),
+    };
     if verb.format == Some(Format::Nagios) {
         let (text, code) = show::nagios(&picture);
         out::result(&text);

@@ -6,15 +6,17 @@ use anyhow::Result;
 
 use super::Watching;
 use crate::adapter::clock;
+use crate::adapter::database::Place;
 use crate::cli::arguments::{Global, Rollback, Watch};
 use crate::cli::{confirm, out, rollback, setup};
 use crate::config::units;
-use crate::judge::arm::{CANCEL_S, objections};
+use crate::judge::arm::objections;
 use crate::judge::ladder::Level;
 use crate::run::Refusal;
 use crate::watch::gather;
 use crate::watch::going_back::conditions;
 use crate::watch::keep::hold_file;
+use crate::watch::record;
 use crate::watch::tick::Verdicts;
 use crate::watch::window::{Armed, Until};
 
@@ -58,30 +60,33 @@ pub async fn act(watching: &mut Watching<'_>, verdicts: &Verdicts) -> Result<Opt
     let is_armed = watching.window.armed.as_ref().is_some_and(|armed| armed.until.left_s(&now).is_some());
     if verdicts.level < Level::RollbackRecommended || !is_armed {
         if watching.window.going_back.take().is_some() {
-            out::say("cutover: it does not go back: the verdict does not ask for it any more, or it is not armed");
+            let why = "it does not go back: the verdict does not ask for it any more, or it is not armed";
+            out::say(&format!("cutover: {why}"));
             watching.shelf.write(&watching.window)?;
+            watching.tell_of_going_back("not_going_back", verdicts, why, Vec::new());
         }
         return Ok(None);
     }
     if let Some(against) = against(watching)? {
         if watching.window.going_back.take().is_some() || verdicts.level != verdicts.before {
-            out::say(&format!("cutover: it is armed, but does not go back by itself: {against}"));
+            let why = format!("it is armed, but does not go back by itself: {against}");
+            out::say(&format!("cutover: {why}"));
             watching.shelf.write(&watching.window)?;
+            watching.tell_of_going_back("not_going_back", verdicts, &why, Vec::new());
         }
         return Ok(None);
     }
     let until = match &watching.window.going_back {
         Some(until) => until.clone(),
         None => {
-            let until = Until::after(&now, CANCEL_S);
+            let cancel = watching.parts.cancel;
+            let until = Until::after(&now, cancel.as_secs());
             watching.window.going_back = Some(until.clone());
             watching.shelf.write(&watching.window)?;
-            let hold = hold_file(&watching.setup.state);
-            out::say(&format!(
-                "cutover: going back by itself in {CANCEL_S} s, because {}; to stop it: touch {}",
-                verdicts.why,
-                hold.display()
-            ));
+            let stop = format!("touch {}", hold_file(&watching.setup.state).display());
+            let why = format!("going back by itself in {}, because {}", clock::spoken(cancel), verdicts.why);
+            out::say(&format!("cutover: {why}; to stop it: {stop}"));
+            watching.tell_of_going_back("going_back", verdicts, &why, vec![format!("to stop it: {stop}")]);
             until
         }
     };
@@ -95,7 +100,8 @@ pub async fn act(watching: &mut Watching<'_>, verdicts: &Verdicts) -> Result<Opt
 /// What stands against it now, if anything.
 fn against(watching: &Watching<'_>) -> Result<Option<String>> {
     let maintenance = watching.parts.maintenance.as_deref();
-    let known = conditions(&watching.setup.state, &watching.window, &gather::now(), maintenance)?;
+    let target = watching.setup.databases.side("target").ok().map(Place::shown);
+    let known = conditions(&watching.setup.state, &watching.window, &gather::now(), maintenance, target)?;
     let found = objections(&known);
     Ok((!found.is_empty()).then(|| found.join("; ")))
 }
@@ -107,6 +113,8 @@ async fn go(watching: &mut Watching<'_>) -> Result<u8> {
     watching.window.going_back = None;
     // Once: whatever comes of it, the next decision is a person's.
     watching.window.armed = None;
+    record::remember(&mut watching.window, Level::Rollback.word(), "going back by itself, as it was armed");
+    watching.write_verdicts();
     watching.shelf.write(&watching.window)?;
     out::say("cutover: going back now");
     let global = Global {

@@ -1,7 +1,9 @@
 //! `watch`: the window after a cutover, by a daemon or by cron. Looking holds no lock; going back takes the host's, like a person.
 
 mod armed;
+mod names;
 mod parts;
+mod telling;
 
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ use crate::watch::going_back::{self, Recommendation};
 use crate::watch::keep::Shelf;
 use crate::watch::tick::Verdicts;
 use crate::watch::window::{TICK_MS, Window};
-use crate::watch::{gather, words};
+use crate::watch::{gather, record, words};
 
 /// The verb.
 ///
@@ -49,6 +51,7 @@ struct Watching<'a> {
     parts: Parts,
     window: Window,
     failed_before: u32,
+    telling: tokio::task::JoinSet<()>,
 }
 
 async fn prepare<'a>(global: &'a Global, verb: &Watch) -> Result<Watching<'a>> {
@@ -65,7 +68,8 @@ async fn prepare<'a>(global: &'a Global, verb: &Watch) -> Result<Watching<'a>> {
     let window = parts.window(old, &stabilize, &setup).await?;
     shelf.write(&window)?;
     let failed_before = window.row.failures();
-    let mut watching = Watching { global, config, setup, shelf, parts, window, failed_before };
+    let mut watching =
+        Watching { global, config, setup, shelf, parts, window, failed_before, telling: tokio::task::JoinSet::new() };
     armed::change(&mut watching, verb)?;
     Ok(watching)
 }
@@ -80,10 +84,12 @@ impl Watching<'_> {
             None => None,
         };
         let verdicts = self.tick(probes).await?;
+        self.tell_others(&verdicts);
         let advice = self.advice(&verdicts);
         if let Some(Format::Nagios) = verb.format {
             let (text, code) = words::nagios(&verdicts, &self.window);
             out::result(&text);
+            self.told().await;
             return Ok(code);
         }
         if self.global.is_json() {
@@ -93,10 +99,9 @@ impl Watching<'_> {
         } else if verdicts.has_changed() {
             out::result(&self.line(&verdicts, advice.as_ref()));
         }
-        if let Some(code) = armed::act(&mut self, &verdicts).await? {
-            return Ok(code);
-        }
-        Ok(code_of(verdicts.level))
+        let gone_back = armed::act(&mut self, &verdicts).await;
+        self.told().await;
+        Ok(gone_back?.unwrap_or(code_of(verdicts.level)))
     }
 
     /// Until the window is accepted, or somebody ends it.
@@ -105,29 +110,37 @@ impl Watching<'_> {
         let manager = Manager::new(environment.get("NOTIFY_SOCKET"))?;
         let mut end = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         let mut probes: Vec<Asked> = Vec::new();
-        let mut is_told = false;
+        let mut last: Option<Verdicts> = None;
         manager.say("READY=1");
         loop {
             let round = clock::Stopwatch::start();
             probes.extend(self.ask().await);
-            let is_due = self.is_tick_due();
-            if is_due || !is_told {
+            let is_due = self.is_tick_due() || last.is_none();
+            if is_due {
                 let asked = self.parts.watcher.route.as_ref().map(|_| std::mem::take(&mut probes));
                 let verdicts = self.tick(asked).await?;
-                self.tell(&verdicts, !is_told);
-                is_told = true;
+                self.tell(&verdicts, last.is_none());
+                self.tell_others(&verdicts);
+                // Those that have ended are let go of.
+                while self.telling.try_join_next().is_some() {}
                 manager.alive(&words::status(&verdicts, &self.window));
                 if self.window.is_accepted {
                     let advice = self.advice(&verdicts);
                     out::result(&words::text(&verdicts, &self.window, advice.as_ref()));
                     manager.say("STOPPING=1");
+                    self.told().await;
                     return Ok(exit::DONE);
                 }
-                if let Some(code) = armed::act(&mut self, &verdicts).await? {
-                    return Ok(code);
-                }
+                last = Some(verdicts);
             } else {
                 manager.say("WATCHDOG=1");
+            }
+            // While it counts down, every round looks whether somebody has stopped it.
+            if let Some(verdicts) = last.as_ref().filter(|_| is_due || self.window.going_back.is_some())
+                && let Some(code) = armed::act(&mut self, verdicts).await?
+            {
+                self.told().await;
+                return Ok(code);
             }
             let rest = Duration::from_millis(PACE_MS).saturating_sub(round.elapsed());
             tokio::select! {
@@ -137,6 +150,7 @@ impl Watching<'_> {
             }
         }
         manager.say("STOPPING=1");
+        self.told().await;
         out::say("cutover: the watcher was ended; the window is kept, and goes on when it is started again");
         Ok(code_of(self.window.ladder.level))
     }
@@ -162,8 +176,19 @@ impl Watching<'_> {
     async fn tick(&mut self, probes: Option<Vec<Asked>>) -> Result<Verdicts> {
         let (window, verdicts) = self.parts.watcher.tick(self.window.clone(), probes).await;
         self.window = window;
+        if verdicts.level != verdicts.before {
+            record::remember(&mut self.window, verdicts.level.word(), &verdicts.why);
+        }
+        self.write_verdicts();
         self.shelf.write(&self.window)?;
         Ok(verdicts)
+    }
+
+    /// Into the journal of the watched run. What cannot be written now waits, and fails nothing.
+    fn write_verdicts(&mut self) {
+        if let Err(error) = record::write(&self.setup.state, &mut self.window) {
+            tracing::warn!("{error:#}");
+        }
     }
 
     fn advice(&self, verdicts: &Verdicts) -> Option<Recommendation> {

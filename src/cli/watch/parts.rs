@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::names;
+
 use crate::adapter::clock;
 use crate::cli::setup::Setup;
 use crate::config::{Config, Stabilize};
@@ -21,6 +23,8 @@ pub struct Parts {
     pub watcher: Watcher,
     /// The file whose presence keeps everybody from writing.
     pub maintenance: Option<PathBuf>,
+    /// How long a person can stop it from going back by itself.
+    pub cancel: std::time::Duration,
     /// The flags that a command needs to mean the same place.
     pub flags: String,
 }
@@ -29,7 +33,7 @@ impl Parts {
     /// Puts the watcher together; nothing is asked yet.
     ///
     /// # Errors
-    /// None now; the signature stays for parts that can fail.
+    /// When the names of the configuration cannot be looked at.
     pub fn new(config: &Config, stabilize: &Stabilize, setup: &Setup) -> Result<Self> {
         let prometheus = config.prometheus.as_ref();
         let source = prometheus.map(|prometheus| Source {
@@ -63,19 +67,20 @@ impl Parts {
             route,
             engine,
             rooms,
+            state: setup.state.clone(),
             places,
             rules: stabilize.rules.clone(),
             has: (config.target.is_some(), config.source.is_some()),
             connections: stabilize.connections.ratio(),
             backups: has_backups.then_some((backups, stabilize.backup_age.as_secs())),
-            others: Vec::new(),
+            others: names::questions(config, &setup.state, stabilize.certificate_days)?,
             accept: stabilize.accept.ratio(),
             cadence: (millis(stabilize.close), millis(stabilize.pace)),
         };
         let directory = config.caddy.as_ref().and_then(|caddy| caddy.directory.clone());
         let maintenance = directory.map(|directory| directory.join("maintenance"));
         let flags = format!(" --config {}", config.path.display());
-        Ok(Self { watcher, maintenance, flags })
+        Ok(Self { watcher, maintenance, cancel: stabilize.cancel, flags })
     }
 
     /// The window to go on with: the old one, or a new one where there is none or where a later run has brought up something else.

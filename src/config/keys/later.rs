@@ -47,6 +47,7 @@ pub(super) const KEYS: &[Key] = &[
     key("users.rate", Integer(1, 1000), Is("20"), "The most requests per second."),
     key("users.attempts", Integer(1, 50), Is("8"), "How often one request is tried before it counts as failed."),
     key("users.timeout", Duration("100ms", "10m"), Is("\"30s\""), "The longest wait for one answer."),
+    key("users.settle", Duration("0s", "10m"), Is("\"10s\""), "How long a request whose answer was lost may still be at work in the service: a user without an e-mail address is looked for again after it, before he is made once more."),
     key("users.passwords", Bool, Is("true"), "Whether password hashes that the service takes are carried over, so that nobody need reset."),
     key("users.oauth", List(Shape::Word), Is("[]"), "The OAuth providers that are set up in the service; links to others are not carried over."),
     // ---- dns

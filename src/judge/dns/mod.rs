@@ -153,6 +153,13 @@ impl Picture {
             && self.subjects.iter().all(|subject| subject.authority.is_none_or(Count::is_full))
     }
 
+    /// Whether every authority has every record of this name right.
+    pub fn is_at_authorities_for(&self, name: &str) -> bool {
+        let is_of = |subject: &&Subject| subject.about.split_once(' ').is_some_and(|(about, _)| about == name);
+        let mut counts = self.subjects.iter().filter(is_of).filter_map(|subject| subject.authority).peekable();
+        counts.peek().is_some() && counts.all(Count::is_full)
+    }
+
     /// Findings that are not ok, worst first, each with what it is about.
     pub fn troubles(&self) -> Vec<(&str, &Finding)> {
         let mut troubles: Vec<(&str, &Finding)> = self

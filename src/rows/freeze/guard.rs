@@ -12,7 +12,7 @@ use crate::data::catalog::{TableName, quoted};
 use crate::rows::Say;
 
 /// The trigger's name.
-pub(super) const TRIGGER: &str = "_cutover_refuse_writes";
+pub(in crate::rows) const TRIGGER: &str = "_cutover_refuse_writes";
 
 /// 25006 is what a read-only transaction answers too, so that applications which know the one know the other.
 const FUNCTION: &str =

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use tokio_postgres::{Client, Transaction};
 
+use super::ballast;
 use super::floor::{self, Check, Plan, Producer, Sources, Total};
 use super::hold::{Hold, is_interrupted};
 use super::journal::{self, Before, Phase};
@@ -17,6 +18,7 @@ use crate::adapter::clock::Stopwatch;
 use crate::adapter::database::Place;
 use crate::adapter::files;
 use crate::data::catalog::{Sequence, Storage, Table, TableName};
+use crate::rows::freeze;
 use crate::rows::sequences::{self, Position};
 use crate::rows::set_aside::{self, Item, Recorded, Stage};
 
@@ -162,6 +164,7 @@ async fn set_out(hold: &mut Hold, course: &Course, tables: &[Table], file: &Path
     let sequences = sequences::read(transaction.client(), &sequences).await?;
     let before = Before { tables: names.clone(), sequences, had_schema };
     journal::begin(&transaction, &course.identity, &before).await?;
+    ballast::take(&transaction, &names).await?;
     set_aside::take_down(&transaction, &items, file).await?;
     // Only now: where row security is forced upon the owner, rows could not be seen before.
     if course.is_truncating {
@@ -312,6 +315,7 @@ pub(crate) async fn undo(
 ) -> Result<()> {
     hold.end_workers().await?;
     let Some(line) = journal::read(&hold.session).await? else { return Ok(()) };
+    ballast::drop(&hold.session).await?;
     let file = record_file(state, place);
     if line.phase != Phase::Undoing {
         let tables = present_tables(&hold.session, &line.before.tables).await?;
@@ -327,9 +331,14 @@ pub(crate) async fn undo(
             Stage::ForeignKey | Stage::Validate => !is_complete,
             Stage::Index | Stage::Finish => false,
         });
-        set_aside::take_down(&transaction, &aside.collect::<Vec<_>>(), &file).await?;
+        // What a freeze put up is off within this transaction alone, so that nobody else ever writes in between.
+        let (guards, aside): (Vec<Item>, Vec<Item>) = aside.partition(is_guard);
+        set_aside::take_down(&transaction, &aside, &file).await?;
+        let off = guards.iter().filter_map(|guard| guard.drop.as_deref());
+        let on = guards.iter().flat_map(|guard| guard.make.iter().map(String::as_str));
         let empty = format!("TRUNCATE {}", sources.join(", "));
-        transaction.batch_execute(&empty).await.context("cannot empty the tables of the target")?;
+        let statements: Vec<&str> = off.chain([empty.as_str()]).chain(on).collect();
+        transaction.batch_execute(&statements.join("; ")).await.context("cannot empty the tables of the target")?;
         journal::set_phase(&transaction, Phase::Undoing).await?;
         transaction.commit().await.context("cannot empty the tables of the target")?;
     }
@@ -337,6 +346,11 @@ pub(crate) async fn undo(
     put_back_all(hold, workers, say).await?;
     journal::remove(&mut hold.session, &line.before).await?;
     files::remove_if_there(&file)
+}
+
+/// Whether it is the trigger by which a freeze refuses writes.
+fn is_guard(item: &Item) -> bool {
+    item.stage == Stage::Quiet && item.about.starts_with(&format!("trigger {} of ", freeze::TRIGGER))
 }
 
 /// The tables as TRUNCATE wants them.

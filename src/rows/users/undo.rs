@@ -21,7 +21,7 @@ use crate::rows::Say;
 use crate::rows::ledger::{FILE, How, Ledger, Line, Standing, Standings};
 
 /// What the mapping is called once its accounts are gone.
-const UNDONE_FILE: &str = "user-mapping.undone.json";
+pub const UNDONE_FILE: &str = "user-mapping.undone.json";
 
 /// What taking accounts back came to.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

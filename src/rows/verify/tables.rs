@@ -10,6 +10,7 @@ use super::folds::Way;
 use super::scan::Reading;
 use crate::data::catalog::{Catalog, Table, TableName};
 use crate::data::mapping::Mapping;
+use crate::data::metadata::Metadata;
 use crate::data::patterns;
 use crate::data::sidecar_shape::Shape;
 use crate::rows::plain_types::is_plain;
@@ -43,6 +44,17 @@ impl Users {
         };
         let table = patterns::table_name(table).map_err(|error| anyhow!(error))?;
         Ok(Self { columns: named(columns)?, unmapped: named(unmapped)?, table: Some(table) })
+    }
+
+    /// Takes the user columns that an export wrote down: the target's tables no longer point to the source's users.
+    pub fn learn(&mut self, metadata: &Metadata) {
+        for entry in metadata.tables.values().filter(|entry| entry.is_ours()) {
+            let Some(table) = &entry.table else { continue };
+            let columns = self.columns.entry(table.clone()).or_default();
+            let new = entry.user_columns.iter().filter(|column| !columns.contains(column)).cloned();
+            let new: Vec<String> = new.collect();
+            columns.extend(new);
+        }
     }
 
     /// The user columns of a table: the configured ones, and those of foreign keys to the table of users.

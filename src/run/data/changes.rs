@@ -11,11 +11,13 @@ use crate::adapter::files::sha256;
 use crate::config::Config;
 use crate::data::change_file::Head;
 use crate::data::metadata;
+use crate::journal::runs;
 use crate::rows::apply::{self, State};
 use crate::rows::filling::Filling;
 use crate::rows::{copy, import};
-use crate::run::Refusal;
+use crate::run::begin::plan_of;
 use crate::run::deploy::Planned;
+use crate::run::{Refusal, carry_back};
 use crate::step::apply_changes::ApplyChanges;
 use crate::step::expect_same_rows::Against;
 use crate::step::save_changes::{ChangesAt, SaveChanges, counted};
@@ -44,42 +46,25 @@ pub async fn saving(
     wish: Option<Baseline>,
 ) -> Result<SaveChanges> {
     let target = databases.side("target").map_err(Refusal::usage)?;
-    let baseline = match wish {
-        Some(baseline) => baseline,
+    let step = match wish {
+        Some(baseline) => configured(config, databases, target, baseline)?,
         None => recorded(config, databases, target).await?,
     };
-    let data = &config.data;
-    let against = match baseline {
-        Baseline::Files if !data.directory.join(metadata::FILE).exists() => {
-            return Err(Refusal::Gate(format!(
-                "the files that the target was filled from are the baseline, and {} is not there; bring the export back, or \
-                 take the source itself if nobody wrote to it since: --baseline source",
-                data.directory.join(metadata::FILE).display()
-            ))
-            .into());
-        }
-        Baseline::Files => Against::Files(data.directory.clone()),
-        Baseline::Source => Against::Place(databases.side("source").map_err(Refusal::usage)?.shown().to_owned()),
-    };
-    Ok(SaveChanges {
-        against,
-        target: target.shown().to_owned(),
-        include: data.include.clone(),
-        exclude: data.exclude.clone(),
-        tables,
-        user_columns: data.user_columns.clone(),
-        unmapped: data.unmapped.clone(),
-        users_table: data.users_table.clone(),
-        mapping: mapping(config),
-        workers: data.workers as usize,
-        sidecars: Some(baselines(config, target.shown())),
-        directory: exports(config),
-    })
-}
-
-/// Where exports go.
-pub fn exports(config: &Config) -> PathBuf {
-    config.state.directory.join("exports")
+    if let Against::Files(directory) = &step.against
+        && !directory.join(metadata::FILE).exists()
+    {
+        return Err(Refusal::Gate(format!(
+            "the files that the target was filled from are the baseline, and {} is not there; bring the export back, or \
+             take the source itself if nobody wrote to it since: --baseline source",
+            directory.join(metadata::FILE).display()
+        ))
+        .into());
+    }
+    if let Some(path) = step.mapping.as_ref().filter(|path| !path.exists()) {
+        let words = "is not there; bring it back: without it nobody knows which id became which";
+        return Err(Refusal::Gate(format!("the mapping of user ids {} {words}", path.display())).into());
+    }
+    Ok(if tables.is_empty() { step } else { SaveChanges { tables, ..step } })
 }
 
 /// Where the import leaves what the rows of a target were, so that later writes are told apart in one stream.
@@ -88,8 +73,37 @@ pub fn baselines(config: &Config, target: &str) -> PathBuf {
     super::state_file(&config.state.directory, "baselines", &name[..16])
 }
 
-/// What the target says that it was filled from, by what today's files and configuration are known by.
-async fn recorded(config: &Config, databases: &Databases, target: &Place) -> Result<Baseline> {
+/// By today's configuration alone.
+fn configured(config: &Config, databases: &Databases, target: &Place, baseline: Baseline) -> Result<SaveChanges> {
+    let data = &config.data;
+    let against = match baseline {
+        Baseline::Files => Against::Files(data.directory.clone()),
+        Baseline::Source => Against::Place(databases.side("source").map_err(Refusal::usage)?.shown().to_owned()),
+    };
+    Ok(SaveChanges {
+        against,
+        target: target.shown().to_owned(),
+        include: data.include.clone(),
+        exclude: data.exclude.clone(),
+        tables: Vec::new(),
+        user_columns: data.user_columns.clone(),
+        unmapped: data.unmapped.clone(),
+        users_table: data.users_table.clone(),
+        mapping: mapping(config),
+        workers: data.workers as usize,
+        sidecars: Some(baselines(config, target.shown())),
+        directory: exports(config),
+        is_given_up: false,
+    })
+}
+
+/// Where exports go.
+pub fn exports(config: &Config) -> PathBuf {
+    config.state.directory.join("exports")
+}
+
+/// By what the target says that it was filled with: a run of this host, or today's files and configuration.
+async fn recorded(config: &Config, databases: &Databases, target: &Place) -> Result<SaveChanges> {
     let session = target.connect("cutover").await?;
     let shown = target.shown();
     let refuse = |words: String| -> anyhow::Error { Refusal::Gate(words).into() };
@@ -108,22 +122,52 @@ async fn recorded(config: &Config, databases: &Databases, target: &Place) -> Res
         }
         Some(recorded) => recorded.identity,
     };
+    if let Some(step) = of_a_run(config, target, &recorded)? {
+        return Ok(step);
+    }
     let filling = filling(config);
     let options = import::Options { directory: config.data.directory.clone(), filling: filling.clone() };
     if config.data.directory.exists() && import::identity(&options).is_ok_and(|identity| identity == recorded) {
-        return Ok(Baseline::Files);
+        return configured(config, databases, target, Baseline::Files);
     }
     let options = copy::Options { filling, is_source_frozen: false };
     if let Ok(source) = databases.side("source")
         && copy::identity(source, &options)? == recorded
     {
-        return Ok(Baseline::Source);
+        return configured(config, databases, target, Baseline::Source);
     }
     Err(refuse(format!(
         "{shown} was filled from something else than today's {} and configuration (tables, mapping or user columns are \
          others); bring those back, or say what the baseline is: --baseline files or --baseline source",
         config.data.directory.display()
     )))
+}
+
+/// The run of this host that filled the target with this: its own settings tell more than today's.
+fn of_a_run(config: &Config, target: &Place, identity: &str) -> Result<Option<SaveChanges>> {
+    let directory = config.state.directory.join("runs");
+    for file in runs::list(&directory).context("cannot list the runs")?.iter().rev() {
+        // What another version planned says nothing here; the target's own record is asked below.
+        let Ok(plan) = plan_of(&file.state()?) else { continue };
+        let side = runs::side_directory(&directory, file.number);
+        let run = RunTag { number: file.number, epoch: 0, side };
+        for item in &plan.items {
+            let (sides, kind) = match &item.action {
+                Act::ImportRows(step) => (&step.sides, "import_rows"),
+                Act::CopyRows(step) => (&step.sides, "copy_rows"),
+                _ => continue,
+            };
+            let began = sides.begun(&run, kind)?.map(|begun| begun.identity).or_else(|| sides.identity.clone());
+            if sides.target == target.shown() && began.as_deref() == Some(identity) {
+                let list = carry_back::way_back(config, None, std::slice::from_ref(item));
+                return Ok(list.into_iter().find_map(|item| match item.action {
+                    Act::SaveChanges(step) => Some(step),
+                    _ => None,
+                }));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// By what an import or a copy of the whole configuration is known.

@@ -14,9 +14,9 @@ use crate::rows::filling::{Filling, Outlook};
 use crate::rows::freeze::{frozen_since, is_not_after};
 use crate::rows::import::{self, ImportState};
 use crate::rows::{copy, export};
-use crate::run::Refusal;
 use crate::run::deploy::Planned;
 use crate::run::list::item;
+use crate::run::{Refusal, carry_back};
 use crate::step::Act;
 use crate::step::copy_rows::CopyRows;
 use crate::step::expect_frozen::ExpectFrozen;
@@ -114,9 +114,7 @@ pub async fn importing(
     let remarks = remarks(&outlook, &options.filling, freezing);
     let mut items = proof(config, source, freezing);
     items.push(item("import_rows", title, Act::ImportRows(ImportRows { sides, options })));
-    let mut planned = plan(config, deed, items);
-    planned.plan.remarks = remarks;
-    Ok(planned)
+    finished(config, source, target, deed, items, remarks)
 }
 
 /// The copy of a source into a target.
@@ -149,8 +147,22 @@ pub async fn copying(
     let step = CopyRows { source: source.shown().to_owned(), sides, filling: options.filling, freeze: record };
     let mut items = proof(config, Some(source), freezing);
     items.push(item("copy_rows", title, Act::CopyRows(step)));
+    finished(config, Some(source), target, deed, items, remarks)
+}
+
+/// The plan of a filling: before it, a freeze of the target by an earlier rollback is ended; its way back saves first.
+fn finished(
+    config: &Config,
+    source: Option<&Place>,
+    target: &Place,
+    deed: String,
+    mut items: Vec<Item>,
+    remarks: Vec<String>,
+) -> Result<Planned> {
+    items.splice(0..0, carry_back::thaw_target(config, target.shown())?);
+    let way_back = carry_back::way_back(config, source, &items);
     let mut planned = plan(config, deed, items);
-    planned.plan.remarks = remarks;
+    (planned.plan.remarks, planned.plan.way_back) = (remarks, way_back);
     Ok(planned)
 }
 
@@ -175,8 +187,8 @@ fn proof(config: &Config, source: Option<&Place>, freezing: &Freezing) -> Vec<It
 fn expect_mapping(filling: &Filling) -> Result<()> {
     let Some(path) = filling.mapping.as_ref().filter(|path| !path.exists()) else { return Ok(()) };
     Err(Refusal::Gate(format!(
-        "[users] says that accounts move, but there is no {}: make the accounts first (cutover data users), or fill the \
-         target with the old ids (--without-mapping)",
+        "[users] or data.user_columns say that ids change, but there is no {}: make the accounts first (cutover data \
+         users), or fill the target with the old ids (--without-mapping)",
         path.display()
     ))
     .into())
@@ -214,7 +226,11 @@ fn settle(filling: &mut Filling, outlook: &Outlook) {
 /// What is recorded in the target now; refuses one that holds rows of others.
 async fn standing(target: &Place, filling: &Filling, identity: &str, outlook: &Outlook) -> Result<Option<String>> {
     let from = match import::state(target, filling, identity).await? {
-        ImportState::Complete { .. } | ImportState::Partial => return Ok(None),
+        ImportState::Complete { .. } => return Ok(None),
+        ImportState::Partial => match import::holder(target, &filling.session).await? {
+            Some(held) => return Err(Refusal::Gate(held.to_string()).into()),
+            None => return Ok(None),
+        },
         ImportState::Foreign { why, is_complete: false, .. } => {
             let words = format!("{why}: finish that one where it was begun, or take it back there (cutover rollback)");
             return Err(Refusal::Gate(words).into());

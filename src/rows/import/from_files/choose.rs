@@ -26,6 +26,7 @@ const OTHERS: &[&str] = &[
     "auth_secrets.json",
     "auth_identities.json",
     "user-mapping.json",
+    "user-mapping.undone.json",
     "verification-report.json",
 ];
 

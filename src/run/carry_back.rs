@@ -1,0 +1,209 @@
+//! What a rollback does before it takes rows back: nothing that was written to the target since it was filled is lost.
+//!
+//! The target refuses writes; what was written is told apart and saved, with count and digest; the source gets it, ids
+//! mapped back; the source takes writes again. Only then is anything undone. What cannot be saved stops the rollback.
+
+use anyhow::Result;
+
+use super::Refusal;
+use super::data::changes::exports;
+use super::data::freeze;
+use super::list::item;
+use super::rollback::Without;
+use crate::adapter::database::Place;
+use crate::config::Config;
+use crate::journal::{RunState, Standing};
+use crate::rows::filling::Filling;
+use crate::rows::freeze::{Phase, read_record};
+use crate::step::apply_changes::ApplyChanges;
+use crate::step::expect_frozen::ExpectFrozen;
+use crate::step::expect_same_rows::Against;
+use crate::step::freeze_source::FreezeSource;
+use crate::step::plan::{Item, Plan};
+use crate::step::save_changes::{ChangesAt, SaveChanges};
+use crate::step::{Act, Databases};
+
+/// The longest that sessions of others may stand in the way of a freeze or its end, in seconds.
+const FREEZE_S: u64 = 120;
+
+const KEEP_ASIDE: &str = "only save it, to be applied later: --keep-changes-aside";
+const GIVE_UP: &str = "give it up for good: --without-export";
+
+/// What the way back of a run that fills a target does first; written down when the run is planned, from its items.
+pub fn way_back(config: &Config, source: Option<&Place>, items: &[Item]) -> Vec<Item> {
+    let Some((against, filling, target)) = items.iter().rev().find_map(|item| filled(&item.action)) else {
+        return Vec::new();
+    };
+    let save = SaveChanges {
+        against,
+        target: target.to_owned(),
+        include: filling.include.clone(),
+        exclude: filling.exclude.clone(),
+        tables: filling.tables.clone(),
+        user_columns: filling.user_columns.clone(),
+        unmapped: filling.unmapped.clone(),
+        users_table: filling.users_table.clone(),
+        mapping: filling.mapping.clone(),
+        workers: filling.workers,
+        sidecars: filling.baselines.clone(),
+        directory: exports(config),
+        is_given_up: false,
+    };
+    let (guard, mapping) = (freeze(config, target, FREEZE_S), save.mapping.clone());
+    let freeze_target = FreezeSource { place: target.to_owned(), options: guard.clone() };
+    let gate = ExpectFrozen { place: target.to_owned(), options: guard };
+    let mut list = vec![
+        item("freeze_target", format!("make {target} refuse every write"), Act::FreezeSource(freeze_target)),
+        item(
+            "expect_target_frozen",
+            "writes of every kind are attempted there, and refused".into(),
+            Act::ExpectFrozen(gate),
+        ),
+        item("save_changes", format!("save what was written to {target} since it was filled"), Act::SaveChanges(save)),
+    ];
+    let Some(source) = source.map(Place::shown) else { return list };
+    let apply = ApplyChanges {
+        changes: ChangesAt::Run(exports(config)),
+        sha256: None,
+        source: source.to_owned(),
+        target: target.to_owned(),
+        mapping,
+        users_table: filling.users_table.clone(),
+        // An account that was made since must not keep the old system from serving; it is named in the manifest.
+        keeps_new_accounts: true,
+    };
+    let title = format!("write it to {source}, ids mapped back, and count it there");
+    list.push(item("apply_changes", title, Act::ApplyChanges(apply)));
+    let thaw = FreezeSource { place: source.to_owned(), options: freeze(config, source, FREEZE_S) };
+    let thaw = item("unfreeze_source", format!("let {source} take writes again"), Act::FreezeSource(thaw));
+    list.push(Item { back: true, ..thaw });
+    list
+}
+
+/// What a target is filled from, how, and which target it is.
+fn filled(act: &Act) -> Option<(Against, &Filling, &str)> {
+    match act {
+        Act::ImportRows(step) => {
+            let files = Against::Files(step.options.directory.clone());
+            Some((files, &step.options.filling, &step.sides.target))
+        }
+        Act::CopyRows(step) => Some((Against::Place(step.source.clone()), &step.filling, &step.sides.target)),
+        _ => None,
+    }
+}
+
+/// Of what the undone run wrote down for its way back, what this rollback does; all else is as it was.
+///
+/// # Errors
+/// [`Refusal`], when the source is to get the changes and cannot be reached.
+pub async fn chosen(
+    first: Vec<Item>,
+    undone: &Plan,
+    state: &RunState,
+    databases: &Databases,
+    without: Without,
+    remarks: &mut Vec<String>,
+) -> Result<Vec<Item>> {
+    if !first.iter().any(|item| matches!(item.action, Act::SaveChanges(_))) {
+        return Ok(first);
+    }
+    let mut pairs = undone.items.iter().zip(&state.items);
+    let is_filled = pairs
+        .any(|(item, state)| filled(&item.action).is_some() && state.was_begun && state.standing == Standing::Done);
+    if !is_filled {
+        remarks.push("the target was not filled to its end, so nothing was written to it since".into());
+        return Ok(first.into_iter().filter(|item| !is_ours(&item.action)).collect());
+    }
+    let is_undone_too = |place: &str| {
+        undone.items.iter().any(|item| matches!(&item.action, Act::FreezeSource(step) if step.place == place))
+    };
+    let mut list = Vec::new();
+    for mut item in first {
+        match &mut item.action {
+            Act::FreezeSource(step) if item.back => {
+                // What this run froze is undone with it; a freeze of an earlier run ends here, so that the source serves.
+                let is_standing = read_record(&step.options.record)?.is_some_and(|frozen| frozen.phase != Phase::Undone);
+                if !is_standing || is_undone_too(&step.place) {
+                    continue;
+                }
+            }
+            Act::FreezeSource(_) | Act::ExpectFrozen(_) if without.export => continue,
+            Act::FreezeSource(step) => remarks.push(format!(
+                "{0} refuses writes from then on, also when all is done; `cutover data unfreeze --of target` ends that, \
+                 and so does the next import",
+                step.place
+            )),
+            Act::SaveChanges(step) if without.export => {
+                step.is_given_up = true;
+                item.name = "give_up_changes".into();
+                item.title = format!("give up what was written to {} since it was filled", step.target);
+            }
+            Act::SaveChanges(step) => reached(databases, &step.target, "saved", GIVE_UP).await?,
+            Act::ApplyChanges(step) => {
+                if without.export {
+                    continue;
+                }
+                if without.application {
+                    remarks.push(format!(
+                        "what was written is saved and not carried to {}, as you asked: `cutover data apply FILE` does that \
+                         later, as long as nobody writes to the same rows there",
+                        step.source
+                    ));
+                    continue;
+                }
+                reached(databases, &step.source, "carried back", KEEP_ASIDE).await?;
+            }
+            _ => {}
+        }
+        list.push(item);
+    }
+    if !list.iter().any(|item| matches!(item.action, Act::ApplyChanges(_))) && !without.application && !without.export {
+        remarks.push("no [source] was configured, so what was written is saved and carried nowhere".into());
+    }
+    Ok(list)
+}
+
+/// Whether it belongs to the carrying of changes.
+fn is_ours(act: &Act) -> bool {
+    matches!(act, Act::FreezeSource(_) | Act::ExpectFrozen(_) | Act::SaveChanges(_) | Act::ApplyChanges(_))
+}
+
+/// Items of an open rollback that a person wants left out, by index.
+pub fn left_out(plan: &Plan, state: &RunState, without: Without) -> Vec<usize> {
+    let is_meant = |item: &Item| match &item.action {
+        Act::ApplyChanges(_) => without.application || without.export,
+        Act::FreezeSource(_) => without.export && !item.back,
+        Act::SaveChanges(_) | Act::ExpectFrozen(_) => without.export,
+        _ => false,
+    };
+    let open = |index: &usize| state.items.get(*index).is_some_and(|item| item.standing != Standing::Done);
+    (0..plan.items.len()).filter(|index| is_meant(&plan.items[*index])).filter(open).collect()
+}
+
+/// A rollback that would lose what was written is not begun.
+async fn reached(databases: &Databases, place: &str, what: &str, else_what: &str) -> Result<()> {
+    let attempt = async || -> Result<()> {
+        databases.shown(place)?.connect("cutover").await?;
+        Ok(())
+    };
+    attempt().await.map_err(|error| {
+        let words = format!(
+            "what was written to the target since it was filled cannot be {what}: {error:#}; put that right, or {else_what}"
+        );
+        Refusal::Gate(words).into()
+    })
+}
+
+/// What lets a target take rows again that an earlier rollback stopped; none where no freeze of ours stands.
+///
+/// # Errors
+/// When the record of the freeze cannot be read.
+pub fn thaw_target(config: &Config, target: &str) -> Result<Option<Item>> {
+    let options = freeze(config, target, FREEZE_S);
+    if read_record(&options.record)?.is_none_or(|frozen| frozen.phase == Phase::Undone) {
+        return Ok(None);
+    }
+    let title = format!("let {target} take writes again, which a rollback stopped");
+    let thaw = FreezeSource { place: target.to_owned(), options };
+    Ok(Some(Item { back: true, ..item("unfreeze_target", title, Act::FreezeSource(thaw)) }))
+}

@@ -1,0 +1,160 @@
+//! `cutover rollback` of a run that moved rows: what was written since is in the source before anything is undone.
+
+use serde_json::Value;
+
+use crate::site::Site;
+use crate::support::cluster::shared;
+use crate::support::live::says;
+use crate::support::written::{TABLES, WRITES};
+
+/// A row of an account that only the new service knows.
+const NEW_ACCOUNT: &str = "INSERT INTO sites (name, owner) VALUES ('new', '77777777-0000-4000-8000-000000000001')";
+
+fn manifest(site: &Site<'_>, run: u32) -> Value {
+    let path = site.migration.path(&format!("state/reports/{run:04}-manifest.json"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn is_empty(site: &Site<'_>) -> bool {
+    TABLES.iter().all(|table| site.at_target(&format!("SELECT count(*) FROM {table}")) == "0")
+}
+
+#[test]
+fn every_write_since_the_rows_were_moved_is_in_the_source_after_a_rollback_row_for_row() {
+    let cluster = shared();
+    for (has_files, run) in [(false, 3), (true, 4)] {
+        let site = Site::new(&cluster, "back");
+        site.move_rows(has_files);
+        site.at_target(&format!("{WRITES} {NEW_ACCOUNT}"));
+        let written = site.target_rows_as_the_source_has_them();
+        assert_ne!(site.source_rows(), written);
+
+        let plan = site.migration.expect(0, &["rollback", "--dry-run"]);
+        says(&plan, &["refuse every write", "save what was written to", "ids mapped back", "take writes again"]);
+        let text = site.migration.expect(0, &["rollback", "--yes"]);
+        says(&text, &["COMPLETE: the undoing of the", "34 changes (15 inserted, 6 updated, 13 deleted) counted in"]);
+
+        assert_eq!(site.source_rows(), written, "has_files: {has_files}");
+        assert!(is_empty(&site));
+        assert!(site.takes_writes(&site.migration.source), "the old system serves again");
+        assert!(!site.takes_writes(&site.migration.target), "the new one cannot write");
+
+        let manifest = manifest(&site, run);
+        let carried = &manifest["carried_back"];
+        assert_eq!((&carried["saved"], &carried["applied"]), (&true.into(), &true.into()), "{manifest}");
+        assert_eq!((&carried["inserted"], &carried["deleted"]), (&15.into(), &13.into()), "{manifest}");
+        assert!(manifest["evidence"].to_string().contains("-changes/changes.jsonl"), "{manifest}");
+        assert!(manifest["remaining"].to_string().contains("77777777-0000-4000-8000-000000000001"), "{manifest}");
+        let page = site.migration.expect(0, &["history", &run.to_string(), "--manifest"]);
+        says(&page, &["Carried back", "saved: 34 changes", "applied: 34 changes"]);
+    }
+}
+
+#[test]
+fn the_rows_can_be_moved_again_after_a_rollback_and_nothing_written_is_a_rollback_too() {
+    let cluster = shared();
+    let site = Site::new(&cluster, "again");
+    let before = site.source_rows();
+    site.move_rows(false);
+    says(&site.migration.expect(0, &["rollback", "--yes"]), &["no change since the import", "COMPLETE"]);
+    assert_eq!(site.source_rows(), before);
+    site.move_rows(false);
+    assert!(site.takes_writes(&site.migration.target), "the copy ends the freeze of the target");
+    site.at_target(WRITES);
+    let written = site.target_rows_as_the_source_has_them();
+    site.migration.expect(0, &["rollback", "--yes"]);
+    assert_eq!(site.source_rows(), written);
+    site.migration.expect(0, &["data", "unfreeze", "--of", "target", "--yes"]);
+    assert!(site.takes_writes(&site.migration.target));
+}
+
+#[test]
+fn changes_that_are_kept_aside_are_applied_later_although_the_target_is_empty() {
+    let cluster = shared();
+    let site = Site::new(&cluster, "aside");
+    let before = site.source_rows();
+    site.move_rows(true);
+    site.at_target(WRITES);
+    let written = site.target_rows_as_the_source_has_them();
+    let text = site.migration.expect(0, &["rollback", "--keep-changes-aside", "--yes"]);
+    says(&text, &["not carried to", "as you asked", "COMPLETE"]);
+    assert_eq!(site.source_rows(), before);
+    assert!(is_empty(&site));
+    let remaining = manifest(&site, 4)["remaining"].to_string();
+    assert!(remaining.contains("cutover data apply"), "{remaining}");
+    let file = site.migration.path("state/exports/0004-changes/changes.jsonl");
+    site.migration.expect(0, &["data", "apply", file.to_str().unwrap(), "--yes"]);
+    assert_eq!(site.source_rows(), written);
+}
+
+#[test]
+fn a_rollback_that_cannot_save_stops_and_empties_nothing_until_a_person_gives_the_writes_up() {
+    let cluster = shared();
+    let site = Site::new(&cluster, "lost");
+    site.move_rows(true);
+    site.at_target(WRITES);
+    let target = site.target_rows_as_the_source_has_them();
+    let export = site.migration.path("migration-data/sites.json");
+    let text = std::fs::read_to_string(&export).unwrap();
+    std::fs::write(&export, &text[..text.len() / 2]).unwrap();
+    let text = site.migration.expect(8, &["rollback", "--yes"]);
+    says(&text, &["STUCK: the way back failed in save_changes", "cutover rollback --without-export"]);
+    assert_eq!(site.target_rows_as_the_source_has_them(), target, "nothing is lost");
+    site.migration.expect(8, &["resume"]);
+
+    let text = site.migration.expect(2, &["rollback", "--without-export", "--yes"]);
+    says(&text, &["is lost", "--confirm \"rollback test\""]);
+    assert_eq!(site.target_rows_as_the_source_has_them(), target);
+    let text = site.migration.expect(0, &["rollback", "--without-export", "--confirm", "rollback test"]);
+    says(&text, &["save_changes: left out, as tester", "COMPLETE"]);
+    assert!(is_empty(&site));
+    assert!(site.takes_writes(&site.migration.source));
+}
+
+#[test]
+fn what_the_source_does_not_take_stops_the_rollback_and_can_be_kept_aside_then() {
+    let cluster = shared();
+    let site = Site::new(&cluster, "refused");
+    site.fill();
+    site.at_target(WRITES);
+    let target = site.target_rows_as_the_source_has_them();
+    // Nobody froze the source, and somebody wrote to a row that was changed on the target too.
+    site.at_source("ALTER TABLE members ADD CONSTRAINT narrow CHECK (owner::text NOT LIKE '%001' OR site <> 5)");
+    let source = site.source_rows();
+    let text = site.migration.expect(8, &["rollback", "--yes"]);
+    says(&text, &["STUCK: the way back failed in apply_changes", "narrow", "cutover rollback --keep-changes-aside"]);
+    assert_eq!((site.source_rows(), site.target_rows_as_the_source_has_them()), (source.clone(), target));
+    let text = site.migration.expect(0, &["rollback", "--keep-changes-aside", "--yes"]);
+    says(&text, &["apply_changes: left out, as tester", "COMPLETE"]);
+    assert_eq!(site.source_rows(), source);
+    assert!(is_empty(&site));
+}
+
+#[test]
+fn a_rollback_whose_source_is_out_of_reach_is_not_begun() {
+    let cluster = shared();
+    let mut site = Site::new(&cluster, "away");
+    site.move_rows(false);
+    site.at_target(WRITES);
+    let url = cluster.url_of("postgres", "wrong", &site.migration.source);
+    site.migration.set("SOURCE_URL", &url);
+    let text = site.migration.expect(4, &["rollback", "--yes"]);
+    says(&text, &["cannot be carried back", "password", "--keep-changes-aside"]);
+    assert!(site.takes_writes(&site.migration.target), "nothing was begun");
+    assert!(site.migration.journal(3).is_empty());
+}
+
+#[test]
+fn a_rollback_that_gives_the_writes_up_wants_its_phrase_and_says_so_in_its_manifest() {
+    let cluster = shared();
+    let site = Site::new(&cluster, "given_up");
+    let before = site.source_rows();
+    site.move_rows(false);
+    site.at_target(WRITES);
+    let text = site.migration.expect(2, &["rollback", "--without-export", "--yes"]);
+    says(&text, &["is not saved", "--confirm \"rollback test\""]);
+    site.migration.expect(0, &["rollback", "--without-export", "--confirm", "rollback test"]);
+    assert_eq!(site.source_rows(), before);
+    assert!(is_empty(&site));
+    assert_eq!(manifest(&site, 3)["carried_back"]["saved"], false);
+}
