@@ -113,6 +113,17 @@ impl Journal {
         Ok((journal, entries))
     }
 
+    /// Adds one line to a journal without going on with the run: its epoch, and with it its end, stay as they are. The
+    /// caller holds the host's lock.
+    ///
+    /// # Errors
+    /// As [`Journal::go_on`] and [`Journal::append`].
+    pub fn remark(path: &Path, boot: String, clock: fn() -> String, fact: Fact) -> Result<Entry, JournalError> {
+        let (mut journal, _) = Self::go_on(path, boot, clock)?;
+        journal.epoch = journal.epoch.saturating_sub(1).max(1);
+        journal.append(fact)
+    }
+
     /// The epoch that this process writes.
     pub fn epoch(&self) -> u32 {
         self.epoch

@@ -8,6 +8,7 @@ use crate::judge::counts::{self, Counted, Quality};
 use crate::judge::cusum::{Alarm, Terms};
 use crate::judge::honesty;
 use crate::judge::ladder::{Level, Voice};
+use crate::judge::plural::counted as counted_in;
 use crate::judge::probe::{Asked, Engine, Outage};
 use crate::judge::rules::{Finding, Rule, Standing, Verdict};
 
@@ -226,7 +227,8 @@ fn errors_finding(window: &Window, counted: &Counted) -> Finding {
     let (requests, errors) = window.cusum.recent();
     let share = 100.0 * errors as f64 / requests.max(1) as f64;
     let said = format!(
-        "{errors} of {requests} requests failed in the last 10 min ({share:.1} %); evidence at {:.0} % of the alarm",
+        "{errors} of {} failed in the last 10 min ({share:.1} %); evidence at {:.0} % of the alarm",
+        counted_in(requests, "request"),
         100.0 * window.cusum.share(&window.terms)
     );
     match &counted.quality {
@@ -283,7 +285,8 @@ fn stand(window: &mut Window, findings: &[(Rule, Finding)], inputs: &Inputs, is_
 fn climb(window: &mut Window, minutes: &[Minute], voices: &[Voice], inputs: &Inputs) {
     let (requests, errors) = window.cusum.recent();
     let share = 100.0 * errors as f64 / requests.max(1) as f64;
-    let why = format!("{ERRORS}: {errors} of {requests} requests failed in the last 10 min ({share:.1} %)");
+    let requests = counted_in(requests, "request");
+    let why = format!("{ERRORS}: {errors} of {requests} failed in the last 10 min ({share:.1} %)");
     let all = |alarm: Alarm, remains: Alarm| {
         let mut all = voices.to_vec();
         all.push(Voice { enters: level_of(alarm), holds: level_of(remains), why: why.clone() });

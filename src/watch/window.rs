@@ -121,6 +121,9 @@ pub struct Window {
     pub armed: Option<Armed>,
     /// It will go back by itself then, unless somebody stops it.
     pub going_back: Option<Until>,
+    /// Verdicts that wait for their line in the journal, and why each was given.
+    #[serde(default)]
+    pub unwritten: Vec<(String, String)>,
 }
 
 impl Window {
@@ -152,6 +155,7 @@ impl Window {
             is_accepted: false,
             armed: None,
             going_back: None,
+            unwritten: Vec::new(),
         }
     }
 
