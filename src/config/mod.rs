@@ -19,6 +19,7 @@ mod problem;
 mod read;
 mod reference;
 mod secret_files;
+mod service_binding;
 mod shape;
 mod show;
 mod table;

@@ -96,6 +96,8 @@ pub enum Shape {
     SqlName,
     /// A decimal number.
     Number,
+    /// The value of an HTTPS record.
+    ServiceBinding,
 }
 
 /// What is true when a key is left out.
