@@ -1,8 +1,14 @@
 //! Export, import and copy on the command line: planned, journalled, taken up again after a kill, undone by a rollback.
 
 #![expect(clippy::disallowed_methods, reason = "tests start the program as a person would")]
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod support;
+
+#[path = "data_moves/faults.rs"]
+mod faults;
+#[path = "data_moves/interchange.rs"]
+mod interchange;
 
 use std::sync::Arc;
 
@@ -154,6 +160,11 @@ fn an_import_is_a_run_that_fills_the_target_and_a_rollback_empties_it_again() {
     let after =
         case.sql("SELECT string_agg(indexdef, ' ' ORDER BY indexname) FROM pg_indexes WHERE schemaname = 'public'");
     assert_eq!(after, before);
+    // The source takes writes again after a rollback, so what was exported before says nothing any more.
+    says(&case.expect(4, &["data", "import", "--yes"]), &["still takes writes"]);
+    case.expect(0, &["data", "freeze", "--yes"]);
+    says(&case.expect(4, &["data", "import", "--yes"]), &["export again"]);
+    case.expect(0, &["data", "export", "--yes"]);
     case.expect(0, &["data", "import", "--yes"]);
     case.holds_what_the_source_holds();
 }

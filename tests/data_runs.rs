@@ -43,6 +43,33 @@ fn a_freeze_is_a_run_that_a_rollback_undoes() {
 }
 
 #[test]
+fn the_watcher_sees_that_the_source_is_frozen_and_that_somebody_let_it_go() {
+    let migration = with_a_table("watched");
+    migration.configure("[stabilize]\nclose = \"2h\"\n[preflight]\nmin_disk = \"0B\"\n");
+    let frozen = |migration: &Migration| {
+        let (document, code) = migration.json(&["watch", "--once"]);
+        let rules = document["rules"].as_array().unwrap().clone();
+        let rule = rules.into_iter().find(|rule| rule["name"] == "source frozen");
+        (rule.map(|rule| (rule["verdict"].clone(), rule["evidence"].as_str().unwrap().to_owned())), code)
+    };
+    assert_eq!(frozen(&migration), (None, 0), "what cutover never froze is no business of the watcher");
+    migration.expect(0, &["data", "freeze", "--yes"]);
+    assert_eq!(frozen(&migration), (Some(("ok".into(), "the source is frozen".into())), 0));
+
+    let open = format!("ALTER DATABASE {} RESET default_transaction_read_only", migration.source);
+    cluster().sql("postgres", &open);
+    cluster().sql(&migration.source, "DROP SCHEMA _cutover CASCADE");
+    let (rule, code) = frozen(&migration);
+    let (verdict, evidence) = rule.unwrap();
+    assert_eq!((&verdict, code), (&"breach".into(), 4), "{evidence}");
+    assert!(evidence.starts_with("the source is "), "{evidence}");
+
+    // Let go by cutover, it is nobody's rule any more.
+    migration.expect(0, &["data", "unfreeze", "--yes"]);
+    assert_eq!(frozen(&migration).0, None);
+}
+
+#[test]
 fn an_unfreezing_is_a_run_too_and_leaves_nothing_to_undo() {
     let migration = with_a_table("thaw");
     migration.expect(0, &["data", "freeze", "--yes"]);

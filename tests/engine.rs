@@ -219,7 +219,7 @@ fn a_resumed_run_asks_the_gates_after_the_last_finished_change_again() {
 fn a_gate_that_cannot_be_asked_is_unknown_and_lets_nothing_pass() {
     let stage = Stage::new().when("ask g", Script::Fails);
     let end = forward(&stage, &plan(&["g?", "a"], &[]));
-    assert!(matches!(&end, End::Unknown { why } if why.contains("ask failed")), "{end:?}");
+    assert!(matches!(&end, End::Unknown { why, .. } if why.contains("ask failed")), "{end:?}");
     assert_eq!(stage.acts(), ["ask g"]);
 }
 

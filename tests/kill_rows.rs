@@ -160,6 +160,9 @@ impl<'a> Case<'a> {
                 same(&schema_of(self.cluster, target), &self.schema);
             }
             _ => {
+                // A rollback leaves the target frozen and the source open.
+                self.migration.expect(0, &["data", "unfreeze", "--of", "target", "--yes"]);
+                self.migration.expect(0, &["data", "freeze", "--yes"]);
                 same(&content_of(self.cluster, target), &self.empty);
                 same(&schema_of(self.cluster, target), &self.schema);
                 let left = "SELECT count(*) FROM pg_namespace WHERE nspname = '_cutover'";

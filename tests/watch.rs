@@ -5,6 +5,9 @@
 
 #[path = "watch/front.rs"]
 mod front;
+#[path = "watch/going_back.rs"]
+mod going_back;
+mod support;
 
 use std::time::Duration;
 

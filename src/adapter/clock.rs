@@ -19,6 +19,11 @@ pub fn unix_seconds() -> u64 {
     u64::try_from(clock_gettime(ClockId::Realtime).tv_sec).unwrap_or(0)
 }
 
+/// The seconds since 1970 of a moment in RFC 3339, or nothing where it is none.
+pub fn seconds_of(moment: &str) -> Option<u64> {
+    u64::try_from(moment.parse::<jiff::Timestamp>().ok()?.as_second()).ok()
+}
+
 /// Wall time now in milliseconds since 1970: it names the minutes of other systems and measures nothing of ours.
 pub fn wall_ms() -> i64 {
     let time = clock_gettime(ClockId::Realtime);

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::arguments::{Apply, Deploy, Global, Rollback};
 use super::setup::{self, Setup};
-use super::{deploy, rollback};
+use super::{deploy, rollback, runbook};
 use crate::run::Refusal;
 use crate::step::{Plan, RunKind};
 
@@ -42,10 +42,16 @@ pub async fn run(global: &Global, verb: &Apply) -> Result<u8> {
             let wishes = Rollback { to, without_export, keep_changes_aside, dry_run: false };
             rollback::go(global, setup, &wishes, Some(&wanted)).await
         }
-        RunKind::Data | RunKind::Dns | RunKind::Maintenance => Err(Refusal::Usage(
-            "a plan of `cutover data`, `cutover dns` or `cutover maintenance` is made and carried out by its own verb, not saved".into(),
-        )
-        .into()),
+        RunKind::Cutover => {
+            let (config, setup) = runbook::run::prepare(global)?;
+            let path = document["asked"]["runbook"].as_str().unwrap_or_default();
+            let wait = document["asked"]["wait"].as_bool().unwrap_or(false);
+            let verb = runbook::arguments::Run { runbook: path.into(), wait, dry_run: false };
+            runbook::run::go(global, &config, &setup, &verb, Some(&wanted)).await
+        }
+        RunKind::Data | RunKind::Dns | RunKind::Maintenance | RunKind::Rehearsal => {
+            Err(Refusal::Usage("a plan of this kind is made and carried out by its own verb, not saved".into()).into())
+        }
     }
 }
 

@@ -84,12 +84,20 @@ pub enum Verb {
     Plan(Plan),
     /// Carry out a saved plan, if it is still true
     Apply(Apply),
+    /// Carry out a runbook: a whole cutover with checkpoints
+    Run(super::runbook::arguments::Run),
+    /// Pass a checkpoint
+    Approve(super::runbook::arguments::Approve),
+    /// Check, render and list what runbooks are made of
+    Runbook(super::runbook::arguments::RunbookVerb),
     /// Go on with the interrupted run
-    Resume,
+    Resume(super::runbook::arguments::Resume),
     /// What serves, what is at work, what is to be done
     Status,
     /// The runs of this host, or the journal of one
     History(History),
+    /// A run on one page: what was done, seen, approved, and what is left; HTML and JSON
+    Report(super::report::Report),
     /// The releases that are kept
     Releases,
     /// Move rows and accounts, and prove that they arrived
@@ -209,6 +217,8 @@ pub enum Planned {
     Deploy(Deploy),
     /// Plan a rollback
     Rollback(Rollback),
+    /// Plan the run of a runbook
+    Run(super::runbook::arguments::Run),
 }
 
 /// `apply`.

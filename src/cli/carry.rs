@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::arguments::Global;
 use super::exit::{self, MidRun};
 use super::out;
+use super::runbook::waiting;
 use super::setup::Setup;
 use super::telling::{self, Telling};
 use crate::adapter::{clock, files};
@@ -19,7 +20,7 @@ use crate::release::Store;
 use crate::report::event::{Both, Deaf};
 use crate::report::plain::{Clocks, Plain};
 use crate::report::screen::Screen;
-use crate::report::{Event, Listener, manifest, result};
+use crate::report::{Event, Listener, checkpoint, manifest, result};
 use crate::run::begin::{self, Open};
 use crate::run::{Engine, Refusal, Stop, orphans};
 use crate::step::RunKind;
@@ -100,6 +101,14 @@ pub fn clear_unbegun(state: &Path) -> Result<Option<RunFile>> {
 /// [`Refusal::Interrupted`].
 pub fn nothing_open(state: &Path) -> Result<()> {
     let Some(open) = last_open(state)? else { return Ok(()) };
+    if let Some(shown) = checkpoint::shown(&open) {
+        return Err(Refusal::Interrupted(format!(
+            "run {} ({}) stands at a checkpoint and waits for {:?}; `cutover approve`, then `cutover resume`; `cutover \
+             rollback` undoes it",
+            open.number, open.kind, shown.signal
+        ))
+        .into());
+    }
     let step = open.stopped_in().map_or_else(String::new, |item| format!(" in the step {}", item.name));
     Err(Refusal::Interrupted(format!(
         "run {} ({}) stopped{step} and was not finished; `cutover resume` goes on with it, `cutover rollback` undoes it",
@@ -143,10 +152,7 @@ pub async fn carry_as(
     }
     let (sender, stop) = watch::channel(0_u8);
     listen_to_signals(sender)?;
-    let mut hands = setup.hands(open.tag.clone());
-    hands.variables = variables(&open.plan);
-    setup.redactor.learn(hands.variables.iter().map(|(_, value)| value.clone()));
-    let hands = match ready(hands, &open).await {
+    let hands = match hands(setup, &open).await {
         Ok(hands) => hands,
         Err(error) => {
             // The run is open and nothing of it was begun by us: it can be gone on with once the world answers.
@@ -167,37 +173,71 @@ pub async fn carry_as(
         redactor: &setup.redactor,
         stop: Stop::clone(&stop),
     };
-    let finish = begin::carry_out(&mut engine, &open.state, exit_of).await.map_err(MidRun)?;
+    let finish = if open.waits {
+        waiting::carry_out(&mut engine, &open.state, &open.tag.side, exit_of).await?
+    } else {
+        begin::carry_out(&mut engine, &open.state, exit_of).await.map_err(MidRun)?
+    };
     drop(listener);
+    last_words(global, setup, &open, &finish, telling, exit_of).await
+}
+
+/// The result, and what is kept of it.
+async fn last_words(
+    global: &Global,
+    setup: &Setup,
+    open: &Open,
+    finish: &begin::Finish,
+    telling: Telling,
+    exit_of: fn(Outcome) -> u8,
+) -> Result<u8> {
     let entries = crate::journal::read(open.journal.path()).map_err(MidRun)?;
     let run = state::fold(open.tag.number, open.plan.kind.word(), &entries);
-    let code = finish.outcome.map_or(exit::INTERRUPTED, exit_of);
     if open.plan.kind == RunKind::Rollback {
         keep_manifest(&setup.state, &run, &entries)?;
     }
     if global.is_json() {
-        let mut document = result::result_json(open.plan.kind, finish.outcome, &run, &open.plan);
+        let mut document = match finish.is_waiting {
+            true => checkpoint::waiting_json(&run),
+            false => result::result_json(open.plan.kind, finish.outcome, &run, &open.plan),
+        };
         if setup.notifier.is_some() {
             document["told"] = telling::document(&telling.end(setup, &open.plan, &run, finish.outcome).await);
         }
         out::json(document);
     } else {
         // Who sits here reads it now; the others are told after that.
-        out::result(&result::result_text(open.plan.kind, finish.outcome, &run, &open.plan, &result_style(global)));
+        let style = result_style(global);
+        out::result(&match finish.is_waiting {
+            true => checkpoint::waiting_text(&run, &style),
+            false => result::result_text(open.plan.kind, finish.outcome, &run, &open.plan, &style),
+        });
         let told = telling.end(setup, &open.plan, &run, finish.outcome).await;
         telling::failures(&told).iter().for_each(|words| out::result(words));
     }
-    Ok(code)
+    if finish.is_waiting {
+        return Ok(exit::WAITING);
+    }
+    Ok(finish.outcome.map_or(exit::INTERRUPTED, exit_of))
+}
+
+/// The hands for an open run: with the variables of its commands, and the engine where it is needed.
+///
+/// # Errors
+/// When the engine does not answer, or what a killed run left at work does not end.
+pub async fn hands(setup: &Setup, open: &Open) -> Result<crate::step::Hands> {
+    let mut hands = setup.hands(open.tag.clone());
+    hands.variables = variables(&open.plan);
+    setup.redactor.learn(hands.variables.iter().map(|(_, value)| value.clone()));
+    ready(hands, open).await
 }
 
 /// The variables that commands of the plan get, from this process's environment.
 fn variables(plan: &crate::step::Plan) -> Vec<(String, String)> {
-    let mut names: Vec<String> = Vec::new();
-    for item in plan.items.iter().chain(&plan.way_back) {
-        if let crate::step::Act::RunCommand(step) = &item.action {
-            names.extend(step.environment.iter().cloned());
-        }
-    }
+    let acts = plan.items.iter().chain(&plan.way_back).map(|item| &item.action);
+    let mut names: Vec<String> = acts.flat_map(|act| act.variables()).collect();
+    names.sort();
+    names.dedup();
     crate::config::Environment::of_process().chosen(&names)
 }
 

@@ -37,8 +37,7 @@ pub fn confirm_plainly(global: &Global, question: &str) -> Result<()> {
     if global.no_input || !out::can_ask() {
         return Err(Refusal::Usage("nobody can be asked here; look at the plan and add --yes".into()).into());
     }
-    let answer = ask(&format!("{question} [y/N] "));
-    if ["y", "yes"].contains(&answer.to_lowercase().as_str()) {
+    if ask_plainly(&format!("{question} [y/N] ")) {
         return Ok(());
     }
     Err(Refusal::Gate("nothing was changed: the answer was not yes".into()).into())
@@ -71,6 +70,11 @@ pub fn confirm_phrase(global: &Global, wanted: &str, why: &str) -> Result<()> {
         return Ok(());
     }
     Err(Refusal::Gate("nothing was changed: the phrase was not typed".into()).into())
+}
+
+/// Asks a person who is there.
+pub fn ask_plainly(question: &str) -> bool {
+    ["y", "yes"].contains(&ask(question).to_lowercase().as_str())
 }
 
 fn ask(question: &str) -> String {

@@ -11,6 +11,8 @@ pub const DONE: u8 = 0;
 pub const FAILED: u8 = 1;
 /// Usage or configuration.
 pub const USAGE: u8 = 2;
+/// Waiting for an approval.
+pub const WAITING: u8 = 3;
 /// A gate refused: check failed, plan drifted, nothing to do; or a run failed and was held, as configured.
 pub const REFUSED: u8 = 4;
 /// Another run holds the lock.

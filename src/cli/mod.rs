@@ -20,8 +20,10 @@ mod places;
 mod plan;
 mod preflight;
 mod releases;
+mod report;
 mod resume;
 mod rollback;
+mod runbook;
 mod secrets;
 mod setup;
 mod status;
@@ -106,9 +108,13 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Rollback(verb) => wait(rollback::run(global, verb)),
         Verb::Plan(verb) => wait(plan::run(global, verb)),
         Verb::Apply(verb) => wait(apply::run(global, verb)),
-        Verb::Resume => wait(resume::run(global)),
+        Verb::Resume(verb) => wait(resume::run(global, verb)),
+        Verb::Run(verb) => wait(runbook::run::run(global, verb)),
+        Verb::Approve(verb) => wait(runbook::approve::run(global, verb)),
+        Verb::Runbook(verb) => runbook::look(global, verb),
         Verb::Status => wait(status::run(global)),
         Verb::History(verb) => history::run(global, verb),
+        Verb::Report(verb) => report::run(global, verb),
         Verb::Releases => wait(releases::run(global)),
         Verb::Maintenance(verb) => wait(maintenance::run(global, verb)),
         Verb::Dns(verb) => wait(dns::run(global, verb)),

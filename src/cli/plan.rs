@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 
 use super::arguments::{Global, Plan, Planned};
 use super::setup::{self, Setup};
-use super::{deploy, exit, out, rollback};
+use super::{deploy, exit, out, rollback, runbook};
 use crate::report::plan::plan_json;
 
 /// The verb.
@@ -26,6 +26,11 @@ pub async fn run(global: &Global, verb: &Plan) -> Result<u8> {
                 "to": wishes.to, "without_export": wishes.without_export, "keep_changes_aside": wishes.keep_changes_aside,
             });
             (rollback::make(&setup, wishes).await?, words)
+        }
+        Planned::Run(wishes) => {
+            let (config, setup) = runbook::run::prepare(global)?;
+            let words = serde_json::json!({ "runbook": std::path::absolute(&wishes.runbook)?, "wait": wishes.wait });
+            (runbook::run::make(global, &config, &setup, wishes).await?, words)
         }
     };
     deploy::show(global, &planned, true);

@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use super::arguments::Global;
 use super::carry::{carry, clear_unbegun, last_open, take_lock_from_the_dead};
 use super::out;
+use super::runbook::arguments::Resume;
 use super::setup::{self, Setup};
 use crate::journal::{Lock, runs};
 use crate::report::planned;
@@ -15,29 +16,30 @@ use crate::run::begin;
 ///
 /// # Errors
 /// When there is nothing to go on with, or a living run holds the lock.
-pub async fn run(global: &Global) -> Result<u8> {
+pub async fn run(global: &Global, verb: &Resume) -> Result<u8> {
     let (state, config) = setup::state_directory(global)?;
     let setup = Setup::without_engine(global, state, config.as_ref())?;
     let (lock, ended) = take_lock_from_the_dead(&setup.state, "resume").await?;
     clear_unbegun(&setup.state)?;
-    go(global, setup, lock, &ended).await
+    go(global, setup, lock, &ended, verb.wait).await
 }
 
 /// With the lock in hand.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn go(global: &Global, setup: Setup, lock: Lock, ended: &[String]) -> Result<u8> {
+pub async fn go(global: &Global, setup: Setup, lock: Lock, ended: &[String], waits: bool) -> Result<u8> {
     let Some(last) = last_open(&setup.state)? else {
         return Err(Refusal::Gate(
             "nothing to resume: the last run was finished; `cutover status` tells how it stands".into(),
         )
         .into());
     };
-    let open = open(&setup, last.number, &format!("gone on with by {}", setup::by()))?;
+    let mut open = open(&setup, last.number, &format!("gone on with by {}", setup::by()))?;
     let back = if last.is_going_back { ", on its way back" } else { "" };
     let place = last.stopped_in().map_or_else(String::new, |item| format!(", from the step {}", item.name));
     out::say(&format!("cutover: going on with run {} ({}){back}{place}", last.number, planned::deed(&last)));
+    open.waits = waits;
     carry(global, &setup, lock, open, ended).await
 }
 

@@ -242,9 +242,18 @@ fn inputs<'a>(global: &Global, environment: &'a Environment, is_terminal: bool) 
 
 /// Who runs this, for the journal: the person behind `sudo` where there is one, host, process.
 pub fn by() -> String {
+    format!("{}@{} (process {})", person(), host(), std::process::id())
+}
+
+/// Who runs this: the person behind `sudo` where there is one. It is what he says he is: a help against mistakes among
+/// people who trust one another, and no lock against others.
+pub fn person() -> String {
     let environment = Environment::of_process();
     let person = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| environment.get(name));
-    let person = person.map_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()), str::to_owned);
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("{person}@{host} (process {})", std::process::id())
+    person.map_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()), str::to_owned)
+}
+
+/// This host's name.
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -183,3 +183,47 @@ choice! {
         Smtp = "smtp",
     }
 }
+
+choice! {
+    /// What follows when nobody approved a checkpoint in time.
+    OnExpiry {
+        /// The run stands as it is, for a person.
+        #[default]
+        Hold = "hold",
+        /// Everything is undone.
+        Rollback = "rollback",
+    }
+}
+
+choice! {
+    /// One of the two databases.
+    Part {
+        /// The one that is being left.
+        Source = "source",
+        /// The one that is being moved to.
+        #[default]
+        Target = "target",
+    }
+}
+
+choice! {
+    /// What a target is filled from, or compared with.
+    RowsFrom {
+        /// The live source.
+        #[default]
+        Source = "source",
+        /// The files of an export.
+        Files = "files",
+    }
+}
+
+choice! {
+    /// Where a section of a rendered runbook stands.
+    SectionPlace {
+        /// Before the phases.
+        Before = "before",
+        /// After the phases.
+        #[default]
+        After = "after",
+    }
+}

@@ -68,7 +68,7 @@ impl Reader<'_> {
 
     /// Fills in what was left out, table by table; parents stand before children in the key list.
     pub(super) fn complete(&mut self) {
-        for key in keys::all() {
+        for key in self.list.all() {
             let tables = self.tables(key.parent());
             for table in tables {
                 let shown = join(&table, key.name());

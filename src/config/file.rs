@@ -44,6 +44,11 @@ impl Text {
 /// A pipe in its place does not hang, and a directory, another user's file behind a link, a file that others
 /// may write, a huge one and one that is not text are refused with a position.
 pub(super) fn read(path: &Path) -> Result<Text, Problems> {
+    read_as(path, "a cutover.toml", "`cutover init` writes one; --config FILE names another")
+}
+
+/// The same for a file of another kind: what it is, and what to do where there is none.
+pub(super) fn read_as(path: &Path, what: &str, missing: &str) -> Result<Text, Problems> {
     let whole = |found: String, allowed: &str, hint: Option<&str>| {
         Problems(vec![Problem {
             file: path.display().to_string(),
@@ -56,11 +61,7 @@ pub(super) fn read(path: &Path) -> Result<Text, Problems> {
         }])
     };
     let mut file = open(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => whole(
-            "no such file".to_owned(),
-            "a cutover.toml",
-            Some("`cutover init` writes one; --config FILE names another"),
-        ),
+        std::io::ErrorKind::NotFound => whole("no such file".to_owned(), what, Some(missing)),
         _ => whole(format!("a file that cannot be opened: {error}"), "a file that this user may read", None),
     })?;
     judge(path, &file).map_err(|(found, allowed, hint)| whole(found, allowed, Some(hint)))?;

@@ -18,6 +18,7 @@ mod later;
 mod problem;
 mod read;
 mod reference;
+pub mod runbook;
 mod secret_files;
 mod service_binding;
 mod shape;
@@ -31,8 +32,8 @@ mod watching;
 
 pub use broken::state_directory_of_broken;
 pub use choices::{
-    ChannelKind, DnsProvider, OnFailure, OnRollback, PullPolicy, RuleKind, RuleLevel, RuleSide, Strategy,
-    TsigAlgorithm, UserProvider, When,
+    ChannelKind, DnsProvider, OnExpiry, OnFailure, OnRollback, Part, PullPolicy, RowsFrom, RuleKind, RuleLevel,
+    RuleSide, SectionPlace, Strategy, TsigAlgorithm, UserProvider, When,
 };
 pub use environment::Environment;
 pub use file::MAX_BYTES;
@@ -51,6 +52,9 @@ pub use watching::{Channel, Notify, Stabilize, StabilizeRule};
 
 /// What `schema` must say.
 pub const SCHEMA: &str = "cutover/v1";
+
+/// What `schema` must say in a runbook.
+pub const RUNBOOK_SCHEMA: &str = "cutover/runbook/v1";
 
 /// The file that is read when none is named.
 pub const DEFAULT_PATH: &str = "cutover.toml";

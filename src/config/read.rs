@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::environment::Environment;
 use super::file::Text;
-use super::keys::{self, Key, Kind};
+use super::keys::{Key, KeyList, Kind};
 use super::problem::{Problem, nearest};
 use super::value::{self, Fault, Value};
 
@@ -65,13 +65,23 @@ pub(super) struct Reader<'a> {
     pub problems: Vec<Problem>,
     /// Set when the file could not be parsed to its end: from there on nothing may be called missing or wrong.
     pub broken_at: Option<usize>,
+    /// What may stand in the file.
+    pub list: KeyList,
 }
 
 impl<'a> Reader<'a> {
     /// Reads everything: the file, then what overrides it, then the defaults.
     pub(super) fn read(text: &'a Text, environment: &Environment, flags: &[(String, String)]) -> Self {
+        let mut reader = Self::file(text, super::keys::CONFIGURATION);
+        reader.overrides(environment, flags);
+        reader.complete();
+        reader
+    }
+
+    /// Reads what stands in the file, against these keys.
+    pub(super) fn file(text: &'a Text, list: KeyList) -> Self {
         let (document, errors) = DeTable::parse_recoverable(&text.text);
-        let mut reader = Self { text, values: BTreeMap::new(), problems: Vec::new(), broken_at: None };
+        let mut reader = Self { text, values: BTreeMap::new(), problems: Vec::new(), broken_at: None, list };
         for error in &errors {
             let at = error.span().map_or(0, |span| span.start);
             reader.broken_at = Some(reader.broken_at.map_or(at, |before| before.min(at)));
@@ -85,8 +95,6 @@ impl<'a> Reader<'a> {
             Found { value: Value::Table, origin: Origin::Default, written: None, key_at: 0, at: 0 },
         );
         reader.table(document.get_ref(), "", "");
-        reader.overrides(environment, flags);
-        reader.complete();
         reader
     }
 
@@ -152,7 +160,7 @@ impl<'a> Reader<'a> {
         for (name, value) in table {
             let at = name.span().start;
             let shown = join(shown, &written(name.get_ref()));
-            match declared(schema, name.get_ref()) {
+            match declared(self.list, schema, name.get_ref()) {
                 Some(key) => self.key(key, value, at, shown),
                 None => self.unknown(schema, &shown, name.get_ref(), at),
             }
@@ -234,7 +242,7 @@ impl<'a> Reader<'a> {
         if self.problems.len() >= MOST_PROBLEMS {
             return;
         }
-        let siblings: Vec<&Key> = keys::children(schema).collect();
+        let siblings: Vec<&Key> = self.list.children(schema).collect();
         let one_of = |fits: &dyn Fn(&str) -> bool| {
             let sibling = siblings.iter().map(|key| key.name()).find(|sibling| fits(sibling));
             sibling.map(str::to_owned)
@@ -245,7 +253,7 @@ impl<'a> Reader<'a> {
             .or_else(|| nearest(name, siblings.iter().map(|key| key.name())).map(str::to_owned))
             .or_else(|| one_of(&|sibling| sibling.starts_with(&format!("{name}_"))))
             .or_else(|| {
-                let elsewhere = keys::all().find(|key| key.name() == name || key.path == name)?;
+                let elsewhere = self.list.all().find(|key| key.name() == name || key.path == name)?;
                 Some(elsewhere.path.to_owned())
             })
             .or_else(|| {
@@ -260,13 +268,13 @@ impl<'a> Reader<'a> {
 }
 
 /// The key of this name in a table of the key list. Names with other characters cannot be keys of ours.
-fn declared(table: &str, name: &str) -> Option<&'static Key> {
+fn declared(list: KeyList, table: &str, name: &str) -> Option<&'static Key> {
     let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     if !bare {
         return None;
     }
     let path = join(table, name);
-    keys::find(&path).or_else(|| keys::find(&format!("{path}[]")))
+    list.find(&path).or_else(|| list.find(&format!("{path}[]")))
 }
 
 /// `health[3].url` is declared as `health[].url`.

@@ -31,6 +31,7 @@ pub(super) fn allowed(shape: Shape) -> &'static str {
         Shape::ServiceBinding => {
             "an HTTPS record such as \"1 . alpn=h2,h3 ipv4hint=203.0.113.10\": priority, target, parameters"
         }
+        Shape::Moment => "a moment such as \"2026-11-22T01:00:00Z\"",
         Shape::SqlName => "a name of 1 to 63 bytes, without control characters",
     }
 }
@@ -63,6 +64,7 @@ pub(super) fn fits(shape: Shape, text: &str) -> bool {
         Shape::Listen => listen(text),
         Shape::Number => text.parse::<f64>().is_ok_and(f64::is_finite),
         Shape::ServiceBinding => printable && service_binding::fits(text),
+        Shape::Moment => text.parse::<jiff::Timestamp>().is_ok(),
         Shape::SqlName => printable && text.len() <= 63,
     }
 }
@@ -174,6 +176,7 @@ mod tests {
                 &["1 .", "0 svc.example.com.", "1 . alpn=h2,h3 ipv4hint=203.0.113.10", "1 . key65280=x", "2 . alpn=\"h2,h3\" no-default-alpn"],
                 &["", "1", "x .", "1 . alpn=h2 alpn=h3", "0 . alpn=h2", "1 . ipv4hint=::1", "1 . ipv4hint=", "1 . ipv4=1.2.3.4", "1 . port=70000"],
             ),
+            (Shape::Moment, &["2026-11-22T01:00:00Z", "2026-11-22T01:00:00+01:00"], &["", "tomorrow", "2026-11-22"]),
             (Shape::SqlName, &["my db"], &["", LONG, "a\0"]),
         ];
 

@@ -45,6 +45,27 @@ pub enum Outcome {
     Stuck,
 }
 
+/// An approval in full. It is valid for this plan and this evidence, and for nothing else.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Given {
+    /// Index of the checkpoint into the plan's items.
+    pub item: usize,
+    /// Login name.
+    pub user: String,
+    /// Host on which it was typed.
+    pub host: String,
+    /// SHA-256 of the plan.
+    pub plan_hash: String,
+    /// SHA-256 of the evidence that was shown.
+    pub evidence_hash: String,
+    /// Names of the statements that the person confirmed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub confirmed: Vec<String>,
+    /// Whether earlier approvals of the checkpoint are taken back instead.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancels: bool,
+}
+
 /// What a line says.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -131,15 +152,18 @@ pub enum Fact {
         #[serde(default)]
         took_ms: u64,
     },
-    /// A person passed a checkpoint.
+    /// A person approved a checkpoint, or took an approval back.
     Approval {
         /// The signal that was typed.
         signal: String,
-        /// Who typed it.
+        /// Who typed it: login name, host, process.
         by: String,
         /// A remark.
         #[serde(default)]
         note: String,
+        /// What it is valid for; lines of older versions have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        given: Option<Box<Given>>,
     },
     /// A judgement of the stabilization.
     Verdict {

@@ -113,6 +113,17 @@ impl Journal {
         Ok((journal, entries))
     }
 
+    /// Adds one line to a journal without going on with the run: its epoch, and with it its end, stay as they are. The
+    /// caller holds the host's lock.
+    ///
+    /// # Errors
+    /// As [`Journal::go_on`] and [`Journal::append`].
+    pub fn remark(path: &Path, boot: String, clock: fn() -> String, fact: Fact) -> Result<Entry, JournalError> {
+        let (mut journal, _) = Self::go_on(path, boot, clock)?;
+        journal.epoch = journal.epoch.saturating_sub(1).max(1);
+        journal.append(fact)
+    }
+
     /// The epoch that this process writes.
     pub fn epoch(&self) -> u32 {
         self.epoch
@@ -211,13 +222,31 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, JournalError> {
     read_with_length(path).map(|(entries, _)| entries)
 }
 
+/// Reads a journal as far as its chain holds, and says what is wrong behind that place. For who only wants to look.
+///
+/// # Errors
+/// When it cannot be read at all.
+pub fn read_to_the_fault(path: &Path) -> Result<(Vec<Entry>, Option<JournalError>), JournalError> {
+    let mut entries = Vec::new();
+    match read_into(path, &mut entries) {
+        Ok(_) => Ok((entries, None)),
+        Err(fault @ JournalError::Broken { .. }) => Ok((entries, Some(fault))),
+        Err(error) => Err(error),
+    }
+}
+
 fn read_with_length(path: &Path) -> Result<(Vec<Entry>, u64), JournalError> {
+    let mut entries = Vec::new();
+    let whole = read_into(path, &mut entries)?;
+    Ok((entries, whole))
+}
+
+fn read_into(path: &Path, entries: &mut Vec<Entry>) -> Result<u64, JournalError> {
     let bytes =
         std::fs::read(path).map_err(|source| JournalError::Io { act: "read", path: path.to_owned(), source })?;
     let broken = |line: usize, why: &str| JournalError::Broken { path: path.to_owned(), line, why: why.to_owned() };
     // What stands after the last newline is a write that did not finish.
     let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-    let mut entries: Vec<Entry> = Vec::new();
     let mut prev = String::new();
     for (index, line) in bytes[..whole].split_inclusive(|&byte| byte == b'\n').enumerate() {
         let (number, line) = (index + 1, &line[..line.len() - 1]);
@@ -235,5 +264,5 @@ fn read_with_length(path: &Path) -> Result<(Vec<Entry>, u64), JournalError> {
         prev.clone_from(&entry.hash);
         entries.push(entry);
     }
-    Ok((entries, whole as u64))
+    Ok(whole as u64)
 }

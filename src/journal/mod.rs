@@ -8,7 +8,7 @@ pub mod lock;
 pub mod runs;
 pub mod state;
 
-pub use entry::{Entry, Fact, Header, Outcome};
+pub use entry::{Entry, Fact, Given, Header, Outcome};
 pub use file::{Journal, JournalError, read};
 pub use lock::{Held, Holder, Lock};
-pub use state::{ItemState, RunState, Standing};
+pub use state::{Approved, ItemState, RunState, Standing, Waiting};

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::entry::{Entry, Fact, Header, Outcome};
+use super::entry::{Entry, Fact, Given, Header, Outcome};
 
 /// How far an item came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -48,6 +48,28 @@ pub struct ItemState {
     pub times: Option<(String, String)>,
 }
 
+/// A checkpoint at which a run stands, and what was shown there last.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    /// Index into the plan's items.
+    pub item: usize,
+    /// Wall time when the checkpoint was reached; a resumption does not begin it anew, a failure does.
+    pub since: String,
+    /// What was shown: evidence, what is missing, its hash.
+    pub shown: Value,
+}
+
+/// An approval that was given and not taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approved {
+    /// Wall time.
+    pub at: String,
+    /// A remark.
+    pub note: String,
+    /// Who, and what for.
+    pub given: Given,
+}
+
 /// A run as its journal tells it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunState {
@@ -75,6 +97,10 @@ pub struct RunState {
     pub epoch: u32,
     /// Notes, in order.
     pub notes: Vec<(String, String)>,
+    /// The checkpoint at which it stands, while it does.
+    pub waiting: Option<Waiting>,
+    /// Approvals that count, in order.
+    pub approvals: Vec<Approved>,
 }
 
 impl RunState {
@@ -116,6 +142,8 @@ pub fn fold(number: u32, kind: &str, entries: &[Entry]) -> RunState {
         times: None,
         epoch: 0,
         notes: Vec::new(),
+        waiting: None,
+        approvals: Vec::new(),
     };
     for entry in entries {
         if entry.epoch > run.epoch {
@@ -143,12 +171,14 @@ fn take(run: &mut RunState, entry: &Entry) {
             set(run, *item, &entry.at, Standing::Started, "");
             begin(run, *item);
         }
-        Fact::Observed { item, seen, .. } => {
+        Fact::Observed { item, seen, data, .. } => {
             if let Some(state) = run.items.get_mut(*item) {
                 state.said.clone_from(seen);
             }
+            wait(run, *item, &entry.at, data);
         }
         Fact::Done { item, seen, already, took_ms, data, .. } => {
+            run.waiting = None;
             set(run, *item, &entry.at, Standing::Done, seen);
             if let Some(state) = run.items.get_mut(*item) {
                 // Found done after an interruption, it was this run that did it.
@@ -157,6 +187,7 @@ fn take(run: &mut RunState, entry: &Entry) {
             }
         }
         Fact::Failed { item, why, back, unknown, took_ms, .. } => {
+            run.waiting = None;
             if let Some(state) = run.items.get_mut(*item) {
                 state.took_ms += took_ms;
             }
@@ -167,6 +198,7 @@ fn take(run: &mut RunState, entry: &Entry) {
             turn_back(run, *item, *back);
         }
         Fact::Undoing { item, .. } => {
+            run.waiting = None;
             turn_back(run, *item, true);
             set(run, *item, &entry.at, Standing::Undoing, "");
             begin(run, *item);
@@ -182,8 +214,23 @@ fn take(run: &mut RunState, entry: &Entry) {
         }
         Fact::Finished { outcome, said, .. } => run.outcome = Some((*outcome, said.clone())),
         Fact::Note { text } => run.notes.push((entry.at.clone(), text.clone())),
+        Fact::Approval { given: Some(given), .. } if given.cancels => {
+            run.approvals.retain(|one| one.given.item != given.item);
+        }
+        Fact::Approval { given: Some(given), note, .. } => {
+            run.approvals.push(Approved { at: entry.at.clone(), note: note.clone(), given: (**given).clone() });
+        }
         Fact::Approval { .. } | Fact::Verdict { .. } | Fact::Unknown(_) => {}
     }
+}
+
+/// A checkpoint shows what it rests on by an observation with a signal in its data.
+fn wait(run: &mut RunState, item: usize, at: &str, data: &Value) {
+    if data.get("signal").is_none() {
+        return;
+    }
+    let since = run.waiting.take().filter(|before| before.item == item).map(|before| before.since);
+    run.waiting = Some(Waiting { item, since: since.unwrap_or_else(|| at.to_owned()), shown: data.clone() });
 }
 
 /// A run turns back when it undoes an item that its plan wanted done.

@@ -11,5 +11,6 @@ pub mod cusum;
 pub mod dns;
 pub mod honesty;
 pub mod ladder;
+pub mod plural;
 pub mod probe;
 pub mod rules;

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::plural::counted;
+
 /// Failures in a row that make an outage.
 pub const IN_A_ROW: u32 = 6;
 /// The pause between two questions, milliseconds.
@@ -90,7 +92,7 @@ impl Row {
     /// What stands.
     pub fn outage(&self, engine: &Engine) -> Outage {
         let Self { failures, blind, uncontrolled, last, .. } = self;
-        let said = format!("{failures} failures in a row: {last}");
+        let said = format!("{} in a row: {last}", counted(*failures, "failure"));
         match failures {
             0 => Outage::None,
             1..IN_A_ROW => Outage::Doubt(said),
@@ -128,7 +130,10 @@ mod tests {
     fn an_outage_needs_six_failures_in_a_row_and_three_voices() {
         let out = [(false, Some(true)); 6];
         assert!(matches!(row(&out).outage(&ILL()), Outage::Agreed(said) if said.contains("backend is unhealthy")));
-        assert!(matches!(row(&out[1..]).outage(&ILL()), Outage::Doubt(_)));
+        assert!(
+            matches!(row(&out[1..]).outage(&ILL()), Outage::Doubt(said) if said.starts_with("5 failures in a row"))
+        );
+        assert!(matches!(row(&out[..1]).outage(&ILL()), Outage::Doubt(said) if said.starts_with("1 failure in a row")));
         assert!(matches!(row(&out).outage(&Engine::Well), Outage::Alone(_)));
         assert!(matches!(row(&out).outage(&Engine::Unknown("away".into())), Outage::Alone(_)));
     }

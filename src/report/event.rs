@@ -48,6 +48,13 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// It stands at a checkpoint.
+    Waits {
+        /// Index.
+        item: usize,
+        /// What is missing, in words.
+        missing: Vec<String>,
+    },
     /// The run turns back.
     TurnsBack,
     /// An item is undone.
@@ -73,6 +80,16 @@ pub enum Event {
         /// In words.
         text: String,
     },
+}
+
+impl Event {
+    /// What a checkpoint waits for, as what it says: on a terminal the line of the checkpoint stays and its words change.
+    pub fn as_said(self) -> Self {
+        match self {
+            Self::Waits { item, missing } => Self::Says { item, text: format!("waits: {}", missing.join("; ")) },
+            other => other,
+        }
+    }
 }
 
 /// Hears the events of a run.

@@ -170,8 +170,11 @@ fn marked_notes(run: &RunState, entries: &[Entry]) -> Vec<(String, String)> {
     }
     let words = |entry: &Entry| match &entry.fact {
         Fact::Note { text } => Some(text.clone()),
-        Fact::Approval { signal, by, note } if note.is_empty() => Some(format!("{by} approved {signal}")),
-        Fact::Approval { signal, by, note } => Some(format!("{by} approved {signal}: {note}")),
+        Fact::Approval { signal, by, note, given } => {
+            let verb = if given.as_ref().is_some_and(|given| given.cancels) { "took back" } else { "approved" };
+            let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+            Some(format!("{by} {verb} {signal}{note}"))
+        }
         Fact::Verdict { verdict, why } => Some(format!("{verdict}: {why}")),
         _ => None,
     };
@@ -239,7 +242,10 @@ RUN  KIND    RELEASE  BEGAN (UTC)          TOOK    ENDED                BY
     fn one_run_is_told_item_by_item_with_its_failure_in_full() {
         let plan = sample::keeping();
         let mut facts = sample::rolled_back(&plan, true);
-        facts.insert(1, Fact::Approval { signal: "env-ready".into(), by: "ben".into(), note: String::new() });
+        facts.insert(
+            1,
+            Fact::Approval { signal: "env-ready".into(), by: "ben".into(), note: String::new(), given: None },
+        );
         let entries = sample::entries(facts);
         let run = sample::run(&entries);
         let text = run_text(&run, &entries, &Style::plain(100));

@@ -1,14 +1,17 @@
 //! What a run tells while it works, and how it is shown. An event in, text or JSON out; decides nothing.
 
 mod changed;
+pub mod checkpoint;
 pub mod dns;
 pub mod event;
 pub mod history;
 pub mod manifest;
 pub mod moved;
 pub mod output;
+pub mod page;
 #[cfg(test)]
 mod pages;
+pub mod paper;
 pub mod plain;
 pub mod plan;
 pub mod planned;

@@ -90,6 +90,7 @@ impl<W> State<W> {
             Event::Undone { item, seen, took, .. } => {
                 (about(self, item), format!("undone in {}: {seen}", spoken(took)))
             }
+            Event::Waits { item, missing } => (about(self, item), format!("waits: {}", missing.join("; "))),
             Event::ProvesHome { title, seen: None } => (String::new(), format!("proving: {title}")),
             Event::ProvesHome { title, seen: Some((true, seen)) } => {
                 (String::new(), format!("proven: {title}: {seen}"))

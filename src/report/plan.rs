@@ -19,6 +19,11 @@ pub fn plan_text(plan: &Plan, style: &Style) -> String {
     if !plan.remarks.is_empty() {
         parts.push(section("Remarks", &marked(&plan.remarks, Mark::Warns, style), style));
     }
+    let later = plan.course.iter().flat_map(|course| &course.known_later);
+    let later: String = later.map(|one| hang("  ", &harmless(one), style.width)).collect();
+    if !later.is_empty() {
+        parts.push(section("Known only later", &later, style));
+    }
     let losses = plan.losses();
     if !losses.is_empty() {
         parts.push(section("What can be lost", &marked(&losses, Mark::Failed, style), style));
@@ -51,6 +56,8 @@ fn header(plan: &Plan, style: &Style) -> String {
         RunKind::Rollback => "Roll back",
         RunKind::Data => "Move the data of",
         RunKind::Dns => "Switch the names of",
+        RunKind::Cutover => "Cut over",
+        RunKind::Rehearsal => "Rehearse",
         RunKind::Maintenance => "Switch the maintenance of",
     };
     let to = plan.release_to.map_or_else(|| "nothing".into(), |number| format!("r{number}"));
@@ -129,6 +136,10 @@ fn steps(plan: &Plan, style: &Style) -> String {
             let words = "POINT OF NO RETURN: what follows cannot be undone exactly";
             let lines = hang(&format!("  {} ", style.rule(columns.digits)), words, style.width);
             lines.lines().for_each(|line| push(&mut out, &style.paint(Paint::Bad, line)));
+        }
+        let phases = plan.course.iter().flat_map(|course| &course.phases);
+        for phase in phases.filter(|phase| phase.first == index) {
+            push(&mut out, &format!("  {}", style.paint(Paint::Strong, &harmless(&phase.title))));
         }
         out.push_str(&step(index, item, &columns, style));
     }

@@ -20,7 +20,7 @@ pub fn act(run: &RunState, item: usize) -> &str {
 
 /// Whether an item only asks.
 pub fn is_gate(run: &RunState, item: usize) -> bool {
-    act(run, item).starts_with("expect_")
+    act(run, item).starts_with("expect_") || act(run, item) == "checkpoint"
 }
 
 /// A text anywhere in the plan of an item.
@@ -55,8 +55,15 @@ pub fn home_gates(run: &RunState) -> Vec<(&str, &str)> {
 
 /// Whether an act only keeps something or fetches it: that it stays asks nothing of anybody.
 pub fn only_keeps(act: &str) -> bool {
-    const KEEPERS: [&str; 6] =
-        ["pin_release", "pull_images", "build_images", "back_up_database", "save_incident", "export_database"];
+    const KEEPERS: [&str; 7] = [
+        "pin_release",
+        "pull_images",
+        "build_images",
+        "back_up_database",
+        "create_backup",
+        "save_incident",
+        "export_database",
+    ];
     KEEPERS.contains(&act)
 }
 

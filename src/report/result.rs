@@ -6,9 +6,8 @@ use serde_json::{Value, json};
 
 use super::changed::{changed, changes, deeds};
 use super::planned::{act, cause, cause_line, is_gate, only_keeps, release_name, standing, took};
-use super::status::next_text;
 use super::style::{Paint, Style};
-use super::text::{hang, harmless, lead, moment, short_ids};
+use super::text::{hang, harmless, lead, moment, next_text, short_ids};
 use super::{SCHEMA, moved};
 use crate::adapter::clock::spoken;
 use crate::journal::{Outcome, RunState, Standing};
@@ -56,6 +55,11 @@ fn verdict(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan)
         Some(Outcome::Stuck) => {
             let words = format!("the way back failed{at}; {place} is neither old nor new, and a person is needed now");
             ("STUCK", words, Paint::Bad)
+        }
+        None if run.waiting.is_some() => {
+            let words = run.waiting.as_ref().and_then(|waiting| waiting.shown["missing"].as_array());
+            let missing: Vec<&str> = words.into_iter().flatten().filter_map(Value::as_str).collect();
+            ("WAITING", format!("{deed} stands at a checkpoint, missing: {}", missing.join("; ")), Paint::Live)
         }
         None if !run.was_begun() => {
             ("INTERRUPTED", format!("{deed} stopped before its first step; nothing was changed"), Paint::Careful)

@@ -249,8 +249,7 @@ impl Screen {
             }
             Some((false, words)) => {
                 self.stop(state);
-                let mark = self.style.painted(Mark::Failed);
-                let mut out = hang(&format!("{mark} "), &title, self.style.width);
+                let mut out = hang(&format!("{} ", self.style.painted(Mark::Failed)), &title, self.style.width);
                 out.push_str(&hang("    ", &harmless(&words), self.style.width));
                 self.above(&out);
             }
@@ -261,7 +260,7 @@ impl Screen {
 impl Listener for Screen {
     fn hear(&self, event: Event) {
         let state = &mut *self.state();
-        match event {
+        match event.as_said() {
             Event::Began { run, kind, items, epoch } => self.begin(state, run, &kind, items, epoch),
             Event::Started { item, back } => self.start(state, item, back),
             Event::Says { text, .. } => {
@@ -284,6 +283,7 @@ impl Listener for Screen {
             Event::Undone { item, seen, stays: true, .. } => self.stays(state, item, &seen),
             Event::Undone { item, seen, took, .. } => self.over(state, item, Mark::Undone, Some(took), &seen),
             Event::ProvesHome { title, seen } => self.prove(state, &title, seen),
+            Event::Waits { .. } => {}
             Event::Note { text } => {
                 self.above(&hang(&format!("{} ", self.style.painted(Mark::Warns)), &harmless(&text), self.style.width));
             }

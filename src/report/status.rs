@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::SCHEMA;
+use super::checkpoint;
 use super::history::ended;
 use super::planned::{cause, cause_line, deed, is_stuck};
 use super::style::{Paint, Style};
 use super::table::{Cell, Table};
-use super::text::{columns, harmless, lead, moment};
+use super::text::{harmless, lead, moment, next_text};
 use super::untold::Untold;
 use crate::journal::{Outcome, RunState};
 
@@ -72,6 +73,7 @@ pub struct StatusFacts {
 pub enum Verdict {
     Ok,
     AtWork,
+    Waiting,
     Interrupted,
     Held,
     Stuck,
@@ -86,6 +88,7 @@ impl Verdict {
         match self {
             Self::Ok => "OK",
             Self::AtWork => "AT WORK",
+            Self::Waiting => "WAITING",
             Self::Interrupted => "INTERRUPTED",
             Self::Held => "HELD",
             Self::Stuck => "STUCK",
@@ -98,7 +101,7 @@ impl Verdict {
     fn paint(self) -> Paint {
         match self {
             Self::Ok => Paint::Good,
-            Self::AtWork | Self::Nothing => Paint::Live,
+            Self::AtWork | Self::Waiting | Self::Nothing => Paint::Live,
             Self::Interrupted | Self::Unknown => Paint::Careful,
             Self::Held | Self::Stuck | Self::Unwell => Paint::Bad,
         }
@@ -108,6 +111,12 @@ impl Verdict {
 /// The verdict, its sentence, and the next commands with what each does.
 pub fn verdict(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) {
     if let Some(held) = &facts.held {
+        let run = facts.last_run.as_ref().filter(|_| held.is_owner_alive);
+        if let Some((run, shown)) = run.and_then(|run| Some((run, checkpoint::shown(run)?))) {
+            let place = format!("run {} waits at a checkpoint, in another terminal", run.number);
+            let words = format!("{place}, missing: {}", shown.missing.join("; "));
+            return (Verdict::Waiting, words, checkpoint::next(run, &shown).into_iter().take(1).collect());
+        }
         let next = if held.is_owner_alive {
             ("cutover status".to_owned(), "look again".to_owned())
         } else {
@@ -123,6 +132,10 @@ pub fn verdict(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) 
 
 fn open(run: &RunState) -> (Verdict, String, Vec<(String, String)>) {
     let number = run.number;
+    if let Some(shown) = checkpoint::shown(run) {
+        let words = format!("run {number} stands at a checkpoint, missing: {}", shown.missing.join("; "));
+        return (Verdict::Waiting, words, checkpoint::next(run, &shown));
+    }
     let place = run.stopped_in().map_or_else(String::new, |item| format!(" in {}", item.name));
     let failed = cause(run, is_stuck(run)).map_or_else(String::new, |(name, _)| format!(" in {name}"));
     let resume = ("cutover resume".to_owned(), "go on where it stopped".to_owned());
@@ -223,8 +236,7 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
     }
     match &facts.engine {
         Ok(services) => {
-            for (index, service) in services.iter().enumerate() {
-                let name = if index == 0 { "services" } else { "" };
+            for (service, name) in services.iter().zip(std::iter::once("services").chain(std::iter::repeat(""))) {
                 let paint = if service.is_well { None } else { Some(Paint::Bad) };
                 let words = harmless(&format!("{}: {}", service.service, service.words));
                 let cell = paint.map_or_else(|| words.clone().into(), |paint| Cell::painted(paint, words.clone()));
@@ -240,23 +252,6 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
     }
     out.push_str(&table.text(style, 2));
     out.push_str(&next_text(&next, style));
-    out
-}
-
-/// The next commands, one line each.
-pub fn next_text(next: &[(String, String)], style: &Style) -> String {
-    let widest = next.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
-    let mut out = String::new();
-    for (index, (command, words)) in next.iter().enumerate() {
-        let label = if index == 0 { "next: " } else { "      " };
-        let painted = style.paint(Paint::Strong, command);
-        let blanks = " ".repeat(widest - command.len());
-        let head = format!("{label}{painted}{blanks}  ");
-        let indent = columns(&head);
-        // On a narrow screen the words go on below the command instead of beside it.
-        let indent = if indent > style.width / 2 { label.len() + 2 } else { indent };
-        out.push_str(&lead(&head, words, indent, style.width));
-    }
     out
 }
 
@@ -278,6 +273,7 @@ pub fn status_json(facts: &StatusFacts) -> Value {
             "outcome": run.outcome.as_ref().map(|(outcome, _)| outcome),
             "is_open": run.is_open(),
             "is_going_back": run.is_going_back,
+            "checkpoint": checkpoint::shown(run),
             "stopped_in": run.stopped_in().map(|item| &item.name),
             "failure": cause(run, is_stuck(run)).map(|(item, why)| json!({ "item": item, "why": why })),
         })),

@@ -1,5 +1,7 @@
 //! Text as it is laid out: measured, cut, wrapped, made harmless. Pure; knows nothing of runs.
 
+use super::style::{Paint, Style};
+
 /// Columns of a text, counted in characters; what paints it takes none.
 pub fn columns(text: &str) -> usize {
     let mut count = 0;
@@ -171,6 +173,23 @@ pub fn gist(text: &str) -> String {
         (Some(_), Some(last)) => format!("{first} {last}"),
         _ => first.to_owned(),
     }
+}
+
+/// The next commands, one line each.
+pub fn next_text(next: &[(String, String)], style: &Style) -> String {
+    let widest = next.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+    let mut out = String::new();
+    for (index, (command, words)) in next.iter().enumerate() {
+        let label = if index == 0 { "next: " } else { "      " };
+        let painted = style.paint(Paint::Strong, command);
+        let blanks = " ".repeat(widest - command.len());
+        let head = format!("{label}{painted}{blanks}  ");
+        let indent = columns(&head);
+        // On a narrow screen the words go on below the command instead of beside it.
+        let indent = if indent > style.width / 2 { label.len() + 2 } else { indent };
+        out.push_str(&lead(&head, words, indent, style.width));
+    }
+    out
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! itself (`_cutover`), chunk by chunk, each with its rows in one transaction: a second call goes on from there, or
 //! `undo` takes everything back.
 
+mod ballast;
 mod baseline;
 mod board;
 mod course;
@@ -16,7 +17,7 @@ mod load;
 use serde::{Deserialize, Serialize};
 
 pub use self::from_files::{Options, identity, import, outlook};
-pub use self::hold::is_interrupted;
+pub use self::hold::{Held, holder, is_interrupted};
 use self::journal::{Line, Phase};
 pub(super) use self::{
     baseline::taker,
@@ -104,6 +105,11 @@ pub struct Recorded {
 pub async fn recorded(session: &tokio_postgres::Client) -> anyhow::Result<Option<Recorded>> {
     let line = journal::read(session).await?;
     Ok(line.map(|line| Recorded { identity: line.identity, is_complete: line.phase == Phase::Complete }))
+}
+
+/// Whether the import that a database records made the schema of ours there.
+pub(in crate::rows) async fn has_made_schema(session: &tokio_postgres::Client) -> anyhow::Result<bool> {
+    Ok(journal::read(session).await?.is_some_and(|line| !line.before.had_schema))
 }
 
 /// How the target stands towards the import that is known by `identity` (of `identity` here or in `copy`).

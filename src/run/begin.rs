@@ -23,6 +23,8 @@ pub struct Open {
     pub journal: Journal,
     /// Which run, and where it keeps things.
     pub tag: RunTag,
+    /// Whether it waits at checkpoints, instead of ending there.
+    pub waits: bool,
 }
 
 /// Begins a new run: the journal's file takes the number, then come the files beside it, then the first line with the
@@ -69,7 +71,7 @@ fn write_first(directory: &Path, planned: &Planned, mut journal: Journal, number
     let first = journal.append(Fact::Planned { header, plan: plan.to_json() })?;
     let state = state::fold(number, plan.kind.word(), &[first]);
     let tag = RunTag { number, epoch: journal.epoch(), side };
-    Ok(Open { state, plan, journal, tag })
+    Ok(Open { state, plan, journal, tag, waits: false })
 }
 
 /// Opens an interrupted run to go on with it.
@@ -84,7 +86,7 @@ pub fn go_on(file: &RunFile, why: &str) -> Result<Open> {
     let directory = file.path.parent().unwrap_or_else(|| Path::new("."));
     let tag =
         RunTag { number: file.number, epoch: journal.epoch(), side: runs::side_directory(directory, file.number) };
-    Ok(Open { state, plan, journal, tag })
+    Ok(Open { state, plan, journal, tag, waits: false })
 }
 
 /// Writes down that items of an open rollback are left out at a person's wish; they stay as they are.
@@ -118,6 +120,8 @@ pub struct Finish {
     pub outcome: Option<Outcome>,
     /// Why it failed, where it did.
     pub why: Option<String>,
+    /// Whether it stands at a checkpoint: it was not interrupted, it waits for a person.
+    pub is_waiting: bool,
 }
 
 /// Carries a run out to its end: forward, and back again where it fails and the plan says so.
@@ -129,54 +133,64 @@ pub async fn carry_out(
     before: &RunState,
     exit_of: impl Fn(Outcome) -> u8,
 ) -> Result<Finish, JournalError> {
-    let rolls_back = engine.plan.rolls_back;
-    let (outcome, why) = match carry(engine, before, rolls_back).await? {
-        Some(ended) => ended,
-        None => {
+    let (outcome, why) = match carry(engine, before).await? {
+        Ended::With(outcome, why) => (outcome, why),
+        Ended::Waiting => return Ok(Finish { outcome: None, why: None, is_waiting: true }),
+        Ended::Interrupted => {
             engine.journal.append(Fact::Note { text: "interrupted by a person or a signal".into() })?;
-            return Ok(Finish { outcome: None, why: None });
+            return Ok(Finish { outcome: None, why: None, is_waiting: false });
         }
     };
     engine.finish(outcome, exit_of(outcome), why.as_deref().unwrap_or("done"))?;
-    Ok(Finish { outcome: Some(outcome), why })
+    Ok(Finish { outcome: Some(outcome), why, is_waiting: false })
 }
 
-type Ended = Option<(Outcome, Option<String>)>;
+/// How far it came.
+enum Ended {
+    /// To an end.
+    With(Outcome, Option<String>),
+    /// A person asked to stop.
+    Interrupted,
+    /// To a checkpoint.
+    Waiting,
+}
 
-async fn carry(engine: &mut Engine<'_, Hands>, before: &RunState, rolls_back: bool) -> Result<Ended, JournalError> {
+async fn carry(engine: &mut Engine<'_, Hands>, before: &RunState) -> Result<Ended, JournalError> {
     if before.is_going_back {
         let why = before.failure.as_ref().map(|(_, why)| why.clone());
         return home(engine, before, why).await;
     }
-    if let Some((_, why)) = before.failure.as_ref().filter(|_| turns_back(engine, before, rolls_back)) {
+    if let Some((_, why)) = before.failure.as_ref().filter(|(item, _)| turns_back(engine, before, *item)) {
         // It was killed between its failure and the first step back: that decision stands.
         return home(engine, before, Some(why.clone())).await;
     }
-    let failure = match engine.forward(before).await? {
-        End::Done => return Ok(Some((Outcome::Done, None))),
-        End::Interrupted => return Ok(None),
-        End::Unknown { why } if was_touched(engine, &reread(engine, before)?) => {
-            return Ok(Some((Outcome::Held, Some(why))));
+    let (item, failure) = match engine.forward(before).await? {
+        End::Done => return Ok(Ended::With(Outcome::Done, None)),
+        End::Interrupted => return Ok(Ended::Interrupted),
+        End::Waiting => return Ok(Ended::Waiting),
+        End::Unknown { why, .. } if was_touched(engine, &reread(engine, before)?) => {
+            return Ok(Ended::With(Outcome::Held, Some(why)));
         }
-        End::Unknown { why } | End::Failed { why, .. } => why,
+        End::Unknown { item, why } | End::Failed { item, why } => (item, why),
     };
     let now = reread(engine, before)?;
     let was_touched = was_touched(engine, &now);
     if engine.plan.kind == RunKind::Rollback {
         // The way home is never turned around: what is done stays done, and a person sees where things stand.
         let outcome = if was_touched { Outcome::Stuck } else { Outcome::Unchanged };
-        return Ok(Some((outcome, Some(failure))));
+        return Ok(Ended::With(outcome, Some(failure)));
     }
-    if was_touched && !rolls_back {
-        return Ok(Some((Outcome::Held, Some(failure))));
+    if was_touched && !engine.plan.turns_back_at(item) {
+        return Ok(Ended::With(Outcome::Held, Some(failure)));
     }
     home(engine, &now, Some(failure)).await
 }
 
 /// Whether the failure that the journal holds leads home. A person who resumes a held run wants it tried again.
-fn turns_back(engine: &Engine<'_, Hands>, state: &RunState, rolls_back: bool) -> bool {
+fn turns_back(engine: &Engine<'_, Hands>, state: &RunState, item: usize) -> bool {
     let is_for_good = state.failure.is_some() && !state.is_failure_unknown;
-    is_for_good && engine.plan.kind != RunKind::Rollback && (rolls_back || !was_touched(engine, state))
+    let leads_back = engine.plan.turns_back_at(item) || !was_touched(engine, state);
+    is_for_good && engine.plan.kind != RunKind::Rollback && leads_back
 }
 
 fn was_touched(engine: &Engine<'_, Hands>, state: &RunState) -> bool {
@@ -191,12 +205,13 @@ async fn home(engine: &mut Engine<'_, Hands>, state: &RunState, why: Option<Stri
         .zip(&engine.plan.items)
         .any(|(state, item)| state.was_begun && item.action.changes_the_world());
     Ok(match engine.rewind(state, was_touched).await? {
-        End::Done if was_touched => Some((Outcome::RolledBack, why)),
-        End::Done => Some((Outcome::Unchanged, why)),
-        End::Interrupted => None,
-        End::Failed { why: stuck, .. } | End::Unknown { why: stuck } => {
+        End::Done if was_touched => Ended::With(Outcome::RolledBack, why),
+        End::Done => Ended::With(Outcome::Unchanged, why),
+        // Gates are passed by on the way back, so nothing waits there.
+        End::Interrupted | End::Waiting => Ended::Interrupted,
+        End::Failed { why: stuck, .. } | End::Unknown { why: stuck, .. } => {
             let first = why.map_or_else(String::new, |why| format!("{why}; and on the way back: "));
-            Some((Outcome::Stuck, Some(format!("{first}{stuck}"))))
+            Ended::With(Outcome::Stuck, Some(format!("{first}{stuck}")))
         }
     })
 }

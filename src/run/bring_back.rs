@@ -85,6 +85,7 @@ pub async fn plan_to(
         home: basis.home.clone(),
         way_back: basis.way_back.clone(),
         files: BTreeMap::from([("model.json".to_owned(), crate::adapter::files::sha256(model.to_string().as_bytes()))]),
+        course: None,
     };
     Ok(Planned { plan, files: vec![("model.json".into(), model)] })
 }

@@ -43,6 +43,7 @@ pub fn plan(config: &Config, deed: String, items: Vec<Item>) -> Planned {
         home: Vec::new(),
         way_back: Vec::new(),
         files: BTreeMap::new(),
+        course: None,
     };
     Planned { plan, files: Vec::new() }
 }
@@ -134,14 +135,19 @@ pub fn users(config: &Config, wishes: &UserWishes) -> rows::users::Options {
 
 /// How the source is frozen. The name of the freeze is the project's: a run that is not the one which froze may end it.
 pub fn freeze(config: &Config, place: &str, deadline_s: u64) -> FreezeOptions {
-    let name = sha256(place.as_bytes());
     FreezeOptions {
         id: format!("{} in {}", config.project.name, config.project.environment),
-        record: state_file(&config.state.directory, "freeze", &format!("{}.json", &name[..16])),
+        record: freeze_record(&config.state.directory, place),
         required: Vec::new(),
         deadline_s,
         session: "cutover".into(),
     }
+}
+
+/// Where it is written down how a database was frozen.
+pub fn freeze_record(state: &Path, place: &str) -> std::path::PathBuf {
+    let name = sha256(place.as_bytes());
+    state_file(state, "freeze", &format!("{}.json", &name[..16]))
 }
 
 /// A file of data runs in the state directory.

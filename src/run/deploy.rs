@@ -131,7 +131,7 @@ async fn healthy_now(config: &Config, http: &Http, look: &Look) -> BTreeSet<Stri
 }
 
 /// The gate of a health endpoint.
-pub(super) fn health_gate(health: &crate::config::Health) -> ExpectHealth {
+pub fn health_gate(health: &crate::config::Health) -> ExpectHealth {
     ExpectHealth {
         name: health.name.clone(),
         url: health.url.to_string(),

@@ -9,12 +9,13 @@ use anyhow::Result;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::adapter::clock::Stopwatch;
-use crate::journal::{Fact, ItemState, Journal, JournalError, Lock, Outcome, RunState, Standing};
+use super::approvals::{self, Ruling};
+use crate::adapter::clock::{self, Stopwatch};
+use crate::journal::{Fact, ItemState, Journal, JournalError, Lock, Outcome, RunState, Standing, state};
 use crate::redact::Redactor;
 use crate::report::{Event, Listener};
 use crate::step::plan::{Item, Plan};
-use crate::step::{Actor, Answer, Undone, World};
+use crate::step::{Actor, Answer, Seen, Undone, World};
 
 /// How often a person asked to stop: once ends the run after the current step, twice ends it now.
 pub type Stop = watch::Receiver<u8>;
@@ -33,11 +34,15 @@ pub enum End {
     },
     /// A gate could not be asked to the end: neither good nor bad.
     Unknown {
+        /// Its index.
+        item: usize,
         /// What could not be asked, and why.
         why: String,
     },
     /// A person asked to stop.
     Interrupted,
+    /// It stands at a checkpoint, and a person has to say that it passes.
+    Waiting,
 }
 
 /// Carries a plan out.
@@ -160,8 +165,40 @@ impl<A: Actor> Engine<'_, A> {
                 Answer::Passed => self.done(index, item, seen.words, false, watch.elapsed(), seen.data),
                 Answer::Refused => self.failed(index, item, seen.words, false, watch.elapsed()),
                 Answer::Unknown => self.unknown(index, item, &seen.words, watch.elapsed()),
+                Answer::Waiting => self.checkpoint(index, item, seen, watch.elapsed()),
             },
             Err(error) => self.unknown(index, item, &format!("{error:#}"), watch.elapsed()),
+        }
+    }
+
+    /// A checkpoint passes when the approvals in the journal are for what was seen just now.
+    fn checkpoint(
+        &mut self,
+        index: usize,
+        item: &Item<A::Act>,
+        seen: Seen,
+        took: Duration,
+    ) -> Result<End, JournalError> {
+        let now_s = clock::unix_seconds();
+        let run = state::fold(self.number, self.plan.kind.word(), &crate::journal::read(self.journal.path())?);
+        let Ok(shown) = serde_json::from_value(seen.data) else {
+            return self.unknown(index, item, "what the checkpoint shows cannot be read", took);
+        };
+        let shown = approvals::complete(shown, &run, index, now_s);
+        let data = self.redactor.clean_json(serde_json::to_value(&shown).unwrap_or_default());
+        match approvals::judge(&run, index, &shown, now_s) {
+            Ruling::Passes(words) => self.done(index, item, words, false, took, data),
+            Ruling::Expired(why) => self.failed(index, item, why, false, took),
+            Ruling::Waits => {
+                let is_shown =
+                    run.waiting.as_ref().is_some_and(|waiting| waiting.item == index && waiting.shown == data);
+                if !is_shown {
+                    let seen = self.redactor.clean(&seen.words);
+                    self.journal.append(Fact::Observed { item: index, name: item.name.clone(), seen, data })?;
+                }
+                self.listener.hear(Event::Waits { item: index, missing: shown.missing });
+                Ok(End::Waiting)
+            }
         }
     }
 
@@ -313,7 +350,7 @@ impl<A: Actor> Engine<'_, A> {
 
     fn unknown(&mut self, index: usize, item: &Item<A::Act>, why: &str, took: Duration) -> Result<End, JournalError> {
         let why = self.write_failure(index, item, &format!("not known: {why}"), (false, true), took)?;
-        Ok(End::Unknown { why })
+        Ok(End::Unknown { item: index, why })
     }
 
     fn write_failure(

@@ -37,7 +37,7 @@ pub(super) struct List<'a> {
 }
 
 /// One item.
-pub(super) fn item(name: &str, title: String, action: Act) -> Item {
+pub fn item(name: &str, title: String, action: Act) -> Item {
     Item { name: name.into(), title, back: false, action }
 }
 
@@ -71,6 +71,7 @@ impl List<'_> {
             home: self.home(),
             way_back: self.way_back(),
             files: digests.collect(),
+            course: None,
         };
         Ok(Planned { plan, files })
     }

@@ -67,6 +67,7 @@ pub fn switching(config: &Config, is_on: bool, message: Option<&str>) -> Result<
         home: Vec::new(),
         way_back: Vec::new(),
         files: BTreeMap::new(),
+        course: None,
     };
     Ok(Planned { plan, files: Vec::new() })
 }

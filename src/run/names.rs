@@ -73,6 +73,7 @@ pub async fn switching(
         home,
         way_back: Vec::new(),
         files: BTreeMap::new(),
+        course: None,
     };
     Ok(Planned { plan, files: Vec::new() })
 }

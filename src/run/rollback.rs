@@ -127,6 +127,7 @@ pub async fn plan_undo(
         home: Vec::new(),
         way_back: Vec::new(),
         files: BTreeMap::new(),
+        course: None,
     };
     Ok(Planned { plan, files: Vec::new() })
 }

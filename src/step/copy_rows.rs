@@ -53,7 +53,8 @@ impl CopyRows {
         let (source, target) = (databases.shown(&self.source)?, databases.shown(&self.sides.target)?);
         let mut options = self.options(run);
         let identity = copy::identity(source, &options)?;
-        let mut is_first = self.sides.begun(run, KIND)?.is_none();
+        let was_begun = self.sides.begun(run, KIND)?.is_some();
+        let mut is_first = !was_begun;
         let begun = self.sides.begin(target, &options.filling, run, KIND, identity).await?;
         let work = async || {
             // What another run left unfinished may be of another snapshot: the first call never goes on with it.
@@ -62,8 +63,8 @@ impl CopyRows {
                 has_own_chunks && freeze::is_frozen_since(source, &self.freeze, &begun.at).await?;
             copy::copy(source, target, &options, say).await
         };
-        let copied = patiently(&[source, target], &run.session(), say, work).await?;
-        Ok(moved(&copied).for_journal())
+        let done = patiently(&[source, target], &run.session(), say, work).await;
+        Ok(moved(&self.sides.ended(run, KIND, was_begun, done)?).for_journal())
     }
 
     /// Takes back what was copied.

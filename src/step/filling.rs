@@ -87,6 +87,10 @@ impl Sides {
                 let tables = spoken_tables(imported.tables.len());
                 World::After(format!("{shown} holds {rows} rows of {tables}, keys and sequences in place"))
             }
+            // Whoever is at work there is not this run, which writes down first that it begins.
+            ImportState::Partial if begun.is_none() && is_held(target, filling).await? => {
+                World::Before(format!("another run is filling {shown}"))
+            }
             ImportState::Partial => World::Between(format!("{shown} is partly filled")),
             ImportState::Untouched if begun.is_some() && filling.is_truncating_first => {
                 World::Between(format!("{shown} holds none of it; what its tables held is in the backup"))
@@ -134,6 +138,21 @@ impl Sides {
         Ok(begun)
     }
 
+    /// What was done, or why not. Where another one was filling the target, this run has begun nothing, and must not take
+    /// back what is not its own.
+    ///
+    /// # Errors
+    /// That of the work.
+    pub fn ended(&self, run: &RunTag, kind: &str, was_begun: bool, done: Result<Imported>) -> Result<Imported> {
+        if let Err(error) = &done
+            && !was_begun
+            && error.chain().any(|cause| cause.is::<import::Held>())
+        {
+            files::remove_if_there(&self.file(run, kind))?;
+        }
+        done
+    }
+
     /// Every row that is to be removed is in a backup that was restored on trial.
     async fn expect_backup(&self, target: &Place, filling: &Filling, session: &str) -> Result<()> {
         let id = filling.backup_token.as_deref().unwrap_or_default();
@@ -157,9 +176,10 @@ impl Sides {
         say: Say<'_>,
     ) -> Result<Undone> {
         let filling = Filling { session: run.session(), ..filling.clone() };
-        let identity = begun.map(|begun| &begun.identity).or(self.identity.as_ref());
-        let identity = identity.context("what was filled in is not written down; nothing is taken back")?;
-        let state = import::state(target, &filling, identity).await?;
+        let Some(begun) = begun else {
+            return Ok(Undone::Stays("this run had not begun to fill the target; nothing is taken back".into()));
+        };
+        let state = import::state(target, &filling, &begun.identity).await?;
         if matches!(state, ImportState::Complete { .. } | ImportState::Partial) {
             import::undo(target, &filling, say).await?;
         }
@@ -171,6 +191,10 @@ impl Sides {
             _ => Undone::Back,
         })
     }
+}
+
+async fn is_held(target: &Place, filling: &Filling) -> Result<bool> {
+    Ok(import::holder(target, &filling.session).await?.is_some())
 }
 
 /// Baselines of an earlier filling say nothing of this one.

@@ -58,6 +58,10 @@ macro_rules! gates {
             | Act::ExpectSameRows(_)
             | Act::ExpectDns(_)
             | Act::ExpectCertificate(_)
+            | Act::ExpectFiles(_)
+            | Act::ExpectCommand(_)
+            | Act::ExpectWindow(_)
+            | Act::Checkpoint(_)
             | Act::ExpectIdentity(_)
             | Act::ExpectDrained(_)
     };
@@ -216,6 +220,10 @@ impl Actor for Hands {
             Act::ExpectFrozen(gate) => gate.ask(self.databases.shown(&gate.place)?, say).await,
             Act::ExpectDns(gate) => gate.ask(say).await,
             Act::ExpectCertificate(gate) => gate.ask(say).await,
+            Act::ExpectFiles(gate) => gate.ask(),
+            Act::ExpectCommand(gate) => gate.ask(&self.process, &self.variables, &self.run, say).await,
+            Act::ExpectWindow(gate) => gate.ask(say).await,
+            Act::Checkpoint(gate) => gate.ask(|act| Box::pin(self.ask(act, say))).await,
             Act::ExpectIdentity(gate) => gate.ask(&self.http, say).await,
             Act::ExpectDrained(gate) => gate.ask(&self.docker, say).await,
             Act::ExpectSameRows(gate) => gate.ask(&self.databases, &self.run.session(), say).await,

@@ -41,10 +41,11 @@ impl ImportRows {
         let filling = Filling { session: run.session(), ..self.options.filling.clone() };
         let options = Options { filling, ..self.options.clone() };
         let identity = import::identity(&options)?;
+        let was_begun = self.sides.begun(run, KIND)?.is_some();
         self.sides.begin(target, &options.filling, run, KIND, identity).await?;
         let work = async || import::import(target, &options, say).await;
-        let imported = patiently(&[target], &run.session(), say, work).await?;
-        Ok(moved(&imported).for_journal())
+        let done = patiently(&[target], &run.session(), say, work).await;
+        Ok(moved(&self.sides.ended(run, KIND, was_begun, done)?).for_journal())
     }
 
     /// Takes back what was imported.

@@ -6,6 +6,7 @@ pub mod apply_changes;
 pub mod back_up_database;
 pub mod beside;
 pub mod build_images;
+pub mod checkpoint;
 pub mod containers;
 pub mod copy_rows;
 pub mod create_backup;
@@ -15,14 +16,17 @@ pub mod dump;
 pub mod end_one_shots;
 pub mod end_side;
 pub mod expect_certificate;
+pub mod expect_command;
 pub mod expect_dns;
 pub mod expect_drained;
+pub mod expect_files;
 pub mod expect_frozen;
 pub mod expect_health;
 pub mod expect_identity;
 pub mod expect_same_rows;
 pub mod expect_services;
 pub mod expect_steady;
+pub mod expect_window;
 pub mod export_database;
 pub mod export_rows;
 pub mod filling;
@@ -103,6 +107,8 @@ pub enum Answer {
     Refused,
     /// It could not be asked to the end: neither good nor bad. The run is held, and a person decides.
     Unknown,
+    /// A person has to say that it passes.
+    Waiting,
 }
 
 /// What a gate saw.
@@ -173,6 +179,10 @@ pub enum Act {
     KickCaddy(kick_caddy::KickCaddy),
     ExpectDns(expect_dns::ExpectDns),
     ExpectCertificate(expect_certificate::ExpectCertificate),
+    ExpectFiles(expect_files::ExpectFiles),
+    ExpectCommand(expect_command::ExpectCommand),
+    ExpectWindow(expect_window::ExpectWindow),
+    Checkpoint(checkpoint::Checkpoint),
     SwitchUpstream(switch_upstream::SwitchUpstream),
     ExpectIdentity(expect_identity::ExpectIdentity),
     SetMaintenance(set_maintenance::SetMaintenance),
@@ -193,6 +203,10 @@ impl Act {
                 | Self::ExpectSameRows(_)
                 | Self::ExpectDns(_)
                 | Self::ExpectCertificate(_)
+                | Self::ExpectFiles(_)
+                | Self::ExpectCommand(_)
+                | Self::ExpectWindow(_)
+                | Self::Checkpoint(_)
                 | Self::ExpectIdentity(_)
                 | Self::ExpectDrained(_)
         )
@@ -205,13 +219,23 @@ impl Act {
 
     /// Whether the container engine is needed for it.
     pub fn needs_engine(&self) -> bool {
+        if let Self::Checkpoint(gate) = self {
+            return gate.gates.iter().chain(&gate.still).any(|gate| gate.action.needs_engine());
+        }
         let is_about_names = matches!(self, Self::SwitchDns(_) | Self::ExpectDns(_) | Self::ExpectCertificate(_));
-        let is_about_files =
-            matches!(self, Self::SwitchUpstream(_) | Self::ExpectIdentity(_) | Self::SetMaintenance(_));
-        !self.needs_databases()
-            && !is_about_names
-            && !is_about_files
-            && !matches!(self, Self::RunCommand(_) | Self::MigrateUsers(_))
+        let is_of_this_host = matches!(
+            self,
+            Self::RunCommand(_)
+                | Self::MigrateUsers(_)
+                | Self::ExpectFiles(_)
+                | Self::ExpectCommand(_)
+                | Self::ExpectWindow(_)
+                | Self::ExpectHealth(_)
+                | Self::SwitchUpstream(_)
+                | Self::ExpectIdentity(_)
+                | Self::SetMaintenance(_)
+        );
+        !self.needs_databases() && !is_about_names && !is_of_this_host
     }
 
     /// Whether it talks to a database by its connection string.
@@ -229,6 +253,18 @@ impl Act {
                 | Self::SaveChanges(_)
                 | Self::ApplyChanges(_)
         )
+    }
+
+    /// Names of the variables of the environment that it hands to programs.
+    pub fn variables(&self) -> Vec<String> {
+        match self {
+            Self::RunCommand(step) => step.environment.clone(),
+            Self::ExpectCommand(gate) => gate.command.environment.clone(),
+            Self::Checkpoint(gate) => {
+                gate.gates.iter().chain(&gate.still).flat_map(|gate| gate.action.variables()).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// What undoing gives back; gates change nothing.

@@ -1,6 +1,7 @@
 //! The plan: a flat list of items with everything a person needs to judge it. Made by reading only; hashed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,10 @@ pub enum RunKind {
     Data,
     /// The public names are changed.
     Dns,
+    /// A runbook is carried out.
+    Cutover,
+    /// A runbook is carried out against an isolated copy.
+    Rehearsal,
     /// Maintenance is switched on or off.
     Maintenance,
 }
@@ -30,6 +35,8 @@ impl RunKind {
             Self::Rollback => "rollback",
             Self::Data => "data",
             Self::Dns => "dns",
+            Self::Cutover => "cutover",
+            Self::Rehearsal => "rehearsal",
             Self::Maintenance => "maintenance",
         }
     }
@@ -82,6 +89,54 @@ pub struct ServiceChange {
     pub image_to: Option<String>,
 }
 
+/// The runbook that a plan was made from.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Course {
+    /// Its name.
+    pub runbook: String,
+    /// Its title.
+    pub title: String,
+    /// The file, absolute.
+    pub file: PathBuf,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// Its phases.
+    pub phases: Vec<PhaseAt>,
+    /// Items whose failure is held, although the plan rolls back.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub held: BTreeSet<usize>,
+    /// What cannot be known before the run: the step finds it out by itself, and how it does that is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_later: Vec<String>,
+    /// SHA-256 of the list alone: which items, of which entries, in which order. A rehearsal has the same.
+    pub recipe: String,
+    /// What was put in another one's place for a rehearsal: name, what stood there, what stands there now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub substitutions: Vec<Substitution>,
+}
+
+/// One thing that a rehearsal puts in the place of another.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Substitution {
+    /// What it is, such as `target database`.
+    pub name: String,
+    /// What stands there in production.
+    pub from: String,
+    /// What stands there in the rehearsal.
+    pub to: String,
+}
+
+/// A phase, and where it begins.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct PhaseAt {
+    /// Its name.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// Index of its first item.
+    pub first: usize,
+}
+
 /// A plan.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct Plan<A = Act> {
@@ -116,6 +171,16 @@ pub struct Plan<A = Act> {
     pub way_back: Vec<Item<A>>,
     /// Files that the run keeps beside its journal: name and content's SHA-256.
     pub files: BTreeMap<String, String>,
+    /// The runbook, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub course: Option<Course>,
+}
+
+impl<A> Plan<A> {
+    /// Whether the failure of an item leads back, where something was changed.
+    pub fn turns_back_at(&self, item: usize) -> bool {
+        self.rolls_back && !self.course.as_ref().is_some_and(|course| course.held.contains(&item))
+    }
 }
 
 impl Plan {

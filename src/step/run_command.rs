@@ -38,6 +38,9 @@ pub struct RunCommand {
     pub environment: Vec<String>,
     /// The longest that each of them may take, seconds.
     pub timeout_s: u64,
+    /// A file to which its words are appended too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<PathBuf>,
     /// The run that did it, where it is another one that undoes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_number: Option<u32>,
@@ -112,6 +115,28 @@ impl RunCommand {
         Ok(Undone::Back)
     }
 
+    /// Runs it as a question: its exit code, and the last line that it said.
+    ///
+    /// # Errors
+    /// When it cannot be started or does not end in time.
+    pub async fn ask(
+        &self,
+        process: &Process,
+        variables: &Variables,
+        run: &RunTag,
+        say: Say<'_>,
+    ) -> Result<(i32, String)> {
+        let code = self.call(process, variables, &self.run, run, "ask", say).await?;
+        let text = std::fs::read_to_string(self.log(run, "ask")).unwrap_or_default();
+        let last = text.lines().rev().find(|line| !line.trim().is_empty());
+        Ok((code, last.unwrap_or_default().trim().to_owned()))
+    }
+
+    /// Where the words of one of its programs are kept.
+    pub fn log_of(&self, what: &str, run: &RunTag) -> PathBuf {
+        self.log(run, what)
+    }
+
     /// Where its words are kept.
     fn log(&self, run: &RunTag, what: &str) -> PathBuf {
         run.side.join(format!("command-{}-{what}.log", self.name))
@@ -164,13 +189,18 @@ impl RunCommand {
         command.output = Sink::Lines;
         let own = variables.iter().filter(|(name, _)| self.environment.contains(name));
         command.environment = own.cloned().chain([("CUTOVER_RUN".to_owned(), run.number.to_string())]).collect();
-        let log = std::sync::Mutex::new(files::create_private(&self.log(run, what))?);
+        let mut logs = vec![files::create_private(&self.log(run, what))?];
+        if let Some(path) = &self.log {
+            logs.push(files::append_private(path)?);
+        }
+        let logs = std::sync::Mutex::new(logs);
         let heard = |line: &str| {
             say(format!("{}: {line}", self.name));
-            let written =
-                log.lock().map(|mut file| std::io::Write::write_all(&mut *file, format!("{line}\n").as_bytes()));
-            if let Ok(Err(error)) = written {
-                tracing::warn!(%error, "a line of a command's log could not be kept");
+            let Ok(mut logs) = logs.lock() else { return };
+            for log in logs.iter_mut() {
+                if let Err(error) = std::io::Write::write_all(log, format!("{line}\n").as_bytes()) {
+                    tracing::warn!(%error, "a line of a command's log could not be kept");
+                }
             }
         };
         match process.run(command, &heard).await {
@@ -202,6 +232,7 @@ mod tests {
             directory: directory.to_owned(),
             environment: vec!["KEY".into()],
             timeout_s: 10,
+            log: None,
             run_number: None,
         }
     }

@@ -1,5 +1,7 @@
 //! Databases: connections in use, what was written since the window began, and whether the source is still frozen.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 
 use super::host::Number;
@@ -11,6 +13,8 @@ use crate::rows::freeze::{self, FreezeState};
 
 /// The count of writes when the window began, and now.
 pub const WRITTEN_BEGIN: &str = "written at the begin";
+/// The rule that the source stays frozen.
+pub const FROZEN: &str = "source frozen";
 /// The count of writes now.
 pub const WRITTEN_NOW: &str = "written now";
 
@@ -69,23 +73,29 @@ pub async fn inserted(place: &Place, table: &str) -> Result<i64> {
     row.map(|row| row.get(0)).with_context(|| format!("{} has no table {schema}.{name}", place.shown()))
 }
 
-/// Whether the source is still frozen. A source that was never frozen by us is somebody else's business.
-pub async fn frozen(place: &Place) -> (Rule, Finding) {
+/// Whether the source is still frozen: as its own record says, or else the one in `record`. A source that was never frozen
+/// by cutover, or was let go by it, is somebody else's business, and there is no rule then.
+pub async fn frozen(place: &Place, record: &Path) -> Option<(Rule, Finding)> {
     let rule = Rule {
-        name: "source frozen".into(),
+        name: FROZEN.into(),
         level: Level::Hold,
         patience_s: 0,
         advice: "find out who writes to the old database: what is written there now is lost; freeze it again".into(),
     };
     let look = async {
         let session = place.connect("cutover watch").await?;
-        let recorded = freeze::recorded_in_the_database(&session).await?;
-        freeze::state(place, recorded.as_ref()).await
+        let kept = freeze::read_record(record)?.filter(|kept| kept.frozen_at.is_some() && kept.undone_at.is_none());
+        let recorded = freeze::recorded_in_the_database(&session).await?.or(kept);
+        match &recorded {
+            Some(recorded) => freeze::state(place, Some(recorded)).await.map(Some),
+            None => Ok(None),
+        }
     };
     let finding = match look.await {
         Err(error) => Finding::cannot_ask(format!("{error:#}")),
-        Ok(FreezeState::Frozen) => Finding::ok("the source is frozen"),
-        Ok(state) => Finding::breach(format!("the source is {state}")),
+        Ok(None) => return None,
+        Ok(Some(FreezeState::Frozen)) => Finding::ok("the source is frozen"),
+        Ok(Some(state)) => Finding::breach(format!("the source is {state}")),
     };
-    (rule, finding)
+    Some((rule, finding))
 }

@@ -12,14 +12,16 @@ use super::own::{self, Places};
 use super::requests::Source;
 use super::tick::Inputs;
 use super::window::{Now, Window};
-use super::{database, tick};
+use super::{database, exported, tick};
 use crate::adapter::clock;
+use crate::adapter::database::Place;
 use crate::adapter::docker::Docker;
 use crate::config::StabilizeRule;
 use crate::judge::ladder::Level;
 use crate::judge::probe::Asked;
 use crate::judge::rules::{Finding, Rule};
 use crate::rows::backup;
+use crate::run::data::freeze_record;
 
 /// No question may take longer: the next tick is to come.
 const DEADLINE: Duration = Duration::from_secs(25);
@@ -37,6 +39,8 @@ pub struct Watcher {
     pub engine: Option<(Docker, String)>,
     /// Disks: what for, where, and how many bytes must be free.
     pub rooms: Vec<(String, PathBuf, u64)>,
+    /// The state directory.
+    pub state: PathBuf,
     /// Where the configuration's own rules ask.
     pub places: Places,
     /// The configuration's own rules.
@@ -142,7 +146,9 @@ impl Watcher {
         let (own, others, target, source) =
             tokio::join!(future::join_all(own), future::join_all(others), self.target(window), self.frozen());
         let backup = self.backups.as_ref().map(|(directory, most_s)| {
-            let (rule, finding) = backup(directory, *most_s);
+            let target = self.places.databases.side("target").ok().map(Place::shown);
+            let of_runs = exported::age_s(&self.state, target, window.now.wall_ms);
+            let (rule, finding) = backup(directory, *most_s, of_runs);
             (rule, finding, Vec::new())
         });
         own.into_iter().chain(others).chain(target).chain(source).chain(backup).collect()
@@ -167,13 +173,14 @@ impl Watcher {
         if !self.has.1 {
             return None;
         }
-        let rule = || Rule { name: "source frozen".into(), level: Level::Hold, patience_s: 0, advice: String::new() };
+        let rule = || Rule { name: database::FROZEN.into(), level: Level::Hold, patience_s: 0, advice: String::new() };
         let place = match self.places.databases.side("source") {
             Ok(place) => place,
             Err(error) => return Some((rule(), Finding::cannot_ask(format!("{error:#}")), Vec::new())),
         };
-        let asked = timed(database::frozen(place)).await;
-        let (rule, finding) = asked.unwrap_or_else(|| (rule(), Finding::cannot_ask(late())));
+        let record = freeze_record(&self.state, place.shown());
+        let asked = timed(database::frozen(place, &record)).await;
+        let (rule, finding) = asked.unwrap_or_else(|| Some((rule(), Finding::cannot_ask(late()))))?;
         Some((rule, finding, Vec::new()))
     }
 }
@@ -186,8 +193,8 @@ fn late() -> String {
     format!("no answer within {}", clock::spoken(DEADLINE))
 }
 
-/// The age of the newest backup that was restored on trial.
-fn backup(directory: &std::path::Path, most_s: u64) -> (Rule, Finding) {
+/// The age of the newest backup that was restored on trial, or that a run took and read back in full.
+fn backup(directory: &std::path::Path, most_s: u64, of_runs: anyhow::Result<Option<u64>>) -> (Rule, Finding) {
     let rule = Rule {
         name: "backup".into(),
         level: Level::Watch,
@@ -200,10 +207,13 @@ fn backup(directory: &std::path::Path, most_s: u64) -> (Rule, Finding) {
     };
     let is_proven = |one: &&backup::Listed| one.token.as_ref().is_some_and(|token| token.verified.is_some());
     let ages = listed.iter().filter(is_proven).filter_map(|one| one.age_s);
-    let finding = match ages.min() {
+    let of_runs = match of_runs {
+        Ok(age) => age,
+        Err(error) => return (rule, Finding::cannot_ask(format!("{error:#}"))),
+    };
+    let finding = match ages.filter_map(|age| u64::try_from(age).ok()).chain(of_runs).min() {
         None => Finding::breach(format!("no verified backup in {}", directory.display())),
         Some(age_s) => {
-            let age_s = u64::try_from(age_s).unwrap_or(0);
             let said = format!("the newest verified backup is {} old", clock::spoken(Duration::from_secs(age_s)));
             if age_s > most_s { Finding::breach(said) } else { Finding::ok(said) }
         }

@@ -6,8 +6,8 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::database::{WRITTEN_BEGIN, WRITTEN_NOW};
-use super::keep;
 use super::window::{Now, Window};
+use super::{exported, keep};
 use crate::adapter::clock;
 use crate::journal::entry::Fact;
 use crate::journal::state::Standing;
@@ -39,8 +39,9 @@ pub fn recommend(state: &Path, flags: &str, window: &Window) -> Result<Recommend
     let cost = match written {
         Some(0) => "no row was written since the window began: nothing is lost".into(),
         Some(rows) if rows > 0 => format!(
-            "{rows} rows were written, changed or removed since the window began; the rollback exports the database \
-             first, and `cutover data diff` and `cutover data apply` carry them back"
+            "{} written, changed or removed since the window began; the rollback exports the database first, and \
+             `cutover data diff` and `cutover data apply` carry them back",
+            if rows == 1 { "1 row was".to_owned() } else { format!("{rows} rows were") }
         ),
         _ => "how many rows were written since is not known; the rollback exports the database first".into(),
     };
@@ -68,11 +69,18 @@ fn spoken(run: &RunState) -> String {
     clock::spoken(std::time::Duration::from_millis(took))
 }
 
-/// What is known about going back by itself. `maintenance` is the file whose presence keeps everybody from writing.
+/// What is known about going back by itself. `maintenance` is the file whose presence keeps everybody from writing,
+/// `target` the database that people write to, where one is configured.
 ///
 /// # Errors
 /// When the journals or the lock cannot be read: then nothing goes back by itself.
-pub fn conditions(state: &Path, window: &Window, now: &Now, maintenance: Option<&Path>) -> Result<Conditions> {
+pub fn conditions(
+    state: &Path,
+    window: &Window,
+    now: &Now,
+    maintenance: Option<&Path>,
+    target: Option<&str>,
+) -> Result<Conditions> {
     let directory = state.join("runs");
     let last = runs::list(&directory)?.pop();
     let is_before_switch = match &last {
@@ -98,7 +106,7 @@ pub fn conditions(state: &Path, window: &Window, now: &Now, maintenance: Option<
         is_before_switch,
         armed_for_s: window.armed.as_ref().and_then(|armed| armed.until.left_s(now)),
         are_writes_gated: maintenance.map(Path::exists),
-        export_age_s: None,
+        export_age_s: exported::age_s(state, target, now.wall_ms)?,
         is_rehearsed: Some(is_rehearsed),
         is_finalized,
         is_held: keep::hold_file(state).exists(),
@@ -123,7 +131,7 @@ mod tests {
         let now = Now { wall_ms: 0, boot_ms: 0, boot: "a".into() };
         let mut window = window(&now);
         window.armed = Some(Armed { by: "me".into(), until: Until::after(&now, 7200) });
-        let known = conditions(state.path(), &window, &now, None).unwrap();
+        let known = conditions(state.path(), &window, &now, None, None).unwrap();
         assert_eq!(known.armed_for_s, Some(7200));
         assert!(objections(&known).len() >= 2, "{:?}", objections(&known));
     }
@@ -134,7 +142,7 @@ mod tests {
         std::fs::create_dir(state.path().join("watch")).unwrap();
         std::fs::write(keep::hold_file(state.path()), "").unwrap();
         let now = Now { wall_ms: 0, boot_ms: 0, boot: "a".into() };
-        let known = conditions(state.path(), &window(&now), &now, Some(state.path())).unwrap();
+        let known = conditions(state.path(), &window(&now), &now, Some(state.path()), None).unwrap();
         assert!(known.is_held && known.are_writes_gated == Some(true));
     }
 

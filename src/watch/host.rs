@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::adapter::docker::{Container, Docker};
 use crate::adapter::files::spoken_size;
 use crate::judge::ladder::Level;
+use crate::judge::plural::counted;
 use crate::judge::probe::Engine;
 use crate::judge::rules::{Finding, Rule};
 
@@ -46,7 +47,7 @@ pub async fn look(docker: &Docker, project: &str, window: &Window) -> Looked {
             let said = format!("the project {project} has no container");
             (Finding::breach(said.clone()), Engine::Ill(said))
         }
-        (all, []) => (Finding::ok(format!("{} containers are well", all.len())), Engine::Well),
+        (all, []) => (Finding::ok(well(all.len())), Engine::Well),
         _ => (Finding::breach(ill.join("; ")), Engine::Ill(ill.join("; "))),
     };
     let numbers = containers.iter().map(|one| (key(one), one.state.restarts, RESTART_MS)).collect();
@@ -59,6 +60,10 @@ pub async fn look(docker: &Docker, project: &str, window: &Window) -> Looked {
     };
     let findings = vec![(services, seen), (restarts, restarted(&containers, window)), (memory, killed)];
     Looked { engine, findings, numbers }
+}
+
+fn well(containers: usize) -> String {
+    if containers == 1 { "its one container is well".into() } else { format!("{containers} containers are well") }
 }
 
 fn rule(name: &str, level: Level, patience_s: u64, advice: &str) -> Rule {
@@ -89,7 +94,7 @@ fn restarted(containers: &[Container], window: &Window) -> Finding {
     let more = containers.iter().filter_map(|container| {
         let (before, _) = window.first(&key(container))?;
         let more = container.state.restarts - before;
-        (more > 0).then(|| format!("{} {more} times", container.name))
+        (more > 0).then(|| format!("{} {}", container.name, counted(more, "time")))
     });
     let more: Vec<String> = more.collect();
     if more.is_empty() {

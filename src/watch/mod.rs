@@ -5,12 +5,14 @@
 
 pub mod asked;
 pub mod database;
+pub mod exported;
 pub mod gather;
 pub mod going_back;
 pub mod host;
 pub mod keep;
 pub mod metrics;
 pub mod own;
+pub mod record;
 pub mod requests;
 pub mod tick;
 pub mod window;

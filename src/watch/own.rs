@@ -10,6 +10,7 @@ use crate::adapter::prometheus::{self, Number as Answer};
 use crate::adapter::{clock, loki};
 use crate::config::{RuleKind, RuleLevel, RuleSide, StabilizeRule};
 use crate::judge::ladder::Level;
+use crate::judge::plural::counted;
 use crate::judge::rules::{Bounds, Finding, Rule};
 use crate::step::Databases;
 
@@ -102,7 +103,11 @@ fn gained(own: &StabilizeRule, first: Option<(i64, u64)>, now: i64, within_ms: u
     if more < 0 {
         return Finding::no_data("the server's statistics were reset");
     }
-    let said = format!("{more} rows came in within {}", clock::spoken(Duration::from_millis(ago_ms.min(within_ms))));
+    let said = format!(
+        "{} came in within {}",
+        counted(more, "row"),
+        clock::spoken(Duration::from_millis(ago_ms.min(within_ms)))
+    );
     match (more as f64 >= least, ago_ms >= within_ms, own.above) {
         (_, _, Some(above)) if more as f64 > above => Finding::breach(format!("{said}, more than {above}")),
         (true, ..) => Finding::ok(said),

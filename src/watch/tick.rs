@@ -8,6 +8,7 @@ use crate::judge::counts::{self, Counted, Quality};
 use crate::judge::cusum::{Alarm, Terms};
 use crate::judge::honesty;
 use crate::judge::ladder::{Level, Voice};
+use crate::judge::plural::counted as counted_in;
 use crate::judge::probe::{Asked, Engine, Outage};
 use crate::judge::rules::{Finding, Rule, Standing, Verdict};
 
@@ -121,6 +122,7 @@ pub fn tick(inputs: &Inputs, mut window: Window) -> (Window, Verdicts) {
         let Terms { healthy, breach, .. } = window.terms;
         window.terms = Terms::new(healthy, breach, window.evidence.requests);
     }
+    window.trace_level();
     let acceptance = accept::judge(&window.evidence, window.length_min, inputs.accept);
     if matches!(acceptance, Acceptance::Accepted { .. }) && window.ladder.level < Level::Hold && !window.is_accepted {
         window.is_accepted = true;
@@ -178,6 +180,7 @@ fn count(inputs: &Inputs, window: &mut Window) -> Minutes {
         };
         let is_observed = counted.quality.is_fine();
         let alarm = window.cusum.tick(&window.terms, counted.requests, counted.errors, is_observed);
+        window.trace(window.grid_ms, counted.requests, counted.errors);
         window.evidence.requests += counted.requests;
         window.evidence.errors += counted.errors;
         window.evidence.observed_min += u64::from(is_observed);
@@ -224,7 +227,8 @@ fn errors_finding(window: &Window, counted: &Counted) -> Finding {
     let (requests, errors) = window.cusum.recent();
     let share = 100.0 * errors as f64 / requests.max(1) as f64;
     let said = format!(
-        "{errors} of {requests} requests failed in the last 10 min ({share:.1} %); evidence at {:.0} % of the alarm",
+        "{errors} of {} failed in the last 10 min ({share:.1} %); evidence at {:.0} % of the alarm",
+        counted_in(requests, "request"),
         100.0 * window.cusum.share(&window.terms)
     );
     match &counted.quality {
@@ -281,7 +285,8 @@ fn stand(window: &mut Window, findings: &[(Rule, Finding)], inputs: &Inputs, is_
 fn climb(window: &mut Window, minutes: &[Minute], voices: &[Voice], inputs: &Inputs) {
     let (requests, errors) = window.cusum.recent();
     let share = 100.0 * errors as f64 / requests.max(1) as f64;
-    let why = format!("{ERRORS}: {errors} of {requests} requests failed in the last 10 min ({share:.1} %)");
+    let requests = counted_in(requests, "request");
+    let why = format!("{ERRORS}: {errors} of {requests} failed in the last 10 min ({share:.1} %)");
     let all = |alarm: Alarm, remains: Alarm| {
         let mut all = voices.to_vec();
         all.push(Voice { enters: level_of(alarm), holds: level_of(remains), why: why.clone() });

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::judge::accept::Evidence;
 use crate::judge::counts::Counter;
 use crate::judge::cusum::{Cusum, Terms};
-use crate::judge::ladder::Ladder;
+use crate::judge::ladder::{Ladder, Level};
 use crate::judge::probe::Row;
 use crate::judge::rules::{Rule, Standing};
 
@@ -21,6 +21,10 @@ pub const SETTLE_MS: i64 = 10_000;
 const JUMP_MS: i64 = 30_000;
 /// Points of one number that are remembered.
 const MOST_POINTS: usize = 3000;
+/// Minutes of the trail that are kept one by one; beyond that, every other one is let go.
+const MOST_MINUTES: usize = 3000;
+/// Changes of the verdict that are kept.
+const MOST_LEVELS: usize = 200;
 
 /// The clocks at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +106,13 @@ pub struct Window {
     pub known: BTreeMap<String, Rule>,
     /// Numbers that rules compare with: milliseconds since the begin, and the number.
     pub numbers: BTreeMap<String, Vec<(u64, i64)>>,
+    /// The decision, minute by minute, for the report: milliseconds of Unix time, evidence in millionths of the alarm, requests,
+    /// failed ones.
+    #[serde(default)]
+    pub trail: Vec<(i64, i64, u64, u64)>,
+    /// Verdicts as they changed: milliseconds of Unix time, and the verdict from then on.
+    #[serde(default)]
+    pub levels: Vec<(i64, Level)>,
     /// When the slow questions were asked last, milliseconds since the begin.
     pub slow_ms: Option<u64>,
     /// Whether it was accepted; then nothing is judged any more.
@@ -110,6 +121,9 @@ pub struct Window {
     pub armed: Option<Armed>,
     /// It will go back by itself then, unless somebody stops it.
     pub going_back: Option<Until>,
+    /// Verdicts that wait for their line in the journal, and why each was given.
+    #[serde(default)]
+    pub unwritten: Vec<(String, String)>,
 }
 
 impl Window {
@@ -135,10 +149,13 @@ impl Window {
             rules: BTreeMap::new(),
             known: BTreeMap::new(),
             numbers: BTreeMap::new(),
+            trail: Vec::new(),
+            levels: Vec::new(),
             slow_ms: None,
             is_accepted: false,
             armed: None,
             going_back: None,
+            unwritten: Vec::new(),
         }
     }
 
@@ -179,6 +196,30 @@ impl Window {
                 place += 1;
                 place % 2 == 1
             });
+        }
+    }
+
+    /// Remembers what a minute came to.
+    pub fn trace(&mut self, at_ms: i64, requests: u64, errors: u64) {
+        let share = (self.cusum.share(&self.terms) * 1e6).round() as i64;
+        self.trail.push((at_ms, share, requests, errors));
+        if self.trail.len() > MOST_MINUTES {
+            let mut place = 0;
+            self.trail.retain(|(.., errors)| {
+                place += 1;
+                // A minute with a failure is what people look for.
+                place % 2 == 1 || *errors > 0
+            });
+        }
+    }
+
+    /// Remembers the verdict, where it is another one than before.
+    pub fn trace_level(&mut self) {
+        let (at, level) = (self.ladder.since_ms, self.ladder.level);
+        if self.levels.last().is_none_or(|(_, last)| *last != level) {
+            self.levels.push((at, level));
+            let more = self.levels.len().saturating_sub(MOST_LEVELS);
+            self.levels.drain(..more);
         }
     }
 

@@ -10,6 +10,7 @@ use super::window::Window;
 use crate::adapter::clock::spoken;
 use crate::judge::accept::Acceptance;
 use crate::judge::ladder::Level;
+use crate::judge::plural::counted;
 use crate::judge::rules::Verdict;
 
 /// A moment of Unix milliseconds as people write it, in UTC.
@@ -50,10 +51,10 @@ pub fn line(verdicts: &Verdicts, environment: &str) -> String {
 pub fn text(verdicts: &Verdicts, window: &Window, advice: Option<&Recommendation>) -> String {
     let mut lines = vec![headline(verdicts)];
     lines.push(format!(
-        "  observed {} of {}; {} requests, {} failed; {} unknown",
+        "  observed {} of {}; {}, {} failed; {} unknown",
         minutes(verdicts.evidence.observed_min),
         minutes(window.length_min),
-        verdicts.evidence.requests,
+        counted(verdicts.evidence.requests, "request"),
         verdicts.evidence.errors,
         minutes(verdicts.unknown_min)
     ));
@@ -101,9 +102,11 @@ fn acceptance(acceptance: &Acceptance) -> String {
             format!("not over: {} more of observed time are needed", minutes(*left))
         }
         Acceptance::TooLittle { requests, bound } => format!(
-            "over, but not accepted: up to {:.1} % of the requests may fail for all that is known; {requests} more \
-             requests without an error are needed",
-            bound * 100.0
+            "over, but not accepted: up to {:.1} % of the requests may fail for all that is known; {} without an error \
+             {} needed",
+            bound * 100.0,
+            counted(*requests, "more request"),
+            if *requests == 1 { "is" } else { "are" }
         ),
     }
 }

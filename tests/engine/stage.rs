@@ -298,5 +298,6 @@ pub fn plan(items: &[&str], home: &[&str]) -> Plan<Deed> {
         home: home.iter().map(item).collect(),
         way_back: Vec::new(),
         files: BTreeMap::new(),
+        course: None,
     }
 }

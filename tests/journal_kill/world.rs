@@ -216,6 +216,7 @@ fn plan(kind: RunKind, items: Vec<Item<Deed>>, home: Vec<Item<Deed>>) -> Plan<De
         home,
         way_back: Vec::new(),
         files: BTreeMap::new(),
+        course: None,
     }
 }
 

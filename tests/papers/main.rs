@@ -7,5 +7,6 @@
 )]
 
 mod init;
+mod report;
 #[path = "../support/mod.rs"]
 mod support;

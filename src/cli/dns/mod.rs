@@ -2,7 +2,7 @@
 
 pub mod arguments;
 mod check;
-mod look;
+pub mod look;
 mod switch;
 mod wait;
 

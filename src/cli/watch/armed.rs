@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::Watching;
 use crate::adapter::clock;
+use crate::adapter::database::Place;
 use crate::cli::arguments::{Global, Rollback, Watch};
 use crate::cli::{confirm, out, rollback, setup};
 use crate::config::units;
@@ -15,6 +16,7 @@ use crate::run::Refusal;
 use crate::watch::gather;
 use crate::watch::going_back::conditions;
 use crate::watch::keep::hold_file;
+use crate::watch::record;
 use crate::watch::tick::Verdicts;
 use crate::watch::window::{Armed, Until};
 
@@ -98,7 +100,8 @@ pub async fn act(watching: &mut Watching<'_>, verdicts: &Verdicts) -> Result<Opt
 /// What stands against it now, if anything.
 fn against(watching: &Watching<'_>) -> Result<Option<String>> {
     let maintenance = watching.parts.maintenance.as_deref();
-    let known = conditions(&watching.setup.state, &watching.window, &gather::now(), maintenance)?;
+    let target = watching.setup.databases.side("target").ok().map(Place::shown);
+    let known = conditions(&watching.setup.state, &watching.window, &gather::now(), maintenance, target)?;
     let found = objections(&known);
     Ok((!found.is_empty()).then(|| found.join("; ")))
 }
@@ -110,6 +113,8 @@ async fn go(watching: &mut Watching<'_>) -> Result<u8> {
     watching.window.going_back = None;
     // Once: whatever comes of it, the next decision is a person's.
     watching.window.armed = None;
+    record::remember(&mut watching.window, Level::Rollback.word(), "going back by itself, as it was armed");
+    watching.write_verdicts();
     watching.shelf.write(&watching.window)?;
     out::say("cutover: going back now");
     let global = Global {

@@ -1,6 +1,7 @@
 //! `watch`: the window after a cutover, by a daemon or by cron. Looking holds no lock; going back takes the host's, like a person.
 
 mod armed;
+mod names;
 mod parts;
 mod telling;
 
@@ -22,7 +23,7 @@ use crate::watch::going_back::{self, Recommendation};
 use crate::watch::keep::Shelf;
 use crate::watch::tick::Verdicts;
 use crate::watch::window::{TICK_MS, Window};
-use crate::watch::{gather, words};
+use crate::watch::{gather, record, words};
 
 /// The verb.
 ///
@@ -175,8 +176,19 @@ impl Watching<'_> {
     async fn tick(&mut self, probes: Option<Vec<Asked>>) -> Result<Verdicts> {
         let (window, verdicts) = self.parts.watcher.tick(self.window.clone(), probes).await;
         self.window = window;
+        if verdicts.level != verdicts.before {
+            record::remember(&mut self.window, verdicts.level.word(), &verdicts.why);
+        }
+        self.write_verdicts();
         self.shelf.write(&self.window)?;
         Ok(verdicts)
+    }
+
+    /// Into the journal of the watched run. What cannot be written now waits, and fails nothing.
+    fn write_verdicts(&mut self) {
+        if let Err(error) = record::write(&self.setup.state, &mut self.window) {
+            tracing::warn!("{error:#}");
+        }
     }
 
     fn advice(&self, verdicts: &Verdicts) -> Option<Recommendation> {

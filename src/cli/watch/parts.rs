@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::names;
+
 use crate::adapter::clock;
 use crate::cli::setup::Setup;
 use crate::config::{Config, Stabilize};
@@ -31,7 +33,7 @@ impl Parts {
     /// Puts the watcher together; nothing is asked yet.
     ///
     /// # Errors
-    /// None now; the signature stays for parts that can fail.
+    /// When the names of the configuration cannot be looked at.
     pub fn new(config: &Config, stabilize: &Stabilize, setup: &Setup) -> Result<Self> {
         let prometheus = config.prometheus.as_ref();
         let source = prometheus.map(|prometheus| Source {
@@ -65,12 +67,13 @@ impl Parts {
             route,
             engine,
             rooms,
+            state: setup.state.clone(),
             places,
             rules: stabilize.rules.clone(),
             has: (config.target.is_some(), config.source.is_some()),
             connections: stabilize.connections.ratio(),
             backups: has_backups.then_some((backups, stabilize.backup_age.as_secs())),
-            others: Vec::new(),
+            others: names::questions(config, &setup.state, stabilize.certificate_days)?,
             accept: stabilize.accept.ratio(),
             cadence: (millis(stabilize.close), millis(stabilize.pace)),
         };

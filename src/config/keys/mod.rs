@@ -5,7 +5,34 @@
 
 mod deploy;
 mod later;
+mod runbook;
 mod watching;
+
+/// The keys of one kind of file.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyList(&'static [&'static [Key]]);
+
+/// The keys of cutover.toml.
+pub const CONFIGURATION: KeyList = KeyList(&[deploy::KEYS, later::KEYS, watching::KEYS]);
+/// The keys of a runbook.
+pub const RUNBOOK: KeyList = KeyList(&[runbook::KEYS, runbook::ENTRY, runbook::ITEM]);
+
+impl KeyList {
+    /// Every key, tables before what they hold, in the order in which they are shown.
+    pub fn all(self) -> impl Iterator<Item = &'static Key> {
+        self.0.iter().flat_map(|part| part.iter())
+    }
+
+    /// The key declared under this path (`health[].url`).
+    pub fn find(self, path: &str) -> Option<&'static Key> {
+        self.all().find(|key| key.path == path)
+    }
+
+    /// The keys that stand directly in a table; the empty path is the file itself.
+    pub fn children(self, table: &str) -> impl Iterator<Item = &'static Key> {
+        self.all().filter(move |key| key.parent() == table)
+    }
+}
 
 /// A key of cutover.toml, or a table of keys.
 #[derive(Debug, Clone, Copy)]
@@ -98,6 +125,8 @@ pub enum Shape {
     Number,
     /// The value of an HTTPS record.
     ServiceBinding,
+    /// A moment in RFC 3339.
+    Moment,
 }
 
 /// What is true when a key is left out.
@@ -113,17 +142,17 @@ pub enum Fallback {
 
 /// Every key, tables before what they hold, in the order in which they are shown.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    deploy::KEYS.iter().chain(later::KEYS).chain(watching::KEYS)
+    CONFIGURATION.all()
 }
 
 /// The key declared under this path (`health[].url`).
 pub fn find(path: &str) -> Option<&'static Key> {
-    all().find(|key| key.path == path)
+    CONFIGURATION.find(path)
 }
 
 /// The keys that stand directly in a table; the empty path is the file itself.
 pub fn children(table: &str) -> impl Iterator<Item = &'static Key> {
-    all().filter(move |key| key.parent() == table)
+    CONFIGURATION.children(table)
 }
 
 impl Key {

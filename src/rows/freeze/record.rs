@@ -104,7 +104,7 @@ impl Frozen {
             lsn: None,
             default_before: settings::read(session).await?.database,
             roles: Vec::new(),
-            is_schema_ours: !row.try_get::<_, bool>(1)?,
+            is_schema_ours: !row.try_get::<_, bool>(1)? || crate::rows::import::has_made_schema(session).await?,
             guarded: 0,
             ended: 0,
             gaps: Vec::new(),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use tokio_postgres::{Client, Transaction};
 
+use super::ballast;
 use super::floor::{self, Check, Plan, Producer, Sources, Total};
 use super::hold::{Hold, is_interrupted};
 use super::journal::{self, Before, Phase};
@@ -163,6 +164,7 @@ async fn set_out(hold: &mut Hold, course: &Course, tables: &[Table], file: &Path
     let sequences = sequences::read(transaction.client(), &sequences).await?;
     let before = Before { tables: names.clone(), sequences, had_schema };
     journal::begin(&transaction, &course.identity, &before).await?;
+    ballast::take(&transaction, &names).await?;
     set_aside::take_down(&transaction, &items, file).await?;
     // Only now: where row security is forced upon the owner, rows could not be seen before.
     if course.is_truncating {
@@ -313,6 +315,7 @@ pub(crate) async fn undo(
 ) -> Result<()> {
     hold.end_workers().await?;
     let Some(line) = journal::read(&hold.session).await? else { return Ok(()) };
+    ballast::drop(&hold.session).await?;
     let file = record_file(state, place);
     if line.phase != Phase::Undoing {
         let tables = present_tables(&hold.session, &line.before.tables).await?;

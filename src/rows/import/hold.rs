@@ -27,6 +27,37 @@ const HOLDERS: &str = "SELECT l.pid, coalesce(a.application_name, ''), coalesce(
       AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
       AND l.classid::bigint = $1::bigint AND l.objid::bigint = $2::bigint";
 
+/// Another one fills the target.
+#[derive(Debug, thiserror::Error)]
+#[error("another import or copy into {target} is under way: {who}; wait for its end")]
+pub struct Held {
+    /// The target, as it is shown.
+    pub target: String,
+    /// Who it is.
+    pub who: String,
+}
+
+/// Who fills a target now, if somebody does.
+///
+/// # Errors
+/// When the target cannot be asked.
+pub async fn holder(place: &Place, name: &str) -> Result<Option<Held>> {
+    let who = holders(&place.connect(name).await?).await?;
+    Ok(who.map(|who| Held { target: place.shown().to_owned(), who }))
+}
+
+async fn holders(session: &Session) -> Result<Option<String>> {
+    let rows = session.query(HOLDERS, &[&i64::from(CLASS), &i64::from(HOLDER)]).await;
+    let rows = rows.context("cannot see who fills the target")?;
+    let who = rows.iter().map(|row| {
+        let (pid, name): (i32, &str) = (row.get(0), row.get(1));
+        let (host, since): (&str, &str) = (row.get(2), row.get(3));
+        format!("{name:?} from {host}, since {since} (server process {pid})")
+    });
+    let who: Vec<String> = who.collect();
+    Ok((!who.is_empty()).then(|| who.join("; ")))
+}
+
 /// The right to fill a target. It ends with its session.
 pub(crate) struct Hold {
     /// The session that has it.
@@ -46,14 +77,8 @@ impl Hold {
         let query = "SELECT pg_catalog.pg_try_advisory_lock($1, $2)";
         let is_ours: bool = session.query_one(query, &[&CLASS, &HOLDER]).await?.get(0);
         if !is_ours {
-            let rows = session.query(HOLDERS, &[&i64::from(CLASS), &i64::from(HOLDER)]).await?;
-            let who = rows.iter().map(|row| {
-                let (pid, name): (i32, &str) = (row.get(0), row.get(1));
-                let (host, since): (&str, &str) = (row.get(2), row.get(3));
-                format!("{name:?} from {host}, since {since} (server process {pid})")
-            });
-            let who = who.collect::<Vec<_>>().join("; ");
-            bail!("another import or copy into {} is under way: {who}; wait for its end", place.shown());
+            let who = holders(&session).await?.unwrap_or_else(|| "one that has just ended".into());
+            return Err(Held { target: place.shown().to_owned(), who }.into());
         }
         let hold = Self { session, place: place.clone(), name: name.to_owned(), is_passing_a_freeze: false };
         hold.end_workers().await?;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Transaction};
 
-use super::Imported;
+use super::{Imported, ballast};
 use crate::data::catalog::TableName;
 use crate::data::digest::Sum;
 use crate::rows::sequences::Position;
@@ -128,6 +128,7 @@ pub(crate) async fn complete(session: &mut Client, imported: &Imported) -> Resul
     let transaction = session.transaction().await?;
     transaction.batch_execute("SET LOCAL synchronous_commit = on; TRUNCATE _cutover.chunk").await?;
     let summary = serde_json::to_string(imported)?;
+    ballast::drop(transaction.client()).await?;
     let update = "UPDATE _cutover.import SET phase = $1, summary = $2";
     transaction.execute(update, &[&Phase::Complete.text(), &summary]).await?;
     transaction.commit().await.context("cannot write that the import is complete")
@@ -150,6 +151,7 @@ pub(crate) async fn remove(session: &mut Client, before: &Before) -> Result<()> 
 /// Removes the tables of ours.
 pub(crate) async fn drop_tables(transaction: &Transaction<'_>) -> Result<()> {
     let drop = "SET LOCAL synchronous_commit = on; DROP TABLE _cutover.import, _cutover.chunk, _cutover.set_aside";
+    ballast::drop(transaction.client()).await?;
     transaction.batch_execute(drop).await.context("cannot remove the import's record")
 }
 

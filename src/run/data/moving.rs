@@ -226,7 +226,11 @@ fn settle(filling: &mut Filling, outlook: &Outlook) {
 /// What is recorded in the target now; refuses one that holds rows of others.
 async fn standing(target: &Place, filling: &Filling, identity: &str, outlook: &Outlook) -> Result<Option<String>> {
     let from = match import::state(target, filling, identity).await? {
-        ImportState::Complete { .. } | ImportState::Partial => return Ok(None),
+        ImportState::Complete { .. } => return Ok(None),
+        ImportState::Partial => match import::holder(target, &filling.session).await? {
+            Some(held) => return Err(Refusal::Gate(held.to_string()).into()),
+            None => return Ok(None),
+        },
         ImportState::Foreign { why, is_complete: false, .. } => {
             let words = format!("{why}: finish that one where it was begun, or take it back there (cutover rollback)");
             return Err(Refusal::Gate(words).into());

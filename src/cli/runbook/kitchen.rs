@@ -1,0 +1,295 @@
+//! What lists of built-ins are made from, and how: each as the verb of its name makes it. By reading only.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::adapter::database::Place;
+use crate::cli::arguments::{Deploy, Global};
+use crate::cli::dns::look::Look;
+use crate::cli::setup::Setup;
+use crate::config::runbook::Settings;
+use crate::config::{Config, Environment, Part, RowsFrom, SecretAt};
+use crate::rows::client_tools::ToolPlaces;
+use crate::rows::users::MAPPING_FILE;
+use crate::run::data::options::{self, CompareWishes, same_rows};
+use crate::run::data::{self, UserWishes};
+use crate::run::deploy::{Planned, health_gate};
+use crate::run::list::item;
+use crate::run::{Refusal, names};
+use crate::step::Act;
+use crate::step::create_backup::CreateBackup;
+use crate::step::expect_command::ExpectCommand;
+use crate::step::expect_dns::ExpectDns;
+use crate::step::expect_files::ExpectFiles;
+use crate::step::expect_health::ExpectHealth;
+use crate::step::expect_same_rows::Against;
+use crate::step::run_command::RunCommand;
+
+/// The longest that a freeze waits for sessions to end, seconds.
+const FREEZE_S: u64 = 30;
+/// The longest that a program of a gate may take, where nothing is said.
+const TIMEOUT: Duration = Duration::from_secs(600);
+/// Exit codes by which a verb of our own says no: a gate refused. It failed, or could not be called: not known.
+const NO: [i32; 1] = [crate::cli::exit::REFUSED as i32];
+
+/// What a built-in is asked for.
+pub struct Ask<'a> {
+    /// Name of the entry, or of the item of a checkpoint.
+    pub name: &'a str,
+    /// What it is told.
+    pub settings: &'a Settings,
+    /// The longest that it may take, where it is said.
+    pub deadline: Option<Duration>,
+    /// The longest that a gate may take, where nothing is said: in a checkpoint it looks, elsewhere it waits.
+    pub patience: Duration,
+}
+
+/// Everything that lists are made from.
+pub struct Kitchen<'a> {
+    /// Flags.
+    pub global: &'a Global,
+    /// Configuration.
+    pub config: &'a Config,
+    /// Adapters.
+    pub setup: &'a Setup,
+    /// Directory of the runbook.
+    pub directory: PathBuf,
+    /// What backups of this run are called.
+    pub backup_name: String,
+    /// Whether user ids are mapped by this runbook, so that the mapping need not be there yet.
+    pub maps_users: bool,
+}
+
+impl Kitchen<'_> {
+    fn side(&self, side: &str) -> Result<&Place> {
+        Ok(self.setup.databases.side(side).map_err(Refusal::usage)?)
+    }
+
+    fn listed(&self, items: Vec<crate::step::Item>) -> Planned {
+        data::plan(self.config, String::new(), items)
+    }
+
+    fn gate(&self, ask: &Ask<'_>, title: String, action: Act) -> Planned {
+        self.listed(vec![item(ask.name, title, action)])
+    }
+
+    pub(super) async fn freeze(&self, ask: &Ask<'_>) -> Result<Planned> {
+        let deadline = ask.deadline.map_or(FREEZE_S, |deadline| deadline.as_secs());
+        Ok(data::freezing(self.config, self.side("source")?, deadline))
+    }
+
+    pub(super) async fn unfreeze(&self, ask: &Ask<'_>) -> Result<Planned> {
+        let deadline = ask.deadline.map_or(FREEZE_S, |deadline| deadline.as_secs());
+        Ok(data::unfreezing(self.config, self.side("source")?, deadline))
+    }
+
+    pub(super) async fn frozen(&self, ask: &Ask<'_>) -> Result<Planned> {
+        let mut planned = self.freeze(ask).await?;
+        planned.plan.items.retain(|item| item.action.is_gate());
+        planned.plan.remarks.clear();
+        Ok(planned)
+    }
+
+    pub(super) async fn migrate_users(&self, ask: &Ask<'_>) -> Result<Planned> {
+        let missing = || Refusal::Usage("[users] is missing; it says which service the accounts move to".into());
+        let accounts = self.setup.accounts.as_ref().ok_or_else(missing)?;
+        let accounts = accounts.as_ref().map_err(|why| Refusal::Usage(why.clone()))?;
+        let (keeps_first, links_existing) = (ask.settings.keep_first, ask.settings.link_existing);
+        Ok(data::migrating_users(self.config, accounts, &UserWishes { keeps_first, links_existing }))
+    }
+
+    pub(super) async fn backup(&self, ask: &Ask<'_>) -> Result<Planned> {
+        let part = match ask.settings.of {
+            Part::Source => "source",
+            Part::Target => "target",
+        };
+        let place = self.side(part)?.shown().to_owned();
+        let id = format!("{}-{part}", self.backup_name);
+        let step = CreateBackup {
+            options: options::backup(self.config, &id),
+            tools: self.tools(),
+            keep: self.config.backup.keep as usize,
+            place: place.clone(),
+        };
+        let title = format!("back {place} up as {id}, restore it on trial, compare every row");
+        Ok(self.gate(ask, title, Act::CreateBackup(step)))
+    }
+
+    fn tools(&self) -> ToolPlaces {
+        let environment = Environment::of_process();
+        let docker = self.setup.program.is_absolute().then(|| self.setup.program.clone());
+        options::tools(environment.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin"), docker)
+    }
+
+    pub(super) async fn verify(&self, ask: &Ask<'_>) -> Result<Planned> {
+        let against = match ask.settings.from {
+            RowsFrom::Files => Against::Files(self.config.data.directory.clone()),
+            RowsFrom::Source => Against::Place(self.side("source")?.shown().to_owned()),
+        };
+        let wishes = CompareWishes { is_counting_only: ask.settings.counts_only, ..CompareWishes::default() };
+        let mut gate = same_rows(self.config, against, self.side("target")?.shown(), wishes);
+        if self.maps_users {
+            gate.mapping = Some(self.config.data.directory.join(MAPPING_FILE));
+        }
+        let what = if gate.is_counting_only { "the rows of each table are as many" } else { "every row is the same" };
+        let title = format!("{what} in {}", gate.target);
+        Ok(self.gate(ask, title, Act::ExpectSameRows(gate)))
+    }
+
+    pub(super) async fn deploy(&self, _: &Ask<'_>) -> Result<Planned> {
+        crate::cli::deploy::make(self.config, self.setup, &Deploy::default()).await
+    }
+
+    pub(super) async fn dns_switch(&self, _: &Ask<'_>) -> Result<Planned> {
+        let look = Look::new(self.config, &[])?;
+        let (sight, _) = look.once().await?;
+        names::switching(self.config, &look.wish, &look.demand, &sight, &self.setup.names).await
+    }
+
+    pub(super) async fn dns_wait(&self, ask: &Ask<'_>) -> Result<Planned> {
+        let look = Look::new(self.config, &[])?;
+        let settings = crate::cli::dns::look::settings(self.config)?;
+        let gate = ExpectDns {
+            wish: look.wish,
+            demand: look.demand,
+            waits_for_caches: true,
+            interval_ms: u64::try_from(settings.interval.as_millis()).unwrap_or(u64::MAX),
+            deadline_s: ask.deadline.unwrap_or(settings.deadline).as_secs(),
+        };
+        Ok(self.gate(ask, "the caches have the new records too".into(), Act::ExpectDns(gate)))
+    }
+
+    pub(super) async fn health(&self, ask: &Ask<'_>) -> Result<Planned> {
+        let gates = self.config.health.iter().map(|health| {
+            let mut gate = health_gate(health);
+            if let Some(deadline) = ask.deadline {
+                gate.deadline_s = whole_seconds(deadline);
+            }
+            let title = format!("{} answers as expected", gate.url);
+            item(&format!("health_{}", gate.name), title, Act::ExpectHealth(gate))
+        });
+        let gates: Vec<_> = gates.collect();
+        if gates.is_empty() {
+            return Err(Refusal::Usage("gate = \"health\": the configuration has no [[health]]".into()).into());
+        }
+        Ok(self.listed(gates))
+    }
+
+    pub(super) async fn http(&self, ask: &Ask<'_>) -> Result<Planned> {
+        let settings = ask.settings;
+        let url = settings.url.as_ref().map(ToString::to_string).unwrap_or_default();
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let gate = ExpectHealth {
+            name: ask.name.to_owned(),
+            url: url.clone(),
+            status: settings.status.and_then(|status| u16::try_from(status).ok()).unwrap_or(200),
+            json: settings.json.clone(),
+            body_contains: settings.contains.clone(),
+            successes: settings.successes.unwrap_or(1),
+            interval_ms: ms(settings.interval.unwrap_or(Duration::from_secs(1))),
+            timeout_ms: ms(settings.timeout.unwrap_or(Duration::from_secs(5))),
+            deadline_s: whole_seconds(ask.deadline.unwrap_or(ask.patience)),
+        };
+        Ok(self.gate(ask, format!("{url} answers as expected"), Act::ExpectHealth(gate)))
+    }
+
+    pub(super) async fn file(&self, ask: &Ask<'_>) -> Result<Planned> {
+        let settings = ask.settings;
+        let names: Vec<String> = settings.files.iter().map(|path| path.display().to_string()).collect();
+        let gate = ExpectFiles {
+            files: settings.files.clone(),
+            pointers: settings.pointers.clone(),
+            json: settings.json.clone(),
+            contains: settings.contains.clone(),
+        };
+        Ok(self.gate(ask, format!("there and as expected: {}", names.join(", ")), Act::ExpectFiles(gate)))
+    }
+
+    pub(super) async fn command(&self, ask: &Ask<'_>) -> Result<Planned> {
+        let run = ask.settings.command.clone().unwrap_or_default();
+        let title = format!("`{}` says yes", run.join(" "));
+        let gate = ExpectCommand { command: self.program(ask, run), refuses: vec![1] };
+        Ok(self.gate(ask, title, Act::ExpectCommand(gate)))
+    }
+
+    pub(super) async fn preflight(&self, ask: &Ask<'_>) -> Result<Planned> {
+        let only = ask.settings.checks.join(",");
+        let words: Vec<&str> = if only.is_empty() { vec!["preflight"] } else { vec!["preflight", "--only", &only] };
+        self.verb(ask, &words).await
+    }
+
+    pub(super) async fn stabilized(&self, ask: &Ask<'_>) -> Result<Planned> {
+        let Some(stabilize) = &self.config.stabilize else {
+            return Err(Refusal::Usage("gate = \"stabilized\": the configuration has no [stabilize]".into()).into());
+        };
+        // The window is accepted on enough evidence, which may take longer than the window itself.
+        let timeout = ask.settings.timeout.unwrap_or(stabilize.window * 2 + TIMEOUT);
+        let mut planned = self.verb(ask, &["watch", "--new"]).await?;
+        for item in &mut planned.plan.items {
+            if let Act::ExpectCommand(gate) = &mut item.action {
+                gate.command.timeout_s = whole_seconds(timeout);
+            }
+        }
+        Ok(planned)
+    }
+
+    /// A verb of our own that only looks, as a gate.
+    pub(super) async fn verb(&self, ask: &Ask<'_>, words: &[&str]) -> Result<Planned> {
+        let program = std::env::current_exe()?;
+        let config = std::path::absolute(&self.global.config)?;
+        let mut run: Vec<String> = vec![
+            program.display().to_string(),
+            "--config".into(),
+            config.display().to_string(),
+            "--state-directory".into(),
+            self.config.state.directory.display().to_string(),
+            "--no-color".into(),
+        ];
+        run.extend(words.iter().map(|word| (*word).to_owned()));
+        let mut command = self.program(ask, run);
+        command.environment = variables(self.config);
+        let title = format!("`cutover {}` says yes", words.join(" "));
+        Ok(self.gate(ask, title, Act::ExpectCommand(ExpectCommand { command, refuses: NO.to_vec() })))
+    }
+
+    fn program(&self, ask: &Ask<'_>, run: Vec<String>) -> RunCommand {
+        let settings = ask.settings;
+        RunCommand {
+            name: ask.name.to_owned(),
+            run,
+            undo: None,
+            check: None,
+            dry_run: None,
+            directory: settings.directory.clone().unwrap_or_else(|| self.directory.clone()),
+            environment: settings.environment.clone(),
+            timeout_s: whole_seconds(settings.timeout.or(ask.deadline).unwrap_or(TIMEOUT)),
+            log: None,
+            run_number: None,
+        }
+    }
+}
+
+/// Seconds, at least one where it is any time at all.
+pub(super) fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+/// The variables that the configuration names, as far as they are set: a verb of ours finds its secrets by them.
+fn variables(config: &Config) -> Vec<String> {
+    let mut at: Vec<&SecretAt> = Vec::new();
+    at.extend(config.source.iter().chain(&config.target).map(|database| &database.url));
+    at.extend(config.users.iter().flat_map(|users| [&users.project_id, &users.secret_key]));
+    at.extend(config.dns.iter().flat_map(|dns| dns.token.iter().chain(dns.tsig.as_ref().map(|tsig| &tsig.secret))));
+    let named = at.into_iter().filter_map(|at| match at {
+        SecretAt::Variable(name) => Some(name.clone()),
+        SecretAt::File(_) => None,
+    });
+    let environment = Environment::of_process();
+    let all = named.chain(config.secrets.variables.iter().cloned());
+    let mut names: Vec<String> = all.filter(|name| environment.get(name).is_some()).collect();
+    names.sort();
+    names.dedup();
+    names
+}

@@ -1,0 +1,68 @@
+//! `run`: a whole cutover by its runbook, with checkpoints. `plan run` is the same without the run.
+
+use anyhow::Result;
+
+use super::arguments::Run;
+use super::cook;
+use crate::cli::arguments::Global;
+use crate::cli::carry::{carry, clear_unbegun, nothing_open, take_lock};
+use crate::cli::confirm::confirm;
+use crate::cli::deploy::show;
+use crate::cli::exit;
+use crate::cli::setup::{self, Setup};
+use crate::config::Config;
+use crate::run::begin;
+use crate::run::deploy::Planned;
+use crate::step::RunKind;
+
+/// The verb.
+///
+/// # Errors
+/// Refusals and faults before the run began; a run's own failure is an exit code.
+pub async fn run(global: &Global, verb: &Run) -> Result<u8> {
+    let (config, setup) = prepare(global)?;
+    if verb.dry_run {
+        show(global, &make(global, &config, &setup, verb).await?, true);
+        return Ok(exit::DONE);
+    }
+    go(global, &config, &setup, verb, None).await
+}
+
+/// Carries it out; `wanted` is the hash of a saved plan.
+///
+/// # Errors
+/// As [`run`].
+pub async fn go(global: &Global, config: &Config, setup: &Setup, verb: &Run, wanted: Option<&str>) -> Result<u8> {
+    let lock = take_lock(&setup.state, "run")?;
+    nothing_open(&setup.state)?;
+    clear_unbegun(&setup.state)?;
+    let planned = make(global, config, setup, verb).await?;
+    if let Some(wanted) = wanted {
+        crate::cli::apply::must_be(&planned.plan, wanted)?;
+    }
+    show(global, &planned, false);
+    let deed = planned.plan.deed.clone().unwrap_or_default();
+    confirm(global, &planned.plan, &format!("In {}: begin {deed}?", planned.plan.environment))?;
+    let mut open = begin::begin(&setup.state, &planned, &setup::by())?;
+    open.waits = verb.wait;
+    carry(global, setup, lock, open, &[]).await
+}
+
+/// Configuration and adapters; the engine is asked only where an entry needs it.
+///
+/// # Errors
+/// Every problem of the configuration.
+pub fn prepare(global: &Global) -> Result<(Config, Setup)> {
+    let config = setup::config(global)?;
+    let setup = Setup::without_engine(global, config.state.directory.clone(), Some(&config))?;
+    Ok((config, setup))
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// Every problem of the runbook; refusals; or when the world cannot be read.
+pub async fn make(global: &Global, config: &Config, setup: &Setup, verb: &Run) -> Result<Planned> {
+    let runbook = cook::read(&verb.runbook)?;
+    cook::plan(global, config, setup, &runbook, RunKind::Cutover, Vec::new()).await
+}

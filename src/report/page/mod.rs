@@ -1,0 +1,51 @@
+//! A document as one page of HTML: no script, no network, light and dark, on screens and on paper. Everything is escaped.
+
+mod chart;
+mod data;
+mod parts;
+mod sections;
+mod time;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::paper::{Paper, Tone};
+
+/// How pages look; every page of cutover uses it.
+pub const STYLE: &str = include_str!("style.css");
+
+/// The page of a run.
+pub fn page(paper: &Paper) -> String {
+    let title = format!("Run {}: {} in {}", paper.run.number, paper.run.title, paper.run.environment);
+    frame(&title, &sections::all(paper)).into_string()
+}
+
+/// A whole page around a body.
+pub fn frame(title: &str, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="generator" content={ "cutover " (env!("CARGO_PKG_VERSION")) };
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { main { (body) } }
+        }
+    }
+}
+
+/// The class of a tone.
+pub fn class(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Good => "good",
+        Tone::Careful => "careful",
+        Tone::Bad => "bad",
+        Tone::Plain => "plain",
+    }
+}
+
+#[cfg(test)]
+mod tests;

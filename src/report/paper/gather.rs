@@ -1,0 +1,207 @@
+//! From the journal's lines to the document. Pure; what is missing is left out.
+
+use serde_json::Value;
+
+use super::spans::{self, moment_ms};
+use super::{
+    Failure, Head, Material, Note, Paper, Service, Step, Timeline, Tone, Verdict, moves, names, people, stable,
+};
+use crate::journal::{Entry, Fact, ItemState, Outcome, RunState, Standing};
+use crate::report::SCHEMA;
+use crate::report::history::ended;
+use crate::report::manifest::manifest;
+use crate::report::planned::{act, deed, is_gate, release_name, releases, title, word};
+use crate::report::text::{gist, harmless};
+
+/// Gathers everything.
+pub fn gather(material: &Material<'_>) -> Paper {
+    let mut paper = Paper {
+        schema: SCHEMA.into(),
+        document: "run-report".into(),
+        made_at: material.made_at.clone(),
+        fault: material.fault.clone(),
+        files: material.files.clone(),
+        ..Paper::default()
+    };
+    let Some(run) = material.run else { return paper };
+    let entries = material.entries;
+    paper.run = head(run, entries);
+    paper.verdict = verdict(run);
+    paper.steps = steps(run, material);
+    paper.timeline = timeline(run, material);
+    paper.checkpoints = people::checkpoints(run, entries);
+    paper.moved = moves::moved(run, material);
+    paper.verifications = moves::verifications(run, material);
+    paper.gaps = moves::gaps(run);
+    paper.records = names::records(run);
+    paper.names = names::sights(run, entries);
+    paper.stabilization = material.window.as_ref().and_then(|window| stable::of(window, run.number));
+    paper.changes = moves::changes(run);
+    paper.backups = moves::backups(run);
+    paper.services = services(run);
+    paper.failures = failures(run, entries);
+    paper.remarks = remarks(run);
+    paper.notes = notes(entries);
+    let went_back = run.is_going_back || paper.run.undoes.is_some() || run.kind == "rollback";
+    paper.manifest = went_back.then(|| manifest(run, entries, material.undone_run));
+    paper
+}
+
+/// Blots out what could move a cursor or turn a line around; the caller blots out secrets.
+pub fn tame(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(harmless(&text)),
+        Value::Array(values) => values.into_iter().map(tame).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, tame(value))).collect(),
+        other => other,
+    }
+}
+
+fn head(run: &RunState, entries: &[Entry]) -> Head {
+    let header = run.header.as_ref();
+    let text = |of: fn(&crate::journal::Header) -> &String| header.map(|header| of(header).clone()).unwrap_or_default();
+    let (from, to) = releases(run);
+    let (began, last) = run.times.clone().unzip();
+    let ms = |at: &Option<String>| at.as_deref().and_then(moment_ms);
+    let lasted = ms(&last).zip(ms(&began)).map_or(0, |(last, began)| last.saturating_sub(began));
+    let exit = entries.iter().rev().find_map(|entry| match entry.fact {
+        Fact::Finished { exit, .. } => Some(exit),
+        _ => None,
+    });
+    Head {
+        number: run.number,
+        kind: run.kind.clone(),
+        title: what(run),
+        project: text(|header| &header.project),
+        environment: text(|header| &header.environment),
+        by: text(|header| &header.by),
+        version: text(|header| &header.version),
+        plan_hash: text(|header| &header.plan_hash),
+        release_from: from,
+        release_to: to,
+        undoes: header.and_then(|header| header.undoes),
+        began_at: began,
+        last_at: last,
+        lasted_ms: u64::try_from(lasted).unwrap_or(0),
+        processes: run.epoch,
+        exit,
+    }
+}
+
+fn what(run: &RunState) -> String {
+    let undoes = run.header.as_ref().and_then(|header| header.undoes);
+    match (releases(run), undoes) {
+        (_, Some(undone)) => format!("{} of run {undone}", run.kind),
+        ((None, None), None) => deed(run).to_owned(),
+        ((None, Some(to)), None) => format!("{} of r{to}", run.kind),
+        ((from, to), None) => format!("{}, {} → {}", run.kind, release_name(from), release_name(to)),
+    }
+}
+
+fn verdict(run: &RunState) -> Verdict {
+    let tone = match &run.outcome {
+        Some((Outcome::Done, _)) => Tone::Good,
+        Some((Outcome::Unchanged | Outcome::RolledBack, _)) | None => Tone::Careful,
+        Some((Outcome::Held | Outcome::Stuck, _)) => Tone::Bad,
+    };
+    let said = run.outcome.as_ref().map(|(_, said)| said.clone()).filter(|said| !said.is_empty());
+    let failed = || run.failure.as_ref().map(|(item, why)| format!("{}: {}", title(run, *item), gist(why)));
+    let (word, _) = ended(run);
+    let words = match &run.outcome {
+        Some(_) => said.or_else(failed),
+        None => failed(),
+    };
+    Verdict { tone, word, words: words.unwrap_or_default() }
+}
+
+fn steps(run: &RunState, material: &Material<'_>) -> Vec<Step> {
+    let spans = spans::of(run, material.entries);
+    let expected = |name: &str| {
+        let (_, steps) = material.expected.as_ref()?;
+        steps.iter().find(|(one, _)| one == name).map(|(_, ms)| *ms)
+    };
+    let step = |((index, item), spans): ((usize, &ItemState), Vec<super::Span>)| Step {
+        name: item.name.clone(),
+        title: title(run, index),
+        act: act(run, index).to_owned(),
+        is_gate: is_gate(run, index),
+        standing: match item.standing {
+            _ if item.already => "was so already".into(),
+            // Nothing comes any more once a run has ended.
+            Standing::Waiting if run.outcome.is_some() => "not begun".into(),
+            standing => word(standing).into(),
+        },
+        tone: tone(item.standing),
+        seen: item.said.clone(),
+        took_ms: item.took_ms,
+        expected_ms: expected(&item.name),
+        spans,
+    };
+    run.items.iter().enumerate().zip(spans).map(step).collect()
+}
+
+fn tone(standing: Standing) -> Tone {
+    match standing {
+        Standing::Done | Standing::Undone => Tone::Good,
+        Standing::Failed => Tone::Bad,
+        Standing::Started | Standing::Undoing | Standing::Stays => Tone::Careful,
+        _ => Tone::Plain,
+    }
+}
+
+fn timeline(run: &RunState, material: &Material<'_>) -> Option<Timeline> {
+    let (first, last) = run.times.as_ref()?;
+    let (from_ms, to_ms) = (moment_ms(first)?, moment_ms(last)?);
+    let expected_by = material.expected.as_ref().map(|(who, _)| who.clone());
+    (to_ms > from_ms).then_some(Timeline { from_ms, to_ms, expected_by })
+}
+
+fn services(run: &RunState) -> Vec<Service> {
+    let list = run.plan.get("services").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let of = |one: &Value| {
+        let text = |key: &str| one.get(key).and_then(Value::as_str).map(str::to_owned);
+        let reasons = one.get("reasons").and_then(Value::as_array).into_iter().flatten();
+        Some(Service {
+            service: text("service")?,
+            change: text("change")?,
+            reasons: reasons.filter_map(Value::as_str).map(str::to_owned).collect(),
+            image_from: text("image_from"),
+            image_to: text("image_to"),
+        })
+    };
+    list.iter().filter_map(of).collect()
+}
+
+fn failures(run: &RunState, entries: &[Entry]) -> Vec<Failure> {
+    let of = |entry: &Entry| match &entry.fact {
+        Fact::Failed { item, name, why, back, unknown, .. } => Some(Failure {
+            at: entry.at.clone(),
+            step: name.clone(),
+            title: title(run, *item),
+            why: why.clone(),
+            is_back: *back,
+            is_unknown: *unknown,
+        }),
+        _ => None,
+    };
+    entries.iter().filter_map(of).collect()
+}
+
+fn remarks(run: &RunState) -> Vec<String> {
+    let list = run.plan.get("remarks").and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Notes and verdicts; proofs of the old state stand among them, by the names of their gates.
+fn notes(entries: &[Entry]) -> Vec<Note> {
+    let words = |entry: &Entry| match &entry.fact {
+        Fact::Note { text } => Some(text.clone()),
+        Fact::Verdict { verdict, why } => Some(format!("{verdict}: {why}")),
+        Fact::Unknown(line) => {
+            let kind = line.get("kind").and_then(Value::as_str).unwrap_or("?");
+            Some(format!("a line of the kind {kind:?}, which this version does not know"))
+        }
+        _ => None,
+    };
+    entries.iter().filter_map(|entry| words(entry).map(|text| Note { at: entry.at.clone(), text })).collect()
+}

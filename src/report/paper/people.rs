@@ -1,0 +1,70 @@
+//! Checkpoints: what was shown, who approved it, and what for. Read leniently: older journals hold less.
+
+use serde_json::Value;
+
+use super::moves::text;
+use super::{Approval, Checkpoint};
+use crate::journal::{Entry, Fact, RunState};
+use crate::report::planned::{act, title};
+
+/// Checkpoints of the plan in its order, then approvals of signals that it does not name.
+pub fn checkpoints(run: &RunState, entries: &[Entry]) -> Vec<Checkpoint> {
+    let mut found: Vec<Checkpoint> = Vec::new();
+    for index in (0..run.items.len()).filter(|index| act(run, *index) == "checkpoint") {
+        let action = run.plan.pointer(&format!("/items/{index}/action")).unwrap_or(&Value::Null);
+        let shown = shown(entries, index).unwrap_or(action);
+        let list = |key: &str| shown.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let gate = |gate: &Value| {
+            let part = |key: &str| text(gate, key).unwrap_or_default();
+            (part("/title"), part("/answer"), part("/words"))
+        };
+        found.push(Checkpoint {
+            signal: text(action, "/signal").unwrap_or_default(),
+            title: title(run, index),
+            built: text(action, "/built"),
+            gates: list("gates").iter().map(gate).collect(),
+            statements: list("statements").iter().filter_map(|one| text(one, "/words")).collect(),
+            approvals: Vec::new(),
+        });
+    }
+    for entry in entries {
+        if let Some((signal, approval)) = approval(entry) {
+            match found.iter_mut().find(|one| one.signal == signal) {
+                Some(checkpoint) => checkpoint.approvals.push(approval),
+                None => found.push(Checkpoint {
+                    title: signal.clone(),
+                    signal,
+                    approvals: vec![approval],
+                    ..Checkpoint::default()
+                }),
+            }
+        }
+    }
+    found
+}
+
+/// What was shown last at a checkpoint.
+fn shown(entries: &[Entry], index: usize) -> Option<&Value> {
+    entries.iter().rev().find_map(|entry| match &entry.fact {
+        Fact::Observed { item, data, .. } | Fact::Done { item, data, .. }
+            if *item == index && data.get("gates").is_some() =>
+        {
+            Some(data)
+        }
+        _ => None,
+    })
+}
+
+/// An approval, with what it was given for, where the line says so.
+fn approval(entry: &Entry) -> Option<(String, Approval)> {
+    let Fact::Approval { signal, by, note, .. } = &entry.fact else { return None };
+    let value = serde_json::to_value(&entry.fact).unwrap_or_default();
+    let approval = Approval {
+        at: entry.at.clone(),
+        by: by.clone(),
+        note: note.clone(),
+        evidence_hash: text(&value, "/given/evidence_hash"),
+        is_taken_back: value.pointer("/given/cancels") == Some(&Value::Bool(true)),
+    };
+    Some((signal.clone(), approval))
+}

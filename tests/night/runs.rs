@@ -1,0 +1,97 @@
+//! Runs of runbooks: planned by reading only, held or undone where they fail, in their window, after those they depend on.
+
+use crate::desk::Desk;
+use crate::support::live::says;
+
+fn book(head: &str, entries: &str) -> String {
+    format!(
+        "schema = \"cutover/runbook/v1\"\nname = \"night\"\ntitle = \"A night\"\n{head}\n\
+         [[phase]]\nname = \"one\"\ntitle = \"One\"\n{entries}"
+    )
+}
+
+/// A command that makes a file, and unmakes it.
+fn makes(name: &str) -> String {
+    format!(
+        "[[phase.entry]]\nname = \"{name}\"\ncommand = [\"touch\", \"{name}\"]\ncheck = [\"test\", \"-e\", \"{name}\"]\n\
+         undo = [\"rm\", \"{name}\"]\n"
+    )
+}
+
+const FAILS: &str =
+    "[[phase.entry]]\nname = \"fails\"\ncommand = [\"/bin/sh\", \"-c\", \"echo no disk >&2; exit 3\"]\n";
+
+#[test]
+fn a_plan_changes_nothing_names_what_is_known_later_and_is_carried_out_as_it_was_saved() {
+    let desk = Desk::new(&book("", &(makes("a") + &makes("b"))));
+    let text = desk.expect(0, &["plan", "run", "night.toml", "-o", "saved.json"]);
+    says(&text, &["the cutover night", "run `touch a`", "Known only later", "a: what the program does"]);
+    assert!(!desk.path("state").exists() && !desk.path("a").exists(), "a plan writes nothing");
+    says(&desk.expect(0, &["apply", "saved.json", "--yes"]), &["COMPLETE: the cutover night"]);
+    assert!(desk.path("a").exists() && desk.path("b").exists());
+    says(&desk.expect(0, &["history"]), &["cutover"]);
+}
+
+#[test]
+fn a_failure_is_undone_or_held_as_the_runbook_and_the_entry_say() {
+    let desk = Desk::new(&book("", &(makes("a") + FAILS)));
+    says(&desk.expect(7, &["run", "night.toml", "--yes"]), &["FAILED AND ROLLED BACK", "no disk"]);
+    assert!(!desk.path("a").exists());
+
+    let desk = Desk::new(&book("on_failure = \"hold\"", &(makes("a") + FAILS)));
+    says(&desk.expect(4, &["run", "night.toml", "--yes"]), &["FAILED AND HELD", "cutover resume"]);
+    assert!(desk.path("a").exists());
+
+    let desk = Desk::new(&book("", &(makes("a") + FAILS + "on_failure = \"hold\"\n")));
+    says(&desk.expect(4, &["run", "night.toml", "--yes"]), &["FAILED AND HELD"]);
+    says(&desk.expect(6, &["run", "night.toml", "--yes"]), &["run 1 (cutover)", "cutover resume"]);
+    desk.expect(0, &["rollback", "--yes"]);
+    assert!(!desk.path("a").exists());
+}
+
+#[test]
+fn nothing_is_begun_after_the_window_has_closed() {
+    let window = "earliest = \"2020-01-01T00:00:00Z\"\nlatest = \"2020-01-02T00:00:00Z\"";
+    let desk = Desk::new(&book(window, &makes("a")));
+    says(&desk.expect(1, &["run", "night.toml", "--yes"]), &["FAILED, NOTHING CHANGED", "the window was open until"]);
+    assert!(!desk.path("a").exists());
+    let open = "earliest = \"2020-01-01T00:00:00Z\"\nlatest = \"2120-01-02T00:00:00Z\"";
+    desk.write("night.toml", &book(open, &makes("a")));
+    says(&desk.expect(0, &["run", "night.toml", "--yes"]), &["the window is open until 2120"]);
+}
+
+#[test]
+fn a_runbook_waits_for_those_it_depends_on_and_for_those_that_were_undone_again() {
+    let desk = Desk::new(&book("depends_on = [\"before\"]", &makes("a")));
+    desk.write("before.toml", &book("", &makes("z")).replace("name = \"night\"", "name = \"before\""));
+    says(&desk.expect(4, &["run", "night.toml", "--yes"]), &["night depends on before", "cutover run before.toml"]);
+    desk.expect(0, &["run", "before.toml", "--yes"]);
+    desk.expect(0, &["plan", "run", "night.toml"]);
+    desk.expect(0, &["rollback", "--yes"]);
+    says(&desk.expect(4, &["run", "night.toml", "--yes"]), &["or was undone since"]);
+}
+
+#[test]
+fn gates_of_programs_say_yes_no_or_that_it_is_not_known() {
+    let asks = |code: u32| {
+        format!(
+            "[[phase.entry]]\nname = \"asks\"\ngate = \"command\"\ncommand = [\"/bin/sh\", \"-c\", \"echo seen; exit {code}\"]\n"
+        )
+    };
+    let desk = Desk::new(&book("", &(makes("a") + &asks(1))));
+    says(&desk.expect(7, &["run", "night.toml", "--yes"]), &["it says no (1): seen"]);
+    desk.write("night.toml", &book("", &(makes("a") + &asks(5))));
+    says(&desk.expect(4, &["run", "night.toml", "--yes"]), &["HELD, NOT KNOWN", "neither yes nor no"]);
+    assert!(desk.path("a").exists(), "what is not known undoes nothing");
+}
+
+#[test]
+fn a_commands_words_are_kept_in_the_log_that_it_names_and_its_secret_is_not() {
+    let entry = "[[phase.entry]]\nname = \"speaks\"\ncommand = [\"/bin/sh\", \"-c\", \"echo the key is $KEY\"]\n\
+                 log = \"words.log\"\nenvironment = [\"KEY\"]\n";
+    let desk = Desk::new(&book("", entry));
+    let output = desk.command("anna", &["run", "night.toml", "--yes"]).env("KEY", "hunter2-hunter2").output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let log = std::fs::read_to_string(desk.path("words.log")).unwrap();
+    assert!(log.starts_with("the key is ") && !log.contains("hunter2"), "{log}");
+}
