@@ -5,7 +5,7 @@
 # goes first changes from round to round:
 #   copy     `cutover data copy` into a fresh database             pgcopydb clone, tables over 200 MB split, 4 + 4 jobs
 #   files    `cutover data export`, then `data import` as JSON     pg_dump -Fd -j4, then pg_restore -j4
-#   compare  `cutover data verify`, every row of both sides        md5 over the rows' text in SQL, both sides at once
+#   compare  `cutover data verify`, every row of both sides        md5 over the rows' text in SQL, one side after the other
 # Ours includes making the schema (pg_dump -s | psql), planning, the journal, validated keys, sequences, statistics, and
 # for files the sidecars by which later writes are told apart. The freeze of the source is made before and is not in it:
 # the peers read a source that nobody writes to either. Memory is the largest VmHWM of each of our processes.
@@ -22,7 +22,7 @@ as_postgres() {
   if ((EUID == 0)); then setpriv --reuid=postgres --regid=postgres --clear-groups -- "$@"; else "$@"; fi
 }
 
-sql() { psql -Xqd "$(url postgres)" -v ON_ERROR_STOP=1 "$@"; }
+sql() { PGOPTIONS='-c client_min_messages=warning' psql -Xqd "$(url postgres)" -v ON_ERROR_STOP=1 "$@"; }
 url() { echo "postgresql://postgres@127.0.0.1:$BENCH_PORT/$1"; }
 
 start_server() {
@@ -84,12 +84,7 @@ peer_files() {
   rm -rf "$BENCH_PLACE/dump"
   pg_dump -Fd -j4 -f "$BENCH_PLACE/dump" "$(url "$BENCH_SOURCE")" && pg_restore -j4 --no-owner -d "$(url target)" "$BENCH_PLACE/dump"
 }
-peer_compare() {
-  local one two
-  checksum "$BENCH_SOURCE" >"$BENCH_PLACE/left" & one=$!
-  checksum target >"$BENCH_PLACE/right" & two=$!
-  wait "$one" && wait "$two" && cmp "$BENCH_PLACE/left" "$BENCH_PLACE/right"
-}
+peer_compare() { checksum "$BENCH_SOURCE" >"$BENCH_PLACE/left" && checksum target >"$BENCH_PLACE/right" && cmp "$BENCH_PLACE/left" "$BENCH_PLACE/right"; }
 # Without compression, and through one pipe: shown, not a goal.
 peer_plain() {
   rm -rf "$BENCH_PLACE/dump"
@@ -111,10 +106,10 @@ pair() {
   local side order="ours peer"
   if (($2 % 2 == 0)); then order="peer ours"; fi
   for side in $order; do
-    if [[ $side == ours ]]; then cutover_data freeze; fi
+    if [[ $side == ours ]]; then cutover_data freeze >"$BENCH_PLACE/said"; fi
     if [[ $1 != compare ]]; then fresh target; else sql -c CHECKPOINT; fi
     timed "$BENCH_PLACE/$BENCH_SCALE.$1.$side" "${side}_$1"
-    if [[ $side == ours ]]; then cutover_data unfreeze; fi
+    if [[ $side == ours ]]; then cutover_data unfreeze >"$BENCH_PLACE/said"; fi
   done
   say "$BENCH_SCALE round $2, $1: ours $(tail -n 1 "$BENCH_PLACE/$BENCH_SCALE.$1.ours") ms, peer $(tail -n 1 "$BENCH_PLACE/$BENCH_SCALE.$1.peer") ms"
 }
@@ -126,6 +121,7 @@ measure() {
   bytes="$(bytes_of "$1")"
   say "making $1 of rows"
   fresh source
+  # shellcheck disable=SC2153
   psql -Xqd "$(url source)" -v ON_ERROR_STOP=1 -v readings=$((bytes * 48 / 10000)) -v logs=$((bytes * 6 / 10000)) -f "$BENCH_ROOT/scripts/bench.d/data.sql" >"$BENCH_PLACE/made"
   pg_dump --schema-only --no-owner -d "$(url source)" >"$BENCH_PLACE/schema.sql"
   for ((round = 1; round <= $2; round++)); do
@@ -138,13 +134,13 @@ measure() {
         timed "$BENCH_PLACE/$1.pipe.peer" peer_pipe
       fi
     else
-      cutover_data freeze
+      cutover_data freeze >"$BENCH_PLACE/said"
       for name in copy files compare; do
         if [[ $name != compare ]]; then fresh target; fi
         timed "$BENCH_PLACE/$1.$name.ours" "ours_$name"
         say "$1 round $round, $name: ours $(tail -n 1 "$BENCH_PLACE/$1.$name.ours") ms"
       done
-      cutover_data unfreeze
+      cutover_data unfreeze >"$BENCH_PLACE/said"
     fi
   done
   sql -c "DROP DATABASE target WITH (FORCE)" -c "DROP DATABASE source WITH (FORCE)" -c CHECKPOINT
@@ -243,18 +239,18 @@ data_machine() {
 data_text() {
   jq -r '
     def median: sort | if length % 2 == 1 then .[(length - 1) / 2] else (.[length / 2 - 1] + .[length / 2]) / 2 end;
-    def left($width): . + ("                                        " | .[:([$width - (. | length), 0] | max)]);
+    def left($width): . as $text | $text + ("                                        " | .[:([$width - ($text | length), 0] | max)]);
     def right($width): tostring | ("            " + .)[-$width:];
     def seconds: . / 10 | round / 100 | tostring | if test("\\.") then . else . + ".0" end;
     def line($name; $all): "  \($name | left(38))\($all | median | seconds | right(9)) s    \($all | min | seconds) to \($all | max | seconds) s";
     "machine: \(.machine.cpu), \(.machine.cores) cores, \(.machine.memory), Linux \(.machine.kernel), PostgreSQL \(.machine.postgres), pgcopydb \(.machine.pgcopydb), cutover \(.machine.cutover); load \(.machine.load)",
     (if (.machine.load | split(" ")[0] | tonumber) > .machine.cores then "The machine was busy with other work: measure again when its load is below its number of cores." else empty end),
     "",
-    (.sizes[-1] as $last | "  \("\($last.scale), \(.rounds) rounds" | left(38))   median    least to most",
+    (.sizes[-1] as $last | "  \("\($last.scale), rounds: \(.rounds)" | left(38))   median    least to most",
       line("cutover data copy"; $last.ms.copy.ours), line("pgcopydb clone, split 200 MB"; $last.ms.copy.peer),
       line("cutover data export + import"; $last.ms.files.ours), line("pg_dump -Fd -j4 + pg_restore -j4"; $last.ms.files.peer),
       line("the same, uncompressed (-Z0)"; $last.ms.plain.peer), line("pg_dump | pg_restore, once"; $last.ms.pipe.peer),
-      line("cutover data verify, both sides"; $last.ms.compare.ours), line("md5 in SQL, both sides at once"; $last.ms.compare.peer)),
+      line("cutover data verify, both sides"; $last.ms.compare.ours), line("md5 in SQL, both sides in turn"; $last.ms.compare.peer)),
     "",
     (.sizes[] | "  \(.scale | left(8)) copy \(.ms.copy.ours | median | seconds) s, export + import \(.ms.files.ours | median | seconds) s, verify \(.ms.compare.ours | median | seconds) s; memory at most \([.memory_mib | to_entries[] | "\(.key) \(.value)"] | join(", ")) MiB"),
     "",

@@ -114,6 +114,13 @@ impl RunState {
         self.header.is_some() && matches!(self.outcome, None | Some((Outcome::Held | Outcome::Stuck, _)))
     }
 
+    /// The last checkpoint that it stands at or has passed: what that one rests on, it asks again by itself, so that what
+    /// took a day is not watched for another one after the signal.
+    pub fn last_checkpoint(&self) -> Option<usize> {
+        let passed = self.items.iter().rposition(|item| item.data.get("signal").is_some());
+        passed.max(self.waiting.as_ref().map(|waiting| waiting.item))
+    }
+
     /// Whether what it did stands: it ended well, or it stopped half-way.
     pub fn stands(&self) -> bool {
         self.is_open() || matches!(self.outcome, Some((Outcome::Done, _)))

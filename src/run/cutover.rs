@@ -143,14 +143,13 @@ impl Making {
         if on_failure == OnFailure::Hold {
             self.course.held.insert(self.plan.items.len());
         }
-        self.recipe.push(item.name.clone());
         self.plan.items.push(item);
     }
 
     fn entry(&mut self, about: &About, entry: Cooked) -> Result<()> {
         let Cooked { name, title, on_failure, planned, later, recipe } = entry;
         let mut part = planned.plan;
-        self.recipe.push(recipe);
+        self.recipe.push(format!("{name} {recipe}"));
         self.course.known_later.extend(later.map(|words| format!("{name}: {words}")));
         let is_one = part.items.len() == 1;
         // From the switch of names on the public goes the new way: a person decides about the way back.
@@ -200,9 +199,9 @@ impl Making {
     /// What is asked again at every checkpoint that follows: the source is frozen, the stack is healthy.
     fn remember(&mut self, item: &Item) {
         let (key, action) = match &item.action {
-            Act::ExpectFrozen(gate) => ("still-frozen".to_owned(), Act::ExpectFrozen(gate.clone())),
-            Act::FreezeSource(_) if item.back => {
-                self.still.remove("still-frozen");
+            Act::ExpectFrozen(gate) => (format!("still-frozen {}", gate.place), Act::ExpectFrozen(gate.clone())),
+            Act::FreezeSource(step) if item.back => {
+                self.still.remove(&format!("still-frozen {}", step.place));
                 return;
             }
             Act::ExpectServices(gate) => {
@@ -217,7 +216,8 @@ impl Making {
             }
             _ => return,
         };
-        let gate = CheckGate { name: key.clone(), title: item.title.clone(), action: Box::new(action) };
+        let name = key.split(' ').next().unwrap_or(&key).to_owned();
+        let gate = CheckGate { name, title: item.title.clone(), action: Box::new(action) };
         self.still.insert(key, gate);
     }
 }

@@ -1,6 +1,7 @@
 //! Lists of data runs: what moves rows and accounts, freezes or backs up. No container changes, so there is no release.
 
 pub mod changes;
+pub mod later;
 mod moving;
 pub mod options;
 

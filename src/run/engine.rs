@@ -75,7 +75,8 @@ impl<A: Actor> Engine<'_, A> {
         // Gates after the last finished change are asked again: what they saw is older than the interruption.
         let last_change = (0..plan.items.len())
             .rev()
-            .find(|&index| is_finished(state, index) && !self.actor.is_gate(&plan.items[index].action));
+            .find(|&index| is_finished(state, index) && !self.actor.is_gate(&plan.items[index].action))
+            .max(state.last_checkpoint());
         for (index, item) in plan.items.iter().enumerate() {
             let is_gate = self.actor.is_gate(&item.action);
             if is_finished(state, index) && (!is_gate || last_change.is_some_and(|last| index < last)) {

@@ -1,4 +1,4 @@
-//! Expect files: each is there, holds something, and says what it should; its digest is the evidence of an approval.
+//! Expect files: each is there, holds something, and says what it should; what was asked of it is the evidence of an approval.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ impl ExpectFiles {
                     let (digest, length) = files::sha256_of_file(path)?;
                     wrong.extend(self.wrong_in(path)?.into_iter().map(|why| format!("{shown}: {why}")));
                     well.push(format!("{shown} ({})", files::spoken_size(length)));
-                    digests.insert(shown.to_string(), digest);
+                    digests.insert(shown.to_string(), self.evidence(path, digest));
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                     wrong.push(format!("{shown} is not there"));
@@ -52,6 +52,20 @@ impl ExpectFiles {
             false => (Answer::Refused, wrong.join("; ")),
         };
         Ok(Seen { answer, words, data: json!({ "evidence": digests }) })
+    }
+
+    /// What an approval is for: what was asked of the file; where nothing was, all of it.
+    fn evidence(&self, path: &Path, digest: String) -> Value {
+        let asked: Vec<&String> = self.pointers.iter().chain(self.json.keys()).collect();
+        let read = || serde_json::from_slice::<Value>(&std::fs::read(path).ok()?).ok();
+        match read().filter(|_| !asked.is_empty()) {
+            Some(document) => {
+                let values =
+                    asked.into_iter().map(|at| (at.clone(), document.pointer(at).cloned().unwrap_or_default()));
+                Value::Object(values.collect())
+            }
+            None => Value::String(digest),
+        }
     }
 
     /// What is wrong inside; large files are only read where something is asked of them.

@@ -108,7 +108,7 @@ pub struct Course {
     /// What cannot be known before the run: the step finds it out by itself, and how it does that is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_later: Vec<String>,
-    /// SHA-256 of the list alone: which items, of which entries, in which order. A rehearsal has the same.
+    /// SHA-256 of what the runbook asks for: phases, entries, what each is told, in order. A rehearsal has the same.
     pub recipe: String,
     /// What was put in another one's place for a rehearsal: name, what stood there, what stands there now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod changes;
+mod kills;
 mod rollback;
 mod site;
 #[path = "../support/mod.rs"]

@@ -7,5 +7,6 @@ mod approvals;
 mod book;
 mod desk;
 mod runs;
+mod seeds;
 #[path = "../support/mod.rs"]
 mod support;

@@ -61,6 +61,10 @@ pub async fn plan(
         depended_on(&all, runbook)?;
     }
     let is_mapped = |entry: &Entry| matches!(&entry.deed, Deed::BuiltIn { name, .. } if name == "migrate-users");
+    let switched_on = runbook.entries().find_map(|entry| match &entry.deed {
+        Deed::BuiltIn { name, settings } if name == "maintenance-on" => Some(settings),
+        _ => None,
+    });
     let next = all.last().map_or(0, |run| run.number) + 1;
     let kitchen = Kitchen {
         global,
@@ -69,6 +73,8 @@ pub async fn plan(
         directory: runbook.directory.clone(),
         backup_name: format!("{next:04}-{}", runbook.name),
         maps_users: runbook.entries().any(is_mapped),
+        maintenance_message: switched_on.and_then(|settings| settings.message.clone()),
+        has_maintenance: switched_on.is_some(),
     };
     let mut phases = Vec::new();
     for phase in &runbook.phases {

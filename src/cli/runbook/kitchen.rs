@@ -1,11 +1,12 @@
 //! What lists of built-ins are made from, and how: each as the verb of its name makes it. By reading only.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::adapter::database::Place;
+use crate::adapter::switch;
 use crate::cli::arguments::{Deploy, Global};
 use crate::cli::dns::look::Look;
 use crate::cli::setup::Setup;
@@ -13,7 +14,8 @@ use crate::config::runbook::Settings;
 use crate::config::{Config, Environment, Part, RowsFrom, SecretAt};
 use crate::rows::client_tools::ToolPlaces;
 use crate::rows::users::MAPPING_FILE;
-use crate::run::data::options::{self, CompareWishes, same_rows};
+use crate::run::data::later::{copying_later, importing_later};
+use crate::run::data::options::{self, CompareWishes, ExportWishes, FillWishes, same_rows};
 use crate::run::data::{self, UserWishes};
 use crate::run::deploy::{Planned, health_gate};
 use crate::run::list::item;
@@ -26,6 +28,7 @@ use crate::step::expect_files::ExpectFiles;
 use crate::step::expect_health::ExpectHealth;
 use crate::step::expect_same_rows::Against;
 use crate::step::run_command::RunCommand;
+use crate::step::set_maintenance::{SetMaintenance, page};
 
 /// The longest that a freeze waits for sessions to end, seconds.
 const FREEZE_S: u64 = 30;
@@ -60,6 +63,10 @@ pub struct Kitchen<'a> {
     pub backup_name: String,
     /// Whether user ids are mapped by this runbook, so that the mapping need not be there yet.
     pub maps_users: bool,
+    /// What the page of its maintenance says.
+    pub maintenance_message: Option<String>,
+    /// Whether it switches maintenance on.
+    pub has_maintenance: bool,
 }
 
 impl Kitchen<'_> {
@@ -98,6 +105,43 @@ impl Kitchen<'_> {
         let accounts = accounts.as_ref().map_err(|why| Refusal::Usage(why.clone()))?;
         let (keeps_first, links_existing) = (ask.settings.keep_first, ask.settings.link_existing);
         Ok(data::migrating_users(self.config, accounts, &UserWishes { keeps_first, links_existing }))
+    }
+
+    pub(super) async fn export(&self, ask: &Ask<'_>) -> Result<Planned> {
+        let (tables, is_without_users) = (ask.settings.tables.clone(), ask.settings.skip_users);
+        let wishes = ExportWishes { tables, is_without_users, ..ExportWishes::default() };
+        data::exporting(self.config, self.side("source")?, &wishes).await
+    }
+
+    pub(super) async fn import(&self, ask: &Ask<'_>) -> Result<Planned> {
+        let source = self.config.source.is_some().then(|| self.side("source")).transpose()?;
+        importing_later(self.config, source, self.side("target")?, &fill(ask)).await
+    }
+
+    pub(super) async fn copy(&self, ask: &Ask<'_>) -> Result<Planned> {
+        copying_later(self.config, self.side("source")?, self.side("target")?, &fill(ask)).await
+    }
+
+    pub(super) async fn maintenance(&self, ask: &Ask<'_>, is_on: bool) -> Result<Planned> {
+        let directory = self.config.caddy.as_ref().and_then(|caddy| caddy.directory.clone()).ok_or_else(|| {
+            Refusal::Usage(format!("{}: caddy.directory is not set; maintenance is a file in it", ask.name))
+        })?;
+        // On and off stand in one plan, so each begins where the other ends, whatever stands there now.
+        let (now, own) = (switch::maintenance(&directory)?, page(self.maintenance_message.as_deref()));
+        let step = match is_on {
+            true => SetMaintenance { directory, from: now, to: Some(own) },
+            false if self.has_maintenance => SetMaintenance { directory, from: Some(own), to: None },
+            false => SetMaintenance { directory, from: now, to: None },
+        };
+        let title = if is_on { "show the page with 503 and Retry-After" } else { "show the application again" };
+        Ok(self.gate(ask, title.into(), Act::SetMaintenance(step)))
+    }
+
+    pub(super) async fn notice(&self, ask: &Ask<'_>) -> Result<Planned> {
+        let notice = ask.settings.notice.clone().unwrap_or_default();
+        let mut step = self.program(ask, self.own(&["notify", "send", &notice, "--yes"])?);
+        step.environment = variables(self.config);
+        Ok(self.gate(ask, format!("send the notice {notice} to users"), Act::RunCommand(step)))
     }
 
     pub(super) async fn backup(&self, ask: &Ask<'_>) -> Result<Planned> {
@@ -197,14 +241,23 @@ impl Kitchen<'_> {
 
     pub(super) async fn file(&self, ask: &Ask<'_>) -> Result<Planned> {
         let settings = ask.settings;
-        let names: Vec<String> = settings.files.iter().map(|path| path.display().to_string()).collect();
+        let files: Vec<PathBuf> = settings.files.iter().map(|path| self.placed(path)).collect();
+        let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
         let gate = ExpectFiles {
-            files: settings.files.clone(),
+            files,
             pointers: settings.pointers.clone(),
             json: settings.json.clone(),
             contains: settings.contains.clone(),
         };
         Ok(self.gate(ask, format!("there and as expected: {}", names.join(", ")), Act::ExpectFiles(gate)))
+    }
+
+    /// `{data}/` stands for the directory of the export, which the configuration names.
+    fn placed(&self, path: &Path) -> PathBuf {
+        match path.strip_prefix(self.directory.join("{data}")) {
+            Ok(inside) => self.config.data.directory.join(inside),
+            Err(_) => path.to_owned(),
+        }
     }
 
     pub(super) async fn command(&self, ask: &Ask<'_>) -> Result<Planned> {
@@ -237,6 +290,14 @@ impl Kitchen<'_> {
 
     /// A verb of our own that only looks, as a gate.
     pub(super) async fn verb(&self, ask: &Ask<'_>, words: &[&str]) -> Result<Planned> {
+        let mut command = self.program(ask, self.own(words)?);
+        command.environment = variables(self.config);
+        let title = format!("`cutover {}` says yes", words.join(" "));
+        Ok(self.gate(ask, title, Act::ExpectCommand(ExpectCommand { command, refuses: NO.to_vec() })))
+    }
+
+    /// A call of our own program, with this configuration and state.
+    fn own(&self, words: &[&str]) -> Result<Vec<String>> {
         let program = std::env::current_exe()?;
         let config = std::path::absolute(&self.global.config)?;
         let mut run: Vec<String> = vec![
@@ -248,10 +309,7 @@ impl Kitchen<'_> {
             "--no-color".into(),
         ];
         run.extend(words.iter().map(|word| (*word).to_owned()));
-        let mut command = self.program(ask, run);
-        command.environment = variables(self.config);
-        let title = format!("`cutover {}` says yes", words.join(" "));
-        Ok(self.gate(ask, title, Act::ExpectCommand(ExpectCommand { command, refuses: NO.to_vec() })))
+        Ok(run)
     }
 
     fn program(&self, ask: &Ask<'_>, run: Vec<String>) -> RunCommand {
@@ -271,6 +329,10 @@ impl Kitchen<'_> {
     }
 }
 
+fn fill(ask: &Ask<'_>) -> FillWishes {
+    FillWishes { tables: ask.settings.tables.clone(), ..FillWishes::default() }
+}
+
 /// Seconds, at least one where it is any time at all.
 pub(super) fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
@@ -282,6 +344,7 @@ fn variables(config: &Config) -> Vec<String> {
     at.extend(config.source.iter().chain(&config.target).map(|database| &database.url));
     at.extend(config.users.iter().flat_map(|users| [&users.project_id, &users.secret_key]));
     at.extend(config.dns.iter().flat_map(|dns| dns.token.iter().chain(dns.tsig.as_ref().map(|tsig| &tsig.secret))));
+    at.extend(config.notify.iter().flat_map(|notify| &notify.channels).flat_map(|one| one.url.iter().chain(&one.key)));
     let named = at.into_iter().filter_map(|at| match at {
         SecretAt::Variable(name) => Some(name.clone()),
         SecretAt::File(_) => None,

@@ -6,6 +6,7 @@ mod built_ins;
 mod cook;
 mod kitchen;
 mod mailbox;
+mod render;
 pub mod run;
 pub mod waiting;
 
@@ -32,7 +33,13 @@ pub fn look(global: &Global, verb: &RunbookVerb) -> Result<u8> {
                 out::result(&format!("{} is valid", runbook.display()));
             }
         }
-        What::Render { .. } => {}
+        What::Render { runbook } => {
+            let page = render::markdown(&cook::read(runbook)?, &runbook.display().to_string());
+            match global.is_json() {
+                true => out::json(serde_json::json!({ "schema": "cutover/v1", "markdown": page })),
+                false => out::result(&page),
+            }
+        }
         What::List => list(global),
     }
     Ok(exit::DONE)

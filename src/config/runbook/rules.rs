@@ -34,13 +34,13 @@ pub(super) fn check(reader: &mut Reader<'_>, known: &[Known]) {
         }
         depends_on(reader, phase, &names);
         if let Some(name) = word(reader, &join(phase, "name")) {
-            names.add(reader, &join(phase, "name"), name);
+            names.phase(reader, &join(phase, "name"), name);
         }
         for entry in &entries {
             check_entry(reader, entry, known);
             depends_on(reader, entry, &names);
             match entry_name(reader, entry) {
-                Some(name) => names.add(reader, entry, name),
+                Some(name) => names.entry(reader, entry, name),
                 None => no_name(reader, entry),
             }
         }
@@ -48,23 +48,37 @@ pub(super) fn check(reader: &mut Reader<'_>, known: &[Known]) {
     signals(reader);
 }
 
-/// Every name so far, with the line of its first use.
+/// Every name so far, with the line of its first use; a phase may be called like an entry.
 #[derive(Default)]
-struct Names(BTreeMap<String, usize>);
+struct Names {
+    phases: BTreeMap<String, usize>,
+    entries: BTreeMap<String, usize>,
+}
 
 impl Names {
-    fn add(&mut self, reader: &mut Reader<'_>, path: &str, name: String) {
-        let at = place(reader, path);
-        let (line, _) = reader.text.position(at);
-        match self.0.get(&name) {
-            None => {
-                self.0.insert(name, line);
-            }
-            Some(first) => {
-                let found = format!("{name:?} a second time (first in line {first})");
-                let hint = "give the entry a name of its own: name = \"…\"";
-                reader.push(at, path, found, "a name that no other phase or entry has", Some(hint));
-            }
+    fn all(&self) -> Vec<&str> {
+        self.phases.keys().chain(self.entries.keys()).map(String::as_str).collect()
+    }
+
+    fn phase(&mut self, reader: &mut Reader<'_>, path: &str, name: String) {
+        add(&mut self.phases, reader, path, name, "a name that no other phase has");
+    }
+
+    fn entry(&mut self, reader: &mut Reader<'_>, path: &str, name: String) {
+        add(&mut self.entries, reader, path, name, "a name that no other entry has");
+    }
+}
+
+fn add(names: &mut BTreeMap<String, usize>, reader: &mut Reader<'_>, path: &str, name: String, allowed: &str) {
+    let at = place(reader, path);
+    let (line, _) = reader.text.position(at);
+    match names.get(&name) {
+        None => {
+            names.insert(name, line);
+        }
+        Some(first) => {
+            let found = format!("{name:?} a second time (first in line {first})");
+            reader.push(at, path, found, allowed, Some("give it a name of its own: name = \"…\""));
         }
     }
 }
@@ -202,8 +216,8 @@ fn depends_on(reader: &mut Reader<'_>, table: &str, names: &Names) {
         Some(Value::List(items)) => items.clone(),
         _ => return,
     };
-    for item in items.iter().filter(|item| !names.0.contains_key(&item.text)) {
-        let known: Vec<&str> = names.0.keys().map(String::as_str).collect();
+    for item in items.iter().filter(|item| !names.all().contains(&item.text.as_str())) {
+        let known = names.all();
         let hint = nearest(&item.text, known.iter().copied()).map(|near| format!("did you mean {near:?}?"));
         let allowed = if known.is_empty() { "nothing: it stands first".to_owned() } else { quoted_list(&known) };
         reader.push(item.at, &path, quote(&item.text), format!("what stands before it: {allowed}"), hint.as_deref());
