@@ -24,6 +24,8 @@ use cutover::rows::freeze::{FreezeOptions, freeze};
 use cutover::rows::volumes::{VolumeOptions, back_up_volume, check_volume, restore_volume};
 use cutover::secret::Secret;
 use support::cluster::{Cluster, programs};
+use support::live::says;
+use support::migration::Migration;
 use tempfile::TempDir;
 
 const WAIT: Duration = Duration::from_secs(20);
@@ -624,6 +626,41 @@ async fn a_volume_is_read_into_a_file_and_back_into_a_new_volume() {
     let bytes = std::fs::read(&file).unwrap();
     std::fs::write(&file, &bytes[..bytes.len() - 512]).unwrap();
     assert!(check_volume(&options).unwrap_err().to_string().contains("is not what was written"));
+}
+
+#[test]
+fn volumes_are_backed_up_proven_listed_and_brought_back_from_the_command_line() {
+    let image = "cutover-lab/box:1";
+    if !has_image(image) {
+        return;
+    }
+    let cluster = cluster();
+    let mut migration = Migration::new(&cluster, "volume");
+    migration.set("DOCKER_HOST", "unix:///var/run/docker.sock");
+    migration.set("PATH", "/usr/local/bin:/usr/bin:/bin");
+    let volume = Volume(format!("cutover-test-{}-cli", std::process::id()));
+    let copy = Volume(format!("cutover-test-{}-cli-copy", std::process::id()));
+    docker(&["volume", "create", &volume.0]).unwrap();
+    let mount = format!("{}:/v", volume.0);
+    docker(&["run", "--rm", "-v", &mount, "--entrypoint", "sh", image, "-c", "echo kept > /v/file"]).unwrap();
+
+    let text = migration.expect(2, &["backup", "create", "--volume", &volume.0]);
+    says(&text, &["no container uses the volume", "--image IMAGE"]);
+    let (made, code) = migration.json(&["backup", "create", "--volume", &volume.0, "--image", image]);
+    assert_eq!((code, &made["backup"]["verified"]["rows"]), (0, &serde_json::json!(2)), "{made}");
+    let id = made["backup"]["id"].as_str().unwrap();
+    says(&migration.expect(0, &["backup", "list"]), &[id, "volume cutover-test", "2 entries"]);
+    says(&migration.expect(0, &["backup", "verify", id, "--image", image]), &["restored on trial, 2 entries the same"]);
+    let left = docker(&["volume", "ls", "--quiet", "--filter", &format!("name=cutover-trial-{id}")]).unwrap();
+    assert_eq!(left.trim(), "", "a trial leaves no volume");
+
+    let text = migration.expect(0, &["backup", "restore", id, "--image", image, "--into", &copy.0]);
+    says(&text, &["is brought back into the new volume", "was compared"]);
+    let mount = format!("{}:/v:ro", copy.0);
+    let read = docker(&["run", "--rm", "-v", &mount, "--entrypoint", "sh", image, "-c", "cat /v/file"]).unwrap();
+    assert_eq!(read.trim(), "kept");
+    let text = migration.expect(1, &["backup", "restore", id, "--image", image, "--into", &volume.0]);
+    says(&text, &["is there; restore into a new one"]);
 }
 
 struct Volume(String);

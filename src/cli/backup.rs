@@ -1,5 +1,7 @@
 //! `cutover backup …`: make, prove, list and bring back. A backup changes no database, so only its restore is a run.
 
+mod volume;
+
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
@@ -37,16 +39,31 @@ pub enum BackupVerb {
         /// Which database
         #[arg(long, value_enum, default_value = "target")]
         of: Side,
+        /// Only these named volumes instead of a database; without it, those of backup.volumes come along
+        #[arg(long, value_name = "NAME", value_delimiter = ',')]
+        volume: Vec<String>,
+        /// An image on this host that reads volumes (that of a container which uses the volume)
+        #[arg(long, value_name = "IMAGE")]
+        image: Option<String>,
     },
     /// Prove a backup again: its files by checksum, its rows by another restore on trial
     Verify {
         /// Its name; `cutover backup list` tells
         id: String,
+        /// An image on this host that reads volumes
+        #[arg(long, value_name = "IMAGE")]
+        image: Option<String>,
     },
     /// Bring a backup back beside the live database, compare it, and exchange the names
     Restore {
         /// Its name; `cutover backup list` tells
         id: String,
+        /// For a volume: the new volume that it is brought back into (VOLUME_restored_ID)
+        #[arg(long, value_name = "NAME")]
+        into: Option<String>,
+        /// An image on this host that reads volumes
+        #[arg(long, value_name = "IMAGE")]
+        image: Option<String>,
         /// Show the plan and stop
         #[arg(long)]
         dry_run: bool,
@@ -81,33 +98,90 @@ impl Side {
 pub async fn run(global: &Global, verb: &Backup) -> Result<u8> {
     let (config, setup) = prepare(global)?;
     match &verb.what {
-        BackupVerb::Create { of } => create(global, &config, &setup, *of).await,
-        BackupVerb::Verify { id } => verify(global, &config, &setup, id).await,
-        BackupVerb::Restore { id, dry_run } => restore(global, &config, &setup, id, *dry_run).await,
+        BackupVerb::Create { of, volume, image } => {
+            create(global, &config, &setup, *of, volume, image.as_deref()).await
+        }
+        BackupVerb::Verify { id, image } => verify(global, &config, &setup, id, image.as_deref()).await,
+        BackupVerb::Restore { id, into, image, dry_run } => {
+            let token = shelf::read_token(&options::backups(&config), id)?;
+            if token.kind == Kind::Volume {
+                let wish = (into.as_deref(), image.as_deref());
+                return restore_volume(global, &config, &setup, &token, wish, *dry_run).await;
+            }
+            restore(global, &config, &setup, id, *dry_run).await
+        }
         BackupVerb::List => list(global, &config),
     }
 }
 
-async fn create(global: &Global, config: &Config, setup: &Setup, of: Side) -> Result<u8> {
+async fn create(
+    global: &Global,
+    config: &Config,
+    setup: &Setup,
+    of: Side,
+    volumes: &[String],
+    image: Option<&str>,
+) -> Result<u8> {
     let lock = take_lock(&setup.state, "backup create")?;
-    let id = format!("{}-{}", stamp(), of.word());
+    let stamp = stamp();
     let say = out::teller(global.quiet, setup.log.as_deref())?;
-    let token = match &config.backup.command {
-        Some(command) if of == Side::Target => by_command(config, setup, id, command, &say).await?,
+    let mut tokens = Vec::new();
+    if volumes.is_empty() {
+        tokens.push(create_database(config, setup, of, format!("{stamp}-{}", of.word()), &say).await?);
+    }
+    let also = if volumes.is_empty() && of == Side::Target { &config.backup.volumes[..] } else { volumes };
+    tokens.extend(volume::create(config, setup, also, image, &stamp, &say).await?);
+    drop(lock);
+    print_all(global, &tokens)
+}
+
+async fn create_database(
+    config: &Config,
+    setup: &Setup,
+    of: Side,
+    id: String,
+    say: &(dyn Fn(String) + Sync),
+) -> Result<Token> {
+    Ok(match &config.backup.command {
+        Some(command) if of == Side::Target => by_command(config, setup, id, command, say).await?,
         _ => {
             let place = setup.databases.side(of.word()).map_err(Refusal::usage)?;
             let tools = tools(place, &setup.process, &tool_places(setup), "cutover").await?;
             let backup = options::backup(config, &id);
-            let token = shelf::create(place, None, &tools, &backup, &say).await?;
+            let token = shelf::create(place, None, &tools, &backup, say).await?;
             let keep = config.backup.keep as usize;
             for gone in shelf::let_go(&backup.directory, place.shown(), keep, std::slice::from_ref(&token.id))? {
                 say(format!("the backup {gone} was let go"));
             }
             token
         }
-    };
+    })
+}
+
+/// A volume's backup goes into a new volume beside the live one. It changes nothing that serves, so it is no run.
+async fn restore_volume(
+    global: &Global,
+    config: &Config,
+    setup: &Setup,
+    token: &Token,
+    (into, image): (Option<&str>, Option<&str>),
+    is_dry: bool,
+) -> Result<u8> {
+    if is_dry {
+        let into = into.map_or_else(|| "a new volume".to_owned(), |into| format!("the new volume {into}"));
+        out::result(&format!("{} would be brought back into {into}; the live one stays as it is", token.place));
+        return Ok(exit::DONE);
+    }
+    let lock = take_lock(&setup.state, "backup restore")?;
+    let say = out::teller(global.quiet, setup.log.as_deref())?;
+    let into = volume::restore(config, setup, token, image, into, &say).await?;
     drop(lock);
-    print(global, "backup", &token)
+    if global.is_json() {
+        out::json(json!({ "schema": SCHEMA, "backup": token.id, "volume": into }));
+    } else {
+        out::result(&format!("{} is brought back into the new volume {into}, and was compared", token.place));
+    }
+    Ok(exit::DONE)
 }
 
 async fn by_command(
@@ -130,10 +204,16 @@ async fn by_command(
     shelf::create_by_command(&setup.process, &backup, environment, &|line| say(line.to_owned())).await
 }
 
-async fn verify(global: &Global, config: &Config, setup: &Setup, id: &str) -> Result<u8> {
+async fn verify(global: &Global, config: &Config, setup: &Setup, id: &str, image: Option<&str>) -> Result<u8> {
     let lock = take_lock(&setup.state, "backup verify")?;
     let options = options::backup(config, id);
     let token = shelf::read_token(&options.directory, id)?;
+    if token.kind == Kind::Volume {
+        let say = out::teller(global.quiet, setup.log.as_deref())?;
+        let token = volume::verify(config, setup, &token, image, &say).await?;
+        drop(lock);
+        return print(global, "backup", &token);
+    }
     let (place, tools) = reach(setup, &token, &options).await?;
     let token = shelf::verify(place, &tools, &options, &out::teller(global.quiet, setup.log.as_deref())?).await?;
     drop(lock);
@@ -178,7 +258,9 @@ fn list(global: &Global, config: &Config) -> Result<u8> {
         let row: Vec<Cell> = match &one.token {
             Some(token) => {
                 let proof = token.verified.as_ref();
-                let proof = proof.map_or_else(|| "no".to_owned(), |proof| format!("{} rows, {}", proof.rows, proof.at));
+                let unit = if token.kind == Kind::Volume { "entries" } else { "rows" };
+                let proof =
+                    proof.map_or_else(|| "no".to_owned(), |proof| format!("{} {unit}, {}", proof.rows, proof.at));
                 let cells = [one.id, token.place.clone(), token.taken_at.clone(), spoken_size(token.bytes), proof];
                 cells.into_iter().map(Cell::from).collect()
             }
@@ -204,6 +286,20 @@ fn tool_places(setup: &Setup) -> ToolPlaces {
 fn stamp() -> String {
     let digits: String = clock::now().chars().filter(char::is_ascii_digit).take(14).collect();
     format!("{}-{}", &digits[..8], &digits[8..])
+}
+
+/// One backup as it always was; several as a list beside it.
+fn print_all(global: &Global, tokens: &[Token]) -> Result<u8> {
+    let Some(first) = tokens.first() else { bail!("nothing was named that could be backed up") };
+    if tokens.len() == 1 {
+        return print(global, "backup", first);
+    }
+    if global.is_json() {
+        out::json(json!({ "schema": SCHEMA, "backup": first, "backups": tokens }));
+    } else {
+        out::result(&tokens.iter().map(words).collect::<Vec<_>>().join("\n"));
+    }
+    Ok(exit::DONE)
 }
 
 fn print(global: &Global, key: &str, token: &Token) -> Result<u8> {

@@ -21,6 +21,7 @@ mod reference;
 mod rehearsal;
 pub mod runbook;
 mod secret_files;
+mod service_binding;
 mod shape;
 mod show;
 mod table;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::event::{Event, Listener};
 use super::output::Patient;
-use super::text::harmless;
+use super::text::{counted, harmless};
 use crate::adapter::clock::spoken;
 
 /// At least so much time passes between two lines about an item that differ in numbers only.
@@ -74,7 +74,7 @@ impl<W> State<W> {
                 self.run = run;
                 self.names = items.into_iter().map(|(name, _)| name).collect();
                 let verb = if epoch > 1 { format!("goes on, epoch {epoch}") } else { "begins".into() };
-                (String::new(), format!("{kind} {verb}, {} items", self.names.len()))
+                (String::new(), format!("{kind} {verb}, {}", counted(self.names.len(), "item")))
             }
             Event::Started { item, back } => {
                 self.said.remove(&item);

@@ -159,6 +159,9 @@ fn step(index: usize, item: &Item, place: &Columns, style: &Style) -> String {
     let (words, paint) = match item.action.reversal() {
         _ if is_gate => return hang(&head, &title, style.width),
         Reversal::Exact if item.back => return hang(&head, &title, style.width),
+        Reversal::Exact if item.action.only_writes_files() => {
+            ("writes files only, which stay".to_owned(), Paint::Faint)
+        }
         Reversal::Exact if columns(&title) <= place.title => {
             return format!("{head}{}  {}\n", pad(&title, place.title), style.paint(Paint::Faint, EXACT));
         }
@@ -179,6 +182,13 @@ fn on_failure(plan: &Plan, style: &Style) -> String {
         return hang("  ", words, style.width);
     }
     let before = plan.release_from.map_or_else(|| "nothing, as before,".into(), |number| format!("r{number}"));
+    if plan.deed.is_some() && plan.home.is_empty() {
+        return hang(
+            "  ",
+            "undoes what it began, last first, by itself, and looks at the world after each step",
+            style.width,
+        );
+    }
     if plan.home.is_empty() {
         return hang("  ", &format!("goes back to {before} by itself; no gate proves it"), style.width);
     }

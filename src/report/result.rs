@@ -108,7 +108,8 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
     match outcome {
         Some(Outcome::Done) => {
             let mut next = vec![("cutover status".to_owned(), "how it is now".to_owned())];
-            if plan.deed.is_some() && plan.kind != RunKind::Rollback {
+            let is_undoable = |item: &crate::step::Item| !item.back && item.action.changes_the_world();
+            if plan.deed.is_some() && plan.kind != RunKind::Rollback && plan.items.iter().any(is_undoable) {
                 next.push(("cutover rollback".to_owned(), format!("undo run {}", run.number)));
             }
             if plan.kind == RunKind::Deploy && plan.release_from.is_some() {

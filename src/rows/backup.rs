@@ -23,6 +23,7 @@ use crate::adapter::files::{self, spoken_size};
 use crate::data::catalog::quoted;
 
 mod by_command;
+mod by_volume;
 mod contents;
 mod databases;
 mod flip;
@@ -32,6 +33,7 @@ mod shelf;
 mod token;
 
 pub use by_command::{CommandBackup, create_by_command, restore_by_command};
+pub use by_volume::{VolumeShelf, create_of_volume, restore_of_volume, verify_volume};
 pub use contents::{Contents, contents};
 pub use databases::Shape;
 pub use flip::{Flip, flip, unflip};

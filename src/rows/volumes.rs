@@ -162,6 +162,21 @@ pub async fn restore_volume(process: &Process, options: &VolumeOptions, into: &s
     }
 }
 
+/// Removes a volume that a restore made, where there is one; another one of that name is left alone.
+///
+/// # Errors
+/// When it is not ours, or something uses it.
+pub async fn remove_volume(process: &Process, options: &VolumeOptions, name: &str) -> Result<()> {
+    let engine = Engine { process, options };
+    match engine.labels(name).await? {
+        None => Ok(()),
+        Some(labels) if labels.contains(MARK) => engine.remove(name).await,
+        Some(_) => {
+            bail!("the volume {name} is there and was not made by a restore; remove it, or give it another name")
+        }
+    }
+}
+
 fn file_name(options: &VolumeOptions) -> String {
     format!("{}.tar", options.volume)
 }

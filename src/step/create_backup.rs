@@ -8,7 +8,7 @@ use super::{Databases, RunTag, Say, World};
 use crate::adapter::database::Place;
 use crate::adapter::files::spoken_size;
 use crate::adapter::process::Process;
-use crate::rows::backup::{self, BackupOptions, Token};
+use crate::rows::backup::{self, BackupOptions, Kind, Token};
 use crate::rows::client_tools::{ToolPlaces, Tools, server_major};
 
 /// The step.
@@ -71,6 +71,9 @@ pub async fn tools(place: &Place, process: &Process, places: &ToolPlaces, sessio
 /// A backup in one line.
 pub fn words(token: &Token) -> String {
     let proof = match &token.verified {
+        Some(verified) if token.kind == Kind::Volume => {
+            format!("restored on trial, {} entries the same", verified.rows)
+        }
         Some(verified) => format!("restored on trial, {} rows the same", verified.rows),
         None => "never restored on trial".to_owned(),
     };

@@ -279,6 +279,11 @@ impl Act {
         }
     }
 
+    /// Whether all that it leaves are files of ours, which no undoing takes away.
+    pub fn only_writes_files(&self) -> bool {
+        matches!(self, Self::ExportRows(_) | Self::CreateBackup(_))
+    }
+
     /// Whether undoing it means to change what serves people (images kept or files written do not).
     pub fn changes_the_world(&self) -> bool {
         matches!(

@@ -179,7 +179,7 @@ pub struct Fill {
     /// Let ids without an account stay as they are in this column, beside those that data.unmapped names
     #[arg(long, value_name = "TABLE.COLUMN", value_delimiter = ',', value_parser = column)]
     pub allow_unmapped: Vec<String>,
-    /// Leave every user id as it is, although [users] says that accounts move
+    /// Leave every user id as it is, although [users] or data.user_columns say that ids change
     #[arg(long)]
     pub without_mapping: bool,
     /// Fill the target although the source still takes writes: what is written there after the export is lost

@@ -124,6 +124,8 @@ pub enum Shape {
     SqlName,
     /// A decimal number.
     Number,
+    /// The value of an HTTPS record.
+    ServiceBinding,
     /// A moment in RFC 3339.
     Moment,
 }

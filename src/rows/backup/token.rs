@@ -14,6 +14,8 @@ pub enum Kind {
     Database,
     /// By a configured command.
     Command,
+    /// Of a named volume, by tar.
+    Volume,
 }
 
 /// A file of a backup.

@@ -187,8 +187,8 @@ fn proof(config: &Config, source: Option<&Place>, freezing: &Freezing) -> Vec<It
 fn expect_mapping(filling: &Filling) -> Result<()> {
     let Some(path) = filling.mapping.as_ref().filter(|path| !path.exists()) else { return Ok(()) };
     Err(Refusal::Gate(format!(
-        "[users] says that accounts move, but there is no {}: make the accounts first (cutover data users), or fill the \
-         target with the old ids (--without-mapping)",
+        "[users] or data.user_columns say that ids change, but there is no {}: make the accounts first (cutover data \
+         users), or fill the target with the old ids (--without-mapping)",
         path.display()
     ))
     .into())

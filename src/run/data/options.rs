@@ -79,8 +79,8 @@ pub fn filling(config: &Config, target: &str, wishes: &FillWishes) -> Filling {
     for (table, column) in wishes.unmapped.iter().filter_map(|name| name.rsplit_once('.')) {
         unmapped.entry(table.to_owned()).or_default().push(column.to_owned());
     }
-    // Where accounts are configured the ids will have changed: without the mapping nothing is filled in.
-    let has_mapping = config.users.is_some() || mapping(config).is_some();
+    // Where accounts or columns of ids are configured, ids are to change: without the mapping nothing is filled in.
+    let has_mapping = config.users.is_some() || !data.user_columns.is_empty() || mapping(config).is_some();
     Filling {
         include: data.include.clone(),
         exclude: data.exclude.clone(),
