@@ -20,6 +20,7 @@ mod read;
 mod reference;
 pub mod runbook;
 mod secret_files;
+mod service_binding;
 mod shape;
 mod show;
 mod table;

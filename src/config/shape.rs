@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::keys::Shape;
+use super::service_binding;
 
 /// Why a string does not have its shape: what is allowed.
 pub(super) fn allowed(shape: Shape) -> &'static str {
@@ -27,6 +28,9 @@ pub(super) fn allowed(shape: Shape) -> &'static str {
             "a loopback address with its port such as \"127.0.0.1:9180\", or \"unix:/run/cutover/serve.sock\""
         }
         Shape::Number => "a number such as \"5\" or \"0.25\"",
+        Shape::ServiceBinding => {
+            "an HTTPS record such as \"1 . alpn=h2,h3 ipv4hint=203.0.113.10\": priority, target, parameters"
+        }
         Shape::Moment => "a moment such as \"2026-11-22T01:00:00Z\"",
         Shape::SqlName => "a name of 1 to 63 bytes, without control characters",
     }
@@ -59,6 +63,7 @@ pub(super) fn fits(shape: Shape, text: &str) -> bool {
         }
         Shape::Listen => listen(text),
         Shape::Number => text.parse::<f64>().is_ok_and(f64::is_finite),
+        Shape::ServiceBinding => printable && service_binding::fits(text),
         Shape::Moment => text.parse::<jiff::Timestamp>().is_ok(),
         Shape::SqlName => printable && text.len() <= 63,
     }
@@ -84,7 +89,7 @@ fn version(text: &str) -> bool {
 }
 
 /// Underscores are taken since records such as `_acme-challenge` have them.
-fn host(text: &str) -> bool {
+pub(super) fn host(text: &str) -> bool {
     let text = text.strip_suffix('.').unwrap_or(text);
     let label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -166,6 +171,11 @@ mod tests {
                 &["0.0.0.0:80", "10.0.0.1:80", "unix:a", "80"],
             ),
             (Shape::Number, &["5", "0.25", "-1"], &["", "5 %", "nan", "inf", "five"]),
+            (
+                Shape::ServiceBinding,
+                &["1 .", "0 svc.example.com.", "1 . alpn=h2,h3 ipv4hint=203.0.113.10", "1 . key65280=x", "2 . alpn=\"h2,h3\" no-default-alpn"],
+                &["", "1", "x .", "1 . alpn=h2 alpn=h3", "0 . alpn=h2", "1 . ipv4hint=::1", "1 . ipv4hint=", "1 . ipv4=1.2.3.4", "1 . port=70000"],
+            ),
             (Shape::Moment, &["2026-11-22T01:00:00Z", "2026-11-22T01:00:00+01:00"], &["", "tomorrow", "2026-11-22"]),
             (Shape::SqlName, &["my db"], &["", LONG, "a\0"]),
         ];

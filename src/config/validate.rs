@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::read::{Reader, join};
 use super::secret_files;
+use super::service_binding;
 use super::table::absolute;
 use super::units::format_duration;
 use super::value::Value;
@@ -28,6 +29,7 @@ pub(super) fn validate(reader: &mut Reader<'_>, directory: &Path) {
     dns(reader);
     for table in reader.tables("dns.record[]") {
         record(reader, &table);
+        service_binding::validate(reader, &table);
     }
     stabilize(reader);
     for table in reader.tables("stabilize.rule[]") {

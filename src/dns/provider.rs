@@ -18,7 +18,7 @@ use crate::judge::dns::seen::Values;
 use crate::secret::Secret;
 
 /// Types of records that can be written.
-pub const WRITABLE: [&str; 5] = ["A", "AAAA", "CNAME", "TXT", "CAA"];
+pub const WRITABLE: [&str; 6] = ["A", "AAAA", "CNAME", "TXT", "CAA", "HTTPS"];
 
 /// Where DigitalOcean's API is.
 pub const DIGITALOCEAN: &str = Maker::DigitalOcean.base();

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::Ask;
 use super::finding::Found;
 use crate::adapter::clock;
+use crate::adapter::dns::value::canonical;
 use crate::config::{Config, Dns as Settings, Record};
 use crate::dns::certificate::challenge;
 use crate::dns::{Memory, Name, Origin, ROOTS, Wish, survey};
@@ -61,7 +62,7 @@ fn name(record: &Record) -> Name {
     }
     for (kind, values) in [("TXT", &record.txt), ("CAA", &record.caa), ("HTTPS", &record.https)] {
         if let Some(values) = values {
-            add(kind, values.iter().cloned().collect());
+            add(kind, values.iter().map(|value| canonical(kind, value)).collect());
         }
     }
     name

@@ -12,7 +12,7 @@ use crate::config::{Config, Dns, DnsProvider};
 use crate::dns::provider::{self, Credentials, Keeper, SetChange, SetSide, WRITABLE};
 use crate::dns::{Name, Wish};
 use crate::judge::dns::seen::{Demand, Set, Sight, Values, Wanted};
-use crate::judge::dns::{Verdict, before_switch, judge, spoken};
+use crate::judge::dns::{Verdict, before_switch, judge, spoken, stale_hints};
 use crate::step::Act;
 use crate::step::expect_certificate::ExpectCertificate;
 use crate::step::expect_dns::ExpectDns;
@@ -37,6 +37,7 @@ pub async fn switching(
     let Some(settings) = &config.dns else { return Err(Refusal::Usage("[dns] is missing".into()).into()) };
     let zone = zone(sight)?;
     let keeper = keeper(settings, sight);
+    no_stale_hint(sight)?;
     let changes = changes(settings, &zone, &keeper, sight, with).await?;
     if changes.is_empty() {
         let why = "there is nothing to switch: every record is as configured already; `cutover dns wait` waits for the caches";
@@ -128,6 +129,7 @@ async fn changes(
     with: &Credentials,
 ) -> Result<Vec<SetChange>> {
     let wanted = wanted(&sight.sets);
+    kept_by(keeper, &wanted)?;
     let sets: Vec<(&str, &str)> = wanted.keys().map(|(name, kind)| (name.as_str(), kind.as_str())).collect();
     let places = provider::read(keeper, zone, &sets, with).await?;
     let Some((first, rest)) = places.split_first() else {
@@ -160,13 +162,44 @@ async fn changes(
     Ok(changes)
 }
 
+/// Not every provider has every type of record; that is said before anything is asked of it.
+fn kept_by(keeper: &Keeper, wanted: &BTreeMap<(String, String), Values>) -> Result<()> {
+    let is_https = |((_, kind), values): &(&(String, String), &Values)| kind == "HTTPS" && !values.is_empty();
+    match (keeper, wanted.iter().find(is_https)) {
+        (Keeper::DigitalOcean(_), Some(((name, _), _))) => {
+            let why = format!(
+                "{name} HTTPS: DigitalOcean keeps no HTTPS records; take HTTPS out of this [[dns.record]], or move the zone to \
+                 a provider that has them"
+            );
+            Err(Refusal::Usage(why).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An HTTPS record that nobody configured, with a hint at another place, would keep browsers there after the switch.
+fn no_stale_hint(sight: &Sight) -> Result<()> {
+    let stale = sight.sets.iter().find_map(|set| Some((set, stale_hints(set)?)));
+    let Some((set, (found, hints))) = stale else { return Ok(()) };
+    let values: Vec<String> = found.iter().map(|value| format!("\"{value}\"")).collect();
+    let why = format!(
+        "{} HTTPS hints at {}, and browsers go to a hint before they ask for addresses: the switch would leave them at the old \
+         place. Add to its [[dns.record]] what it shall be (it is HTTPS = [{}] now, with the new addresses in the hints or \
+         without hints), or HTTPS = [] to delete it",
+        set.name,
+        hints.into_iter().collect::<Vec<_>>().join(", "),
+        values.join(", ")
+    );
+    Err(Refusal::Gate(why).into())
+}
+
 /// What each set is to be, and what an alias excludes.
 fn wanted(sets: &[Set]) -> BTreeMap<(String, String), Values> {
     let mut all = BTreeMap::new();
     for set in sets {
         let Wanted::Exactly(values) = &set.wanted else { continue };
         let excluded: &[&str] = match set.kind.as_str() {
-            "CNAME" => &["A", "AAAA"],
+            "CNAME" => &["A", "AAAA", "HTTPS"],
             "A" | "AAAA" => &["CNAME"],
             _ => &[],
         };

@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, patch};
+use axum::routing::{get, put};
 use cutover::dns::provider::{Credentials, Keeper, SetChange, SetSide};
 use cutover::secret::Secret;
 use cutover::step::World;
@@ -53,8 +53,26 @@ fn excludes(records: &[Value], new: &Value) -> bool {
     })
 }
 
+/// Checked against the vendor's own client, godo (domains.go: the fields of a record, a change by PUT with the whole of it,
+/// pages), and the reference at docs.digitalocean.com, Domain Records (a change by PUT or PATCH, the types that there are, the
+/// fields that are null where a type has none, NS data without the trailing point).
 mod digitalocean {
     use super::*;
+
+    /// The types of the reference; there is no HTTPS among them.
+    const TYPES: [&str; 9] = ["A", "AAAA", "CAA", "CNAME", "MX", "NS", "TXT", "SRV", "SOA"];
+
+    /// As it is told: every field, null where the type has none.
+    fn shown(record: &Value) -> Value {
+        let mut shown = json!({ "priority": null, "port": null, "weight": null, "flags": null, "tag": null });
+        for (key, value) in record.as_object().unwrap() {
+            shown[key] = value.clone();
+        }
+        if matches!(record["type"].as_str(), Some("CNAME" | "NS")) {
+            shown["data"] = json!(record["data"].as_str().unwrap().trim_end_matches('.'));
+        }
+        shown
+    }
 
     fn unauthorized() -> Response {
         refused(401, json!({ "id": "unauthorized", "message": "Unable to authenticate you" }))
@@ -64,6 +82,7 @@ mod digitalocean {
         let wrong = |message: &str| Some(refused(422, json!({ "id": "unprocessable_entity", "message": message })));
         let data = record["data"].as_str().unwrap();
         match record["type"].as_str().unwrap() {
+            other if !TYPES.contains(&other) => wrong("Type is not included in the list"),
             "CNAME" | "CAA" if !data.ends_with('.') => wrong("Data needs to end with a dot (.)"),
             _ if record["ttl"].as_u64().unwrap() < 30 => wrong("Ttl must be greater than or equal to 30"),
             _ if excludes(&books.records, record) => wrong("CNAME records cannot share a name with other records"),
@@ -80,7 +99,7 @@ mod digitalocean {
         // A small page, so that more than one must be read.
         let (size, page) = (number("per_page").min(2), number("page"));
         let books = books.lock().unwrap();
-        let shown: Vec<Value> = books.records.iter().skip((page - 1) * size).take(size).cloned().collect();
+        let shown: Vec<Value> = books.records.iter().skip((page - 1) * size).take(size).map(shown).collect();
         let pages = if page * size < books.records.len() { json!({ "next": "…", "last": "…" }) } else { json!({}) };
         json!({ "domain_records": shown, "links": { "pages": pages }, "meta": { "total": books.records.len() } })
             .to_string()
@@ -100,23 +119,29 @@ mod digitalocean {
         record["id"] = json!(books.next);
         books.calls.push(format!("POST {} {} {}", record["name"], record["type"], record["data"]).replace('"', ""));
         books.records.push(record.clone());
-        (StatusCode::CREATED, json!({ "domain_record": record }).to_string()).into_response()
+        (StatusCode::CREATED, json!({ "domain_record": shown(&record) }).to_string()).into_response()
     }
 
-    async fn change(State(books): State<Shared>, Path(id): Path<u64>, body: Bytes) -> Response {
+    async fn change(State(books): State<Shared>, Path(id): Path<u64>, headers: HeaderMap, body: Bytes) -> Response {
+        if !is_allowed(&headers) {
+            return unauthorized();
+        }
         let mut books = books.lock().unwrap();
         let mut record: Value = serde_json::from_slice(&body).unwrap();
         record["id"] = json!(id);
         if let Some(refusal) = check(&books, &record) {
             return refusal;
         }
-        books.calls.push(format!("PATCH {} {} {}", record["name"], record["type"], record["data"]).replace('"', ""));
+        books.calls.push(format!("CHANGE {} {} {}", record["name"], record["type"], record["data"]).replace('"', ""));
         let held = books.records.iter_mut().find(|held| held["id"] == id).unwrap();
         *held = record.clone();
-        json!({ "domain_record": record }).to_string().into_response()
+        json!({ "domain_record": shown(&record) }).to_string().into_response()
     }
 
-    async fn delete(State(books): State<Shared>, Path(id): Path<u64>) -> Response {
+    async fn delete(State(books): State<Shared>, Path(id): Path<u64>, headers: HeaderMap) -> Response {
+        if !is_allowed(&headers) {
+            return unauthorized();
+        }
         let mut books = books.lock().unwrap();
         let before = books.records.len();
         books.records.retain(|held| held["id"] != id);
@@ -133,7 +158,7 @@ mod digitalocean {
     pub fn router(books: Shared) -> Router {
         Router::new()
             .route("/v2/domains/move.test/records", get(list).post(create))
-            .route("/v2/domains/move.test/records/{id}", patch(change).delete(delete))
+            .route("/v2/domains/move.test/records/{id}", put(change).patch(change).delete(delete))
             .fallback(async || {
                 refused(
                     404,
@@ -144,8 +169,25 @@ mod digitalocean {
     }
 }
 
+/// Checked against the reference at developers.cloudflare.com, DNS Records, and the vendor's own clients made from the same
+/// description (cloudflare-go, cloudflare-python: `HTTPSRecord` with `data` of priority, target and value, whose `content` is
+/// formatted by the provider; TTL 60 to 86400 or 1; a list by `name.exact`; a change of fields by PATCH, of the whole by PUT).
 mod cloudflare {
     use super::*;
+
+    /// A record whose parts stand in `data`; its content is made here and taken from nobody.
+    fn composed(record: &Value) -> Option<String> {
+        let data = &record["data"];
+        let part = |name: &str| data[name].as_str().unwrap().to_owned();
+        match record["type"].as_str().unwrap() {
+            "CAA" => Some(format!("{} {} \"{}\"", data["flags"], part("tag"), part("value"))),
+            "HTTPS" => {
+                assert!(data["priority"].as_u64().unwrap() <= 65_535);
+                Some(format!("{} {} {}", data["priority"], part("target"), part("value")))
+            }
+            _ => None,
+        }
+    }
 
     fn good(result: Value) -> Response {
         let body = json!({ "result": result, "success": true, "errors": [], "messages": [],
@@ -159,14 +201,11 @@ mod cloudflare {
     }
 
     fn checked(books: &Books, mut record: Value) -> Result<Value, Box<Response>> {
-        if record["type"] == "CAA" {
-            let data = record["data"].clone();
-            record["content"] = json!(format!(
-                "{} {} \"{}\"",
-                data["flags"],
-                data["tag"].as_str().unwrap(),
-                data["value"].as_str().unwrap()
-            ));
+        if let Some(content) = composed(&record) {
+            if record.get("content").is_some() {
+                return Err(Box::new(bad(400, 9005, "Content is made from data for this type.")));
+            }
+            record["content"] = json!(content);
         }
         if record["proxied"] == true {
             record["ttl"] = json!(1);
@@ -200,7 +239,7 @@ mod cloudflare {
 
     async fn list(State(books): State<Shared>, RawQuery(query): RawQuery) -> Response {
         let query = pairs(query);
-        let name = query.iter().find(|(key, _)| key == "name").unwrap().1.clone();
+        let name = query.iter().find(|(key, _)| key == "name.exact").unwrap().1.clone();
         good(books.lock().unwrap().records.iter().filter(|held| held["name"] == name.as_str()).cloned().collect())
     }
 
@@ -228,7 +267,7 @@ mod cloudflare {
         match checked(&books, record) {
             Ok(record) => {
                 books.calls.push(
-                    format!("PATCH {} {} {}", record["name"], record["type"], record["content"]).replace('"', ""),
+                    format!("CHANGE {} {} {}", record["name"], record["type"], record["content"]).replace('"', ""),
                 );
                 *books.records.iter_mut().find(|held| held["id"] == id.as_str()).unwrap() = record.clone();
                 good(record)
@@ -249,7 +288,7 @@ mod cloudflare {
         Router::new()
             .route("/client/v4/zones", get(zones))
             .route(base, get(list).post(create))
-            .route(&format!("{base}/{{id}}"), patch(change).delete(delete))
+            .route(&format!("{base}/{{id}}"), put(change).patch(change).delete(delete))
             .with_state(books)
     }
 }
@@ -309,7 +348,7 @@ async fn there_and_back(switch: &SwitchDns, books: &Shared, field: &str) {
     assert!(said.contains("www.move.test A is 192.0.2.10; www.move.test AAAA is none"), "{said}");
     let calls = books.lock().unwrap().calls.clone();
     // The old address is changed into the new one: the name is never without any.
-    assert!(calls.iter().any(|call| call.starts_with("PATCH www") && call.contains("192.0.2.10")), "{calls:?}");
+    assert!(calls.iter().any(|call| call.starts_with("CHANGE www") && call.contains("192.0.2.10")), "{calls:?}");
     // A second time changes nothing.
     switch.run(&with, &|_| ()).await.unwrap();
     assert_eq!(books.lock().unwrap().calls, calls);
@@ -419,4 +458,29 @@ async fn without_a_token_nothing_is_asked() {
         ..Credentials::default()
     };
     assert_eq!(switch.check(&with).await.unwrap_err().to_string(), "[dns] has no API token: the variable is empty");
+}
+
+#[tokio::test]
+async fn an_https_record_at_cloudflare_is_known_however_it_is_formatted_and_comes_back() {
+    let books = Shared::default();
+    let old = json!({ "id": "1", "type": "HTTPS", "name": "www.move.test", "ttl": 300, "proxied": false,
+        "data": { "priority": 1, "target": ".", "value": "alpn=\"h3,h2\" ipv4hint=\"198.51.100.7\"" },
+        "content": "1 . alpn=\"h3,h2\" ipv4hint=\"198.51.100.7\"" });
+    books.lock().unwrap().records.push(old.clone());
+    let address = serve(cloudflare::router(books.clone())).await;
+    let (from, to) =
+        ("1 . alpn=h3,h2 ipv4hint=198.51.100.7", "1 . alpn=h2,h3 ipv4hint=192.0.2.10 ipv6hint=2001:db8::10");
+    let changes = vec![change("www", "HTTPS", side(&[from], 300), side(&[to], 60))];
+    let keeper = Keeper::Cloudflare(format!("http://{address}/client/v4"));
+    let switch = SwitchDns { zone: "move.test".into(), keeper, changes, deadline_s: 10 };
+    let with = credentials(TOKEN);
+    assert!(matches!(switch.check(&with).await.unwrap(), World::Before(_)));
+    switch.run(&with, &|_| ()).await.unwrap();
+    let data = books.lock().unwrap().records[0]["data"].clone();
+    let value = "alpn=\"h2,h3\" ipv4hint=\"192.0.2.10\" ipv6hint=\"2001:db8::10\"";
+    assert_eq!(data, json!({ "priority": 1, "target": ".", "value": value }));
+    assert!(matches!(switch.check(&with).await.unwrap(), World::After(_)));
+    switch.undo(&with, &|_| ()).await.unwrap();
+    let back = books.lock().unwrap().records[0].clone();
+    assert_eq!((&back["data"], &back["content"], &back["ttl"]), (&old["data"], &old["content"], &old["ttl"]));
 }

@@ -50,11 +50,26 @@ macro_rules! with_both {
 const BOTH: &str = "@ NS ns1\n@ NS ns2\nns1 A 127.53.0.11\nns2 A 127.53.0.12\n";
 const ONLY_ONE: &str = "@ NS ns1\nns1 A 127.53.0.11\n";
 const NEW: &[(&str, &[&str])] = &[("www", &["A 192.0.2.10"])];
+const HTTPS: &[(&str, &[&str])] = &[("www", &["A 192.0.2.10", "HTTPS 1 . alpn=h2,h3 ipv4hint=192.0.2.10"])];
 const NEW_WITHOUT_V6: &[(&str, &[&str])] = &[("www", &["A 192.0.2.10", "AAAA"])];
 
 macro_rules! only_one {
     ($lines:expr) => {
         concat!("@ NS ns1\nns1 A 127.53.0.11\n", $lines, "\n")
+    };
+}
+
+/// One of eight of these does not fit into a packet any more.
+macro_rules! long {
+    ($sign:literal) => {
+        concat!(
+            $sign,
+            "-0123456789abcdefghijklmnopqrstuvwxyz",
+            "-0123456789abcdefghijklmnopqrstuvwxyz",
+            "-0123456789abcdefghijklmnopqrstuvwxyz",
+            "-0123456789abcdefghijklmnopqrstuvwxyz",
+            "-0123456789abcdefghijklmnopqrstuvwxyz"
+        )
     };
 }
 
@@ -111,6 +126,12 @@ pub const SITUATIONS: &[Situation] = &[
         wanted: NEW_WITHOUT_V6,
         ..ALONE
     },
+    Situation {
+        zone: "aaaa-missing",
+        one: with_both!("www A 192.0.2.10"),
+        wanted: &[("www", &["A 192.0.2.10", "AAAA 2001:db8::10"])],
+        ..GOOD
+    },
     Situation { zone: "old-beside-new", one: with_both!("www A 192.0.2.10\nwww A 198.51.100.7"), ..GOOD },
     Situation { zone: "name-missing", one: with_both!("other A 192.0.2.10"), ..GOOD },
     Situation { zone: "type-missing", one: with_both!("www TXT here"), ..GOOD },
@@ -142,8 +163,37 @@ pub const SITUATIONS: &[Situation] = &[
     },
     Situation {
         zone: "long-text",
-        one: include_str!("long_text.zone"),
-        wanted: &[("big", &["TXT 0", "TXT 1", "TXT 2", "TXT 3", "TXT 4", "TXT 5", "TXT 6", "TXT 7"])],
+        one: with_both!(concat!(
+            "big TXT ",
+            long!("0"),
+            "\nbig TXT ",
+            long!("1"),
+            "\nbig TXT ",
+            long!("2"),
+            "\nbig TXT ",
+            long!("3"),
+            "\nbig TXT ",
+            long!("4"),
+            "\nbig TXT ",
+            long!("5"),
+            "\nbig TXT ",
+            long!("6"),
+            "\nbig TXT ",
+            long!("7")
+        )),
+        wanted: &[(
+            "big",
+            &[
+                concat!("TXT ", long!("0")),
+                concat!("TXT ", long!("1")),
+                concat!("TXT ", long!("2")),
+                concat!("TXT ", long!("3")),
+                concat!("TXT ", long!("4")),
+                concat!("TXT ", long!("5")),
+                concat!("TXT ", long!("6")),
+                concat!("TXT ", long!("7")),
+            ],
+        )],
         ..GOOD
     },
     // ---- servers
@@ -208,6 +258,7 @@ pub const SITUATIONS: &[Situation] = &[
     Situation { zone: "resolver-silent", panel: Panel::With(CLOSED), ..ALONE },
     Situation { zone: "resolver-late", panel: Panel::With(MUTE), ..ALONE },
     Situation { zone: "resolver-refuses", panel: Panel::With(TWO), ..ALONE },
+    Situation { zone: "not-delegated", parent: "", wanted: NEW, ..GOOD },
     // ---- DNSSEC
     Situation {
         zone: "signed",
@@ -243,6 +294,18 @@ pub const SITUATIONS: &[Situation] = &[
         zone: "alias-to-nothing",
         one: with_both!("www CNAME app"),
         wanted: &[("www", &["CNAME app.alias-to-nothing.test"])],
+        ..GOOD
+    },
+    Situation {
+        zone: "alias-chain",
+        one: with_both!("www CNAME app\napp CNAME edge\nedge A 192.0.2.10"),
+        wanted: &[("www", &["CNAME app.alias-chain.test"])],
+        ..GOOD
+    },
+    Situation {
+        zone: "alias-outside",
+        one: with_both!("www CNAME app.all-lame.test."),
+        wanted: &[("www", &["CNAME app.all-lame.test"])],
         ..GOOD
     },
     Situation {
@@ -290,6 +353,35 @@ pub const SITUATIONS: &[Situation] = &[
     Situation {
         zone: "https-hint",
         one: with_both!("www A 192.0.2.10\nwww TYPE65 \\# 18 0001 00 0001 0003 026832 0004 0004 C6336407"),
+        ..GOOD
+    },
+    Situation {
+        zone: "https-right",
+        one: with_both!("www A 192.0.2.10\nwww HTTPS 1 . ipv4hint=192.0.2.10 alpn=\"h2,h3\""),
+        wanted: HTTPS,
+        ..GOOD
+    },
+    Situation {
+        zone: "https-behind",
+        one: with_both!("www A 192.0.2.10\nwww HTTPS 1 . alpn=h2,h3 ipv4hint=192.0.2.10"),
+        two: with_both!("www A 192.0.2.10\nwww HTTPS 1 . alpn=h2,h3 ipv4hint=198.51.100.7"),
+        is_copy_older: true,
+        wanted: HTTPS,
+        ..GOOD
+    },
+    Situation {
+        zone: "https-cached",
+        one: only_one!("www A 192.0.2.10\nwww HTTPS 1 . alpn=h2,h3 ipv4hint=192.0.2.10"),
+        two: only_one!("www A 192.0.2.10\nwww HTTPS 1 . alpn=h2,h3 ipv4hint=198.51.100.7"),
+        cached: Cached::Two(&[2]),
+        wanted: HTTPS,
+        ..ALONE
+    },
+    Situation { zone: "https-missing", one: with_both!("www A 192.0.2.10"), wanted: HTTPS, ..GOOD },
+    Situation {
+        zone: "https-must-go",
+        one: with_both!("www A 192.0.2.10\nwww HTTPS 1 . ipv6hint=2001:db8:dead::7"),
+        wanted: &[("www", &["A 192.0.2.10", "HTTPS"])],
         ..GOOD
     },
     // ---- before a switch

@@ -436,3 +436,62 @@ async fn a_ttl_alone_is_a_change_too_and_comes_back() {
     assert!(matches!(switch.check(&with).await.unwrap(), World::Before(_)));
     assert_eq!(site.dig(11, "www.move.test", "A"), "4 198.51.100.7");
 }
+
+#[test]
+fn an_https_record_is_switched_with_its_hints_and_brought_back_bit_by_bit() {
+    let site = site(&format!("{OLD}www 4 HTTPS 1 . ipv4hint=198.51.100.7 alpn=\"h3,h2\" key65280=\"a b\"\n"));
+    site.by_update();
+    // A hint that nobody configured would keep browsers at the old place: that is said before anything is changed.
+    let (code, text) = site.told(&["dns", "switch", "--yes"]);
+    let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(code, 4, "{text}");
+    assert!(plain.contains("www.move.test HTTPS hints at 198.51.100.7, and browsers go to a hint before"), "{text}");
+    assert_eq!(site.dig(11, "www.move.test", "A"), "4 198.51.100.7");
+
+    let file = site.directory.path().join("cutover.toml");
+    let whole = fs::read_to_string(&file).unwrap();
+    let record = "A = [\"192.0.2.10\"]\nHTTPS = [\"1 . ipv4hint=192.0.2.10 alpn=\\\"h2,h3\\\"\", \"2 other.move.test. port=8443\"]\n";
+    fs::write(&file, whole.replace("A = [\"192.0.2.10\"]\n", record)).unwrap();
+    let wire = |last: u8| {
+        let (server, port) = (format!("@127.53.0.{last}"), site.port.to_string());
+        let words = [&server, "-p", &port, "www.move.test", "HTTPS", "+generic", "+noall", "+answer", "+nocomments"];
+        let mut lines: Vec<String> = output("/usr/bin/kdig", &words, "").lines().map(str::to_owned).collect();
+        lines.retain(|line| !line.is_empty());
+        lines.sort();
+        lines
+    };
+    let before = wire(11);
+    assert_eq!(before.len(), 1, "{before:?}");
+    let (code, text) = site.told(&["dns", "check"]);
+    assert_eq!(code, 4, "{text}");
+    let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(plain.contains("browsers follow the hint at 198.51.100.7 before they ask for the addresses"), "{text}");
+
+    let (code, text) = site.told(&["dns", "switch", "--yes"]);
+    assert_eq!(code, 0, "{text}");
+    for last in [11, 12] {
+        let after = wire(last);
+        assert_eq!(after.len(), 2, "{after:?}");
+        // 1 . alpn=h2,h3 ipv4hint=192.0.2.10 on the wire; knot itself has put it there.
+        assert!(after[0].replace(' ', "").ends_with("0001000001000602683202683300040004C000020A"), "{after:?}");
+    }
+    let (code, text) = site.told(&["rollback", "--yes"]);
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(wire(11), before, "the old record is back, with the parameter that nobody knows");
+}
+
+#[test]
+fn an_https_record_at_digitalocean_is_refused_before_anything_is_asked_of_it() {
+    let site = site(OLD);
+    site.write_secret("token.txt", "token-of-the-lab");
+    // Nothing listens there: the refusal comes first.
+    site.configure("provider = \"digitalocean\"\ntoken_file = \"token.txt\"\napi_url = \"http://127.0.0.1:9\"");
+    let file = site.directory.path().join("cutover.toml");
+    let whole = fs::read_to_string(&file).unwrap();
+    let record = "A = [\"192.0.2.10\"]\nHTTPS = [\"1 . alpn=h2,h3\"]\n";
+    fs::write(&file, whole.replace("A = [\"192.0.2.10\"]\n", record)).unwrap();
+    let (code, text) = site.told(&["dns", "switch", "--dry-run"]);
+    assert_eq!(code, 2, "{text}");
+    let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(plain.contains("www.move.test HTTPS: DigitalOcean keeps no HTTPS records; take HTTPS out of"), "{text}");
+}

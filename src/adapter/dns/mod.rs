@@ -3,9 +3,10 @@
 //! Over UDP with EDNS; an answer that was cut off is asked for again over TCP, and that this happened is part of the answer.
 
 mod exchange;
+mod service;
 pub mod tsig;
 pub mod update;
-mod value;
+pub mod value;
 
 use std::net::SocketAddr;
 use std::time::Duration;

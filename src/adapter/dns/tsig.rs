@@ -198,7 +198,7 @@ fn wire(name: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Standard base64; spaces and line ends in it are passed over.
-fn base64(text: &str) -> Option<Vec<u8>> {
+pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     const SIGNS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let signs: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let end = signs.iter().position(|byte| *byte == b'=').unwrap_or(signs.len());

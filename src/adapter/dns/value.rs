@@ -1,9 +1,9 @@
 //! Values of records: to text for people and comparison, and from text for updates. The same text goes both ways.
 
-use hickory_proto::rr::rdata::{A, AAAA, CAA, CNAME, NS, TXT};
+use hickory_proto::rr::rdata::{A, AAAA, CAA, CNAME, HTTPS, NS, TXT};
 use hickory_proto::rr::{Name, RData};
 
-use super::plain;
+use super::{plain, service};
 
 /// The value as text.
 pub(super) fn text(data: &RData) -> String {
@@ -24,11 +24,8 @@ pub(super) fn text(data: &RData) -> String {
             soa.expire,
             soa.minimum
         ),
-        // A list of parameters is written with a comma after each.
-        RData::HTTPS(_) | RData::SVCB(_) => {
-            let text = data.to_string();
-            text.split_whitespace().map(|part| part.trim_end_matches(',')).collect::<Vec<_>>().join(" ")
-        }
+        RData::HTTPS(service) => service::text(&service.0),
+        RData::SVCB(service) => service::text(service),
         other => other.to_string(),
     }
 }
@@ -46,8 +43,14 @@ pub(super) fn data(kind: &str, text: &str) -> Result<RData, String> {
         "NS" => RData::NS(NS(name(text)?)),
         "TXT" => RData::TXT(TXT::from_bytes(text.as_bytes().chunks(255).collect())),
         "CAA" => RData::CAA(authorization(text)?),
+        "HTTPS" => RData::HTTPS(HTTPS(service::data(text)?)),
         other => return Err(format!("records of type {other} cannot be written")),
     })
+}
+
+/// The one text that a name server's answer is given in, however this one was written; one that is no value stays as it is.
+pub fn canonical(kind: &str, written: &str) -> String {
+    data(kind, written).map_or_else(|_| written.to_owned(), |made| text(&made))
 }
 
 /// A name of a text; always taken from the root.
@@ -88,6 +91,7 @@ mod tests {
             ("TXT", "v=spf1 -all"),
             ("CAA", "0 issue \"letsencrypt.org\""),
             ("CAA", "128 issuewild \";\""),
+            ("HTTPS", "1 . alpn=h2,h3 ipv4hint=203.0.113.10"),
         ] {
             assert_eq!(text(&data(kind, value).unwrap()), value);
         }

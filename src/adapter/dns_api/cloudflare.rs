@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::{DnsApi, Held, PAGES, authorization, id, number, text};
+use crate::adapter::dns::value::canonical;
 use crate::adapter::http::Method;
 
 impl DnsApi {
@@ -27,7 +28,8 @@ impl DnsApi {
         let base = self.path_at_cloudflare("").await?;
         let mut all = Vec::new();
         for page in 1..=PAGES {
-            let answer = self.call(Method::Get, &format!("{base}?name={name}&per_page=100&page={page}"), None).await?;
+            let answer =
+                self.call(Method::Get, &format!("{base}?name.exact={name}&per_page=100&page={page}"), None).await?;
             let records = answer["result"].as_array().cloned().unwrap_or_default();
             all.extend(records.iter().map(held).filter(|held| held.name == name));
             let pages = answer.pointer("/result_info/total_pages").and_then(Value::as_u64).unwrap_or(1);
@@ -44,6 +46,7 @@ fn held(record: &Value) -> Held {
     let value = match kind.as_str() {
         "CNAME" | "NS" => content.trim_end_matches('.').to_ascii_lowercase(),
         "TXT" => content.trim_matches('"').to_owned(),
+        "HTTPS" => canonical("HTTPS", &content),
         _ => content,
     };
     Held {
@@ -66,11 +69,33 @@ pub(super) fn body(record: &Held) -> Value {
         "CAA" => {
             let (flags, tag, value) = authorization(&record.value);
             body["data"] = json!({ "flags": flags, "tag": tag, "value": value });
-            if let Some(body) = body.as_object_mut() {
-                body.remove("content");
-            }
+            without_content(&mut body);
+        }
+        "HTTPS" => {
+            body["data"] = service(&record.value);
+            without_content(&mut body);
         }
         _ => {}
     }
     body
+}
+
+/// Where `data` stands, the provider makes the content of it.
+fn without_content(body: &mut Value) {
+    if let Some(body) = body.as_object_mut() {
+        body.remove("content");
+    }
+}
+
+/// Priority, target and the rest of `1 . alpn=h2,h3`, whose values the provider writes in quotes.
+fn service(value: &str) -> Value {
+    let mut fields = value.split(' ');
+    let priority = fields.next().and_then(|priority| priority.parse::<u16>().ok()).unwrap_or(0);
+    let target = fields.next().unwrap_or(".");
+    let quoted = |field: &str| match field.split_once('=') {
+        Some((key, value)) => format!("{key}=\"{value}\""),
+        None => field.to_owned(),
+    };
+    let rest: Vec<String> = fields.map(quoted).collect();
+    json!({ "priority": priority, "target": target, "value": rest.join(" ") })
 }

@@ -100,7 +100,12 @@ impl DnsApi {
             Maker::DigitalOcean => (self.path_at_digitalocean(&record.id), digitalocean::body(record, &self.zone)),
             Maker::Cloudflare => (self.path_at_cloudflare(&record.id).await?, cloudflare::body(record)),
         };
-        self.call(Method::Patch, &path, Some(&body)).await.map(|_| ())
+        // As each vendor's own client does; both take the whole record.
+        let method = match self.maker {
+            Maker::DigitalOcean => Method::Put,
+            Maker::Cloudflare => Method::Patch,
+        };
+        self.call(method, &path, Some(&body)).await.map(|_| ())
     }
 
     /// Deletes a record; one that is gone already is fine.

@@ -14,6 +14,8 @@ pub enum Method {
     Get,
     /// Makes something new.
     Post,
+    /// Puts something whole in the place of what is there.
+    Put,
     /// Changes a part.
     Patch,
     /// Removes.
@@ -52,6 +54,7 @@ impl Request<'_> {
         let method = match self.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
             Method::Patch => reqwest::Method::PATCH,
             Method::Delete => reqwest::Method::DELETE,
         };

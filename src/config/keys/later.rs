@@ -82,7 +82,7 @@ pub(super) const KEYS: &[Key] = &[
     key("dns.record[].CNAME", Text(Shape::Host), Unset("the name is no alias"), "The name that it is an alias of; excludes A and AAAA."),
     key("dns.record[].TXT", List(Shape::Line), Unset("TXT records are not looked at"), "Its TXT records."),
     key("dns.record[].CAA", List(Shape::Line), Unset("CAA records are not looked at"), "Its CAA records, such as \"0 issue \\\"letsencrypt.org\\\"\"."),
-    key("dns.record[].HTTPS", List(Shape::Line), Unset("an HTTPS record is looked at for its address hints only"), "Its HTTPS records, such as \"1 . alpn=h2\"."),
+    key("dns.record[].HTTPS", List(Shape::ServiceBinding), Unset("an HTTPS record is looked at for its address hints only"), "Its HTTPS records, such as \"1 . alpn=h2,h3 ipv4hint=203.0.113.10\"; with [], none may be left behind. DigitalOcean keeps none."),
     // ---- serve
     table("serve", OptionalTable, "The read-only dashboard and /metrics."),
     key("serve.listen", Text(Shape::Listen), Is("\"127.0.0.1:9180\""), "Where it listens: a loopback address with its port, or unix:/run/cutover/serve.sock."),

@@ -123,6 +123,8 @@ pub enum Shape {
     SqlName,
     /// A decimal number.
     Number,
+    /// The value of an HTTPS record.
+    ServiceBinding,
     /// A moment in RFC 3339.
     Moment,
 }

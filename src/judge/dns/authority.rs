@@ -78,7 +78,7 @@ pub(super) fn judge(zone: &Zone, set: &Set) -> Vec<Finding> {
 
 /// No transfer will ever mend this.
 const SAME_SERIAL: &str = "it has the same serial as those that are right, so no transfer will mend it: raise the serial at the \
-                           primary, and look who changed the copy";
+                           primary, and find out who changed the copy";
 
 fn serial(server: &Server) -> Option<u32> {
     server.soa.said()?.soa.as_ref().map(|soa| soa.serial)
@@ -127,12 +127,18 @@ fn said(set: &Set, wanted: &Values, wrong: &Wrong, servers: &[&Server], asked: u
     };
     let answers = if servers.len() == 1 { "answers" } else { "answer" };
     match wrong {
-        Wrong::Values(found) if wanted.is_empty() => must_go(set, found, &who, answers),
+        Wrong::Values(found) if wanted.is_empty() => must_go(set, found, &who, answers, is_all),
         Wrong::Values(found) if !wanted.is_empty() && found.is_superset(wanted) => {
             let extra: Values = found - wanted;
             let words = format!("{who} {answers} {} beside {}", values(&extra), values(wanted));
-            let advice = format!("delete {}: a share of the visitors is sent there", values(&extra));
+            let advice = format!(
+                "delete {} (`cutover dns switch` does it): a share of the visitors is sent there",
+                values(&extra)
+            );
             Finding::new("authority", Verdict::Fail, words, advice)
+        }
+        Wrong::Values(found) if set.kind == "HTTPS" && !hints::strangers(found, &hints::hinted(wanted)).is_empty() => {
+            stale_hint(set, found, wanted, &who, answers, change(set, wanted, is_all))
         }
         Wrong::Values(found) => {
             let words = format!("{who} {answers} {} instead of {}", values(found), values(wanted));
@@ -151,7 +157,7 @@ fn said(set: &Set, wanted: &Values, wrong: &Wrong, servers: &[&Server], asked: u
             let first = chain.first().map(String::as_str).unwrap_or_default();
             let words =
                 format!("{who} {answers} that {} is an alias (CNAME) of {first}; it should be {what}", set.name);
-            let advice = "delete the CNAME record first: beside one, no other record of the name counts";
+            let advice = "delete the CNAME record (`cutover dns switch` does it): beside one, no other record of the name counts";
             Finding::new("authority", Verdict::Fail, words, advice)
         }
         Wrong::Code(code) => {
@@ -177,19 +183,43 @@ fn has(count: usize) -> &'static str {
     if count == 1 { "has" } else { "have" }
 }
 
+/// Browsers go to a hint before they ask for addresses.
+fn stale_hint(set: &Set, found: &Values, wanted: &Values, who: &str, answers: &str, change: String) -> Finding {
+    let stale = hints::strangers(found, &hints::hinted(wanted));
+    let words = format!(
+        "{who} {answers} {} instead of {}; browsers follow the hint at {} before they ask for the addresses of {}",
+        values(found),
+        values(wanted),
+        values(&stale),
+        set.name
+    );
+    Finding::new("https-hint", Verdict::Fail, words, change)
+}
+
 /// A record that must not be there; an old AAAA is the one that people overlook.
-fn must_go(set: &Set, found: &Values, who: &str, answers: &str) -> Finding {
+fn must_go(set: &Set, found: &Values, who: &str, answers: &str, is_all: bool) -> Finding {
     if set.kind == "AAAA" {
         let words = format!("{who} {answers} {}, but no AAAA record is configured for {}", values(found), set.name);
+        if !is_all {
+            let advice = "wait for the zone transfer, or let that server's operator fetch the zone now: until then a share of \
+                          those with IPv6 goes to the old place, and Let's Encrypt tries it first";
+            return Finding::new("stale-aaaa", Verdict::Fail, words, advice);
+        }
         let advice = format!(
-            "delete the AAAA record: everybody with IPv6 still goes to the old place, and Let's Encrypt tries it first; \
+            "delete the AAAA record (`cutover dns switch` does it): everybody with IPv6 still goes to the old place, and Let's Encrypt tries it first; \
              if it is right, write AAAA = [\"{}\"] in [[dns.record]]",
             found.iter().cloned().collect::<Vec<_>>().join("\", \"")
         );
         return Finding::new("stale-aaaa", Verdict::Fail, words, advice);
     }
     let words = format!("{who} {answers} {}, but no {} record is configured for {}", values(found), set.kind, set.name);
-    let advice = format!("delete the {} record, or configure it in [[dns.record]]", set.kind);
+    let advice =
+        format!("delete the {} record (`cutover dns switch` does it), or configure it in [[dns.record]]", set.kind);
+    let hints = hints::hinted(found);
+    if set.kind == "HTTPS" && !hints.is_empty() {
+        let words = format!("{words}; browsers follow its hint at {} before they ask for addresses", values(&hints));
+        return Finding::new("https-hint", Verdict::Fail, words, advice);
+    }
     Finding::new("authority", Verdict::Fail, words, advice)
 }
 

@@ -10,7 +10,7 @@ pub(super) fn judge(one: &Authorization, demand: &Demand) -> Option<Subject> {
     let finding = match &one.values {
         Err(why) => {
             let words = format!("the CAA records of {} could not be asked: {why}", one.name);
-            let advice = "ask again: where they cannot be asked, no certificate is issued";
+            let advice = "put the zone's servers right, or ask again: while CAA records cannot be asked, nobody issues a certificate";
             Finding::new("caa", Verdict::Unknown, words, advice)
         }
         Ok(values) => allowed(one, values, first, fallbacks),

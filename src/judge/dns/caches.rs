@@ -59,7 +59,10 @@ pub(super) fn judge(at: u64, zone: &Zone, set: &Set, demand: &Demand) -> Judged 
     }
     let left = groups.values().flatten().filter_map(|(_, left)| *left).max();
     let old_until = old_until(at, set, is_settled, left);
-    findings.extend(latest(at, set, old_until));
+    let is_none = groups.keys().all(|why| !matches!(why, Why::Old(_)))
+        && groups.keys().any(|why| *why == Why::Nothing)
+        && set.before.as_ref().is_none_or(|before| before.values.is_empty());
+    findings.extend(latest(at, set, old_until, is_none));
     Judged { findings, count, old_until }
 }
 
@@ -131,7 +134,7 @@ fn said(
     let by_time = if is_enough { Verdict::Ok } else { Verdict::Warn };
     let for_at_most = left.map_or_else(String::new, |left| format!(", for at most {} more", spoken(left)));
     let wait = match is_settled {
-        true => "nothing to do but wait; keep the old system answering until then",
+        true => "nothing to do but wait; the old system must go on answering",
         false => "put the authorities right first; resolvers follow them",
     };
     match why {
@@ -173,7 +176,8 @@ fn said(
             let answer = if one { "answers" } else { "answer" };
             let words =
                 format!("{who} {answer} {code} for {} {}, with and without DNSSEC checking", set.name, set.kind);
-            let advice = "the authorities cannot be reached from there, or the aliases run in a circle; put right what is said above";
+            let advice = "put right what is marked above; where nothing is, ask again in some minutes: a resolver remembers for a while \
+                          that it could reach no authority";
             let verdict = if is_enough { Verdict::Warn } else { Verdict::Fail };
             Finding::new("caches", verdict, words, advice)
         }
@@ -200,17 +204,21 @@ fn old_until(at: u64, set: &Set, is_settled: bool, left: Option<u64>) -> Option<
     by_change.max(left.map(|left| at + left)).filter(|until| *until > at)
 }
 
-fn latest(at: u64, set: &Set, old_until: Option<u64>) -> Option<Finding> {
+fn latest(at: u64, set: &Set, old_until: Option<u64>, is_none: bool) -> Option<Finding> {
     let until = old_until?;
     let known = set.before.as_ref().is_some_and(|before| before.until.is_some());
+    let old = if is_none { "the old answer, that there is none," } else { "the old value" };
     let words = match known {
-        true => format!("an honest cache can hold the old value until {} ({} more)", moment(until), spoken(until - at)),
+        true => format!("an honest cache can hold {old} until {} ({} more)", moment(until), spoken(until - at)),
         false => format!(
-            "the resolvers asked hold the old value until {} at most; others may hold it longer, for the old TTL was not seen \
-             before the change",
+            "the resolvers asked hold {old} until {} at most; others may hold it longer, for the old TTL was not seen before \
+             the change",
             moment(until)
         ),
     };
-    let advice = "some keep records longer than allowed: keep the old system answering for 48 h";
+    let advice = match is_none {
+        true => "until then some visitors do not find the name at all; nothing shortens that",
+        false => "some keep records longer than allowed: keep the old system answering for 48 h",
+    };
     Some(Finding::new("latest", Verdict::Ok, words, advice))
 }

@@ -6,12 +6,24 @@ use super::{Finding, Verdict};
 
 /// Hinted addresses that are none of the wanted ones.
 pub(super) fn strangers(found: &Values, wanted: &Values) -> Values {
-    let hints = found.iter().flat_map(|value| {
+    &hinted(found) - wanted
+}
+
+/// The addresses that records hint at.
+pub(super) fn hinted(records: &Values) -> Values {
+    let hints = records.iter().flat_map(|value| {
         let params = value.split_whitespace().filter_map(|param| param.split_once('='));
         params.filter(|(key, _)| matches!(*key, "ipv4hint" | "ipv6hint")).map(|(_, list)| list)
     });
     let addresses = hints.flat_map(|list| list.trim_matches('"').split(','));
-    addresses.filter(|address| !address.is_empty() && !wanted.contains(*address)).map(str::to_owned).collect()
+    addresses.filter(|address| !address.is_empty()).map(str::to_owned).collect()
+}
+
+/// For an HTTPS record that nobody configured: what it is, and its hints that are none of the wanted addresses, if any.
+pub fn stale_hints(set: &Set) -> Option<(Values, Values)> {
+    let Wanted::Hints(wanted) = &set.wanted else { return None };
+    let said = set.authority.iter().filter_map(Heard::said);
+    said.map(|said| (said.values.clone(), strangers(&said.values, wanted))).find(|(_, hints)| !hints.is_empty())
 }
 
 /// Judges an HTTPS record that is there although none was configured.
@@ -27,6 +39,7 @@ pub(super) fn judge(set: &Set) -> Option<Finding> {
     };
     let of = set.authority.len();
     let words = format!("the HTTPS record hints at {} at {} of {of} {}", values(first), found.len(), authorities(of));
-    let advice = "delete or correct the HTTPS record: browsers go to its hints before they ask for addresses";
+    let advice = "browsers go to its hints before they ask for addresses: write HTTPS = [\"…\"] with the new ones in [[dns.record]], \
+                  or HTTPS = [] to delete it, and `cutover dns switch`";
     Some(Finding::new("https-hint", Verdict::Fail, words, advice))
 }

@@ -17,6 +17,7 @@ mod zone;
 
 use serde::Serialize;
 
+pub use hints::stale_hints;
 use seen::{Demand, Set, Sight, Zone};
 pub use ttl::before_switch;
 pub use words::{address, moment, spoken};
@@ -184,7 +185,7 @@ pub fn judge(sight: &Sight, demand: &Demand) -> Picture {
     subjects.extend(sight.lost.iter().map(lost));
     for set in &sight.sets {
         if let Some(zone) = sight.zones.iter().find(|zone| zone.name == set.zone) {
-            subjects.push(judge_set(sight.at, zone, set, demand));
+            subjects.push(judge_set(sight.at, zone, set, demand, is_beside_wildcard(&sight.sets, set)));
         }
     }
     subjects.extend(sight.authorizations.iter().filter_map(|one| authorization::judge(one, demand)));
@@ -199,8 +200,25 @@ pub fn judge(sight: &Sight, demand: &Demand) -> Picture {
     }
 }
 
-fn judge_set(at: u64, zone: &Zone, set: &Set, demand: &Demand) -> Subject {
+/// A wildcard reaches only names that do not exist, which surprises those who see it answer for all others.
+fn no_wildcard_here(finding: &mut Finding) {
+    finding.advice =
+        format!("the wildcard does not reach it, since the name has records of its own: {}", finding.advice);
+}
+
+/// Whether a wildcard is configured that looks as if it covered the set, though the name has nothing of the type.
+fn is_beside_wildcard(sets: &[Set], set: &Set) -> bool {
+    let has_none =
+        set.authority.iter().filter_map(seen::Heard::said).any(|said| said.code == "NOERROR" && said.is_negative());
+    let wildcard = set.name.split_once('.').map(|(_, rest)| format!("*.{rest}"));
+    has_none && sets.iter().any(|other| other.kind == set.kind && Some(&other.name) == wildcard.as_ref())
+}
+
+fn judge_set(at: u64, zone: &Zone, set: &Set, demand: &Demand, has_wildcard: bool) -> Subject {
     let mut findings = authority::judge(zone, set);
+    if has_wildcard {
+        findings.iter_mut().filter(|finding| finding.verdict == Verdict::Fail).for_each(no_wildcard_here);
+    }
     findings.extend(alias::judge(set));
     findings.extend(hints::judge(set));
     let caches = caches::judge(at, zone, set, demand);

@@ -9,6 +9,7 @@ use super::{Finding, Subject, Verdict, authority};
 /// Judges a zone; the sets say whether a different serial does harm.
 pub(super) fn judge(zone: &Zone, sets: &[Set]) -> Subject {
     let mut findings = delegation(zone);
+    findings.extend(undelegated(zone, sets));
     findings.extend(glue(zone));
     findings.extend(addresses(zone));
     findings.extend(zone.servers.iter().filter_map(|one| answering(zone, one)));
@@ -74,6 +75,20 @@ fn delegation(zone: &Zone) -> Vec<Finding> {
     findings
 }
 
+/// A top-level domain is nobody's to switch: where it answers itself, the zone that was meant is handed on to nobody.
+fn undelegated(zone: &Zone, sets: &[Set]) -> Option<Finding> {
+    let is_unknown = |set: &&Set| {
+        let mut said = set.authority.iter().filter_map(Heard::said).peekable();
+        set.zone == zone.name && said.peek().is_some() && said.all(|said| said.code == "NXDOMAIN")
+    };
+    let lost = sets.iter().find(is_unknown).filter(|_| !zone.name.trim_matches('.').contains('.'))?;
+    let words =
+        format!("the servers of {} answer for {} themselves: they hand on no zone that holds it", zone.name, lost.name);
+    let advice = "the domain is not registered, or no name servers are entered at its registrar; until they are, nobody finds any \
+                  of its names";
+    Some(Finding::new("delegation", Verdict::Fail, words, advice))
+}
+
 fn glue(zone: &Zone) -> Vec<Finding> {
     let Delegation::To { glue, .. } = &zone.delegation else { return Vec::new() };
     let differs = |(name, at_parent): (&String, &BTreeSet<_>)| {
@@ -89,7 +104,7 @@ fn glue(zone: &Zone) -> Vec<Finding> {
 fn addresses(zone: &Zone) -> Vec<Finding> {
     let missing = |(name, why): (&String, &String)| {
         let words = format!("{name} is named as a server of {}, but has no address: {why}", zone.name);
-        let advice = "give it an A or AAAA record, or take it out of the NS records here and at the registrar";
+        let advice = "give it an A or AAAA record, or take it out of the list: in the zone's own NS records and at the registrar";
         Finding::new("server", Verdict::Fail, words, advice)
     };
     zone.without_address.iter().map(missing).collect()
@@ -106,7 +121,10 @@ fn answering(zone: &Zone, one: &Server) -> Option<Finding> {
                 format!("{} is named as a server of {}, but {}", server(one), zone.name, without_authority(said));
             let advice = match said.code.as_str() {
                 "SERVFAIL" => "look at that server's log: it holds the zone but cannot load it, or it has expired",
-                _ => "let it load the zone, or take it out of the NS records here and at the registrar",
+                _ => {
+                    "load the zone at that server, or take the server out of the list: in the zone's own NS records and at the \
+                     registrar"
+                }
             };
             Finding::new("lame", Verdict::Fail, words, advice)
         }
