@@ -391,3 +391,54 @@ fn curl_and_the_receivers_understand_one_another() {
     assert_eq!((letter.was_secret, letter.body().as_str()), (true, ".one\ntwo\n"));
     assert_eq!(letter.user.as_deref(), Some(mailbox::USER));
 }
+
+/// A runbook of one checkpoint with a gate and a statement.
+const BOOK: &str = r#"
+schema = "cutover/runbook/v1"
+name = "night"
+title = "One checkpoint"
+[[phase]]
+name = "only"
+title = "Only phase"
+[[phase.entry]]
+checkpoint = "frozen"
+built = "The old system is read-only."
+[[phase.entry.item]]
+name = "proof"
+gate = "file"
+files = ["proof.json"]
+pointers = ["/rows"]
+[[phase.entry.item]]
+name = "notice"
+confirm = "The notice to the users is posted"
+[[phase.entry]]
+name = "after"
+command = ["touch", "after"]
+check = ["test", "-e", "after"]
+undo = ["rm", "after"]
+"#;
+
+#[test]
+fn a_run_that_waits_for_a_person_says_what_it_waits_for_and_what_to_type() {
+    let hook = Receiver::plain();
+    let notify = "allow_hosts = [\"localhost\"]\n".to_owned()
+        + &channel("hook", "webhook", "url_env = \"U0\"\nevents = [\"checkpoints\"]");
+    let desk = Desk::new(&notify, &[("U0", &hook.url("localhost", "/in"))]);
+    std::fs::write(desk.home.path().join("night.toml"), BOOK).unwrap();
+    std::fs::write(desk.home.path().join("proof.json"), "{\"rows\": 1}").unwrap();
+    desk.expect(3, &["run", "night.toml", "--yes"]);
+    let told = hook.next().json();
+    assert_eq!((&told["event"], &told["severity"]), (&json!("checkpoint_waits"), &json!("warn")));
+    assert_eq!(told["title"], "shop test: run 1 waits for \"frozen\"");
+    let text = told["text"].as_str().unwrap();
+    for part in [
+        "The notice to the users is posted",
+        "proof passed",
+        "cutover approve frozen --confirms notice && cutover resume",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    desk.expect(0, &["approve", "frozen", "--confirms", "notice"]);
+    desk.expect(0, &["resume"]);
+    assert!(hook.rest().is_empty(), "it passed: nobody is asked again");
+}

@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Pages that people read; the generated reference is held to its source elsewhere.
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 9] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "docs/how-it-works.md",
     "docs/rollback.md",
     "docs/migrations.md",
+    "docs/notify.md",
+    "docs/watch.md",
     "compose/README.md",
 ];
 
@@ -338,4 +340,96 @@ fn every_preflight_check_is_named() {
     for id in ids {
         assert!(page.contains(&format!("`{id}`")), "docs/how-it-works.md does not name the check {id}");
     }
+}
+
+/// Whether the service manager's own judge is here; a container has none, and the units are not judged there.
+fn has_systemd() -> bool {
+    Command::new("systemd-analyze").arg("--version").output().is_ok_and(|ran| ran.status.success())
+}
+
+/// Installs the units below a directory, and gives what was said and the exit code.
+fn install_units(below: &Path, arguments: &[&str]) -> (i32, String) {
+    let ran =
+        Command::new(root().join("scripts/systemd/install")).args(arguments).env("DESTDIR", below).output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    (ran.status.code().unwrap(), text)
+}
+
+#[test]
+fn the_units_are_installed_and_what_differs_is_shown_and_left() {
+    let below = tempfile::tempdir().unwrap();
+    let (code, said) = install_units(below.path(), &[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("systemctl enable --now cutover-watch.service"),
+        "it starts nothing, and says what does: {said}"
+    );
+    let unit = below.path().join("etc/systemd/system/cutover-watch.service");
+    assert_eq!(
+        std::fs::read(&unit).unwrap(),
+        std::fs::read(root().join("scripts/systemd/cutover-watch.service")).unwrap()
+    );
+    assert_eq!(install_units(below.path(), &[]).0, 0, "a second time changes nothing");
+
+    let own = std::fs::read_to_string(&unit).unwrap().replace("MemoryMax=128M", "MemoryMax=1G");
+    std::fs::write(&unit, &own).unwrap();
+    let (code, said) = install_units(below.path(), &[]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("-MemoryMax=1G") && said.contains("--force"), "{said}");
+    assert_eq!(std::fs::read_to_string(&unit).unwrap(), own, "what somebody changed is left");
+    assert_eq!(install_units(below.path(), &["--force"]).0, 0);
+    assert_ne!(std::fs::read_to_string(&unit).unwrap(), own);
+}
+
+#[test]
+fn the_units_are_sound_and_closed() {
+    if !has_systemd() {
+        return;
+    }
+    let below = tempfile::tempdir().unwrap();
+    assert_eq!(install_units(below.path(), &[]).0, 0);
+    let directory = below.path().join("etc/systemd/system");
+    let units = ["cutover-watch.service", "cutover-watch-once.service"];
+    for unit in units {
+        // The program is where the build has put it: the unit itself names where a package puts it.
+        let path = directory.join(unit);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("ExecStart=/usr/local/bin/cutover "), "{text}");
+        std::fs::write(&path, text.replace("/usr/local/bin/cutover", env!("CARGO_BIN_EXE_cutover"))).unwrap();
+    }
+    for unit in ["cutover-watch.service", "cutover-watch-once.service", "cutover-watch-once.timer"] {
+        let ran = Command::new("systemd-analyze").arg("verify").arg(directory.join(unit)).output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert!(ran.status.success() && !said.contains(unit), "{unit}: {said}");
+    }
+    for unit in units {
+        // 2.0 at most; the threshold is in tenths.
+        let mut command = Command::new("systemd-analyze");
+        command.args(["security", "--offline=true", "--threshold=20", "--no-pager"]).arg(directory.join(unit));
+        let ran = command.output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(ran.status.success(), "{unit}: {}", said.lines().last().unwrap_or_default());
+    }
+}
+
+#[test]
+fn the_crontab_calls_what_the_program_takes() {
+    let text = read("scripts/systemd/crontab.example");
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with('*')).collect();
+    let [line] = lines[..] else { panic!("{text}") };
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!((&words[..5], words[5], words[6]), (&["*"; 5][..], "root", "cutover"));
+    // The same call, with a configuration of our own: nothing changed, so nothing is said.
+    let home = tempfile::tempdir().unwrap();
+    let config = "schema = \"cutover/v1\"\n[project]\nname = \"demo\"\n[state]\ndirectory = \"state\"\n[preflight]\n\
+                  min_disk = \"0B\"\n[stabilize]\nwindow = \"1h\"\n";
+    std::fs::write(home.path().join("cutover.toml"), config).unwrap();
+    let call = || {
+        let arguments = words[7..].iter().map(|word| word.replace("/etc/cutover", "."));
+        let ran =
+            Command::new(env!("CARGO_BIN_EXE_cutover")).args(arguments).current_dir(home.path()).output().unwrap();
+        (ran.status.code().unwrap(), String::from_utf8_lossy(&ran.stdout).into_owned())
+    };
+    call();
+    assert_eq!(call(), (0, String::new()));
 }

@@ -7,16 +7,22 @@
 mod front;
 #[path = "watch/going_back.rs"]
 mod going_back;
+#[path = "watch/matrix.rs"]
+mod matrix;
 mod support;
 
 use std::time::Duration;
 
 use cutover::adapter::http::Http;
 use cutover::judge::counts::{Counted, Counter, Quality};
+use cutover::judge::ladder::Level;
+use cutover::judge::probe::Engine;
+use cutover::judge::rules::Verdict;
 use cutover::watch::requests::Source;
-use cutover::watch::tick::Fetched;
+use cutover::watch::tick::{ERRORS, Fetched, Inputs, tick};
 use cutover::watch::window::{Now, Window};
 use front::Front;
+use support::receiver::Receiver;
 
 const NEVER: Duration = Duration::from_secs(60);
 
@@ -101,6 +107,78 @@ async fn no_prometheus_no_series_and_two_jobs_are_never_taken_for_health() {
     front.stop_prometheus();
     let error = asked.fetch(&http, &window(from_ms)).await.unwrap_err();
     assert!(format!("{error:#}").contains("cannot ask Prometheus"), "{error:#}");
+}
+
+/// What a tick makes of what can be had now: the verdict of the rule on errors, its evidence, and the level.
+async fn verdict(source: &Source, window: Window) -> (Verdict, String, Level) {
+    let http = Http::new().unwrap();
+    let fetched = source.fetch(&http, &window).await.map_err(|error| format!("{error:#}"));
+    let inputs = Inputs {
+        now: Now { wall_ms: cutover::adapter::clock::wall_ms() + 71_000, boot_ms: 60_000, boot: String::new() },
+        counts: Some(fetched),
+        probes: None,
+        engine: Engine::Well,
+        findings: Vec::new(),
+        is_complete: true,
+        accept: 0.01,
+    };
+    let (_, verdicts) = tick(&inputs, window);
+    let errors = verdicts.rules.iter().find(|said| said.rule.name == ERRORS).unwrap();
+    (errors.standing.verdict, errors.standing.evidence.clone(), verdicts.level)
+}
+
+/// Until the rule on errors says something that holds these words.
+async fn until_said(source: &Source, from_ms: i64, words: &str) -> (Verdict, Level) {
+    let begun = cutover::adapter::clock::Stopwatch::start();
+    loop {
+        let (verdict, evidence, level) = verdict(source, window(from_ms - 60_000)).await;
+        if evidence.contains(words) {
+            return (verdict, level);
+        }
+        assert!(begun.left(NEVER).is_some(), "{words:?} was never said: {verdict:?} {evidence}");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_prometheus_cannot_tell_is_unknown_and_never_ok_and_never_a_reason_to_go_back() {
+    let front = Front::up();
+    let from_ms = cutover::adapter::clock::wall_ms();
+    let caddy = source(&front, "caddy");
+    front.ask("/ill", 30).await;
+    count(&caddy, &mut Counter::since(from_ms), from_ms, 30).await;
+
+    // Not a number.
+    let mut nan = source(&front, "nan");
+    nan.job = "nan".into();
+    assert_eq!(until_said(&nan, from_ms, "is NaN").await, (Verdict::NoData, Level::Ok));
+    // Two series where one is expected.
+    let twice = source(&front, "caddy|again");
+    assert_eq!(until_said(&twice, from_ms, "counted twice").await, (Verdict::NoData, Level::Ok));
+    // No series at all.
+    let nobody = Source { job: "nobody".into(), ..source(&front, "nobody") };
+    assert_eq!(until_said(&nobody, from_ms, "no target").await, (Verdict::NoData, Level::Ok));
+    // A clock that is off. A real Prometheus has no other clock than this machine's: this one is a double of its answer.
+    let skewed = Receiver::plain();
+    skewed.says("{\"status\":\"success\",\"data\":{\"resultType\":\"scalar\",\"result\":[1700000000,\"1700000000\"]}}");
+    let off = Source { base: skewed.url("127.0.0.1", ""), ..source(&front, "caddy") };
+    assert_eq!(until_said(&off, from_ms, "the clock of Prometheus is").await, (Verdict::CannotAsk, Level::Ok));
+
+    // Started anew, it has what it had: nothing is lost, and nothing counts twice.
+    let mut counter = Counter::since(from_ms);
+    assert_eq!(count(&caddy, &mut counter, from_ms, 30).await.0, 30);
+    front.restart_prometheus();
+    let caddy = source(&front, "caddy");
+    front.ask("/well", 12).await;
+    let (requests, errors, _) = count(&caddy, &mut counter, from_ms, 12).await;
+    assert_eq!((requests, errors), (12, 0), "the 30 from before were counted before");
+
+    // The target is gone: it does not answer Prometheus, and nobody knows.
+    front.stop_caddy();
+    assert_eq!(until_said(&caddy, from_ms, "does not answer Prometheus").await, (Verdict::NoData, Level::Ok));
+    // Prometheus is gone.
+    front.stop_prometheus();
+    assert_eq!(until_said(&caddy, from_ms, "cannot ask Prometheus").await, (Verdict::CannotAsk, Level::Ok));
 }
 
 #[test]

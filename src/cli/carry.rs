@@ -174,7 +174,8 @@ pub async fn carry_as(
         stop: Stop::clone(&stop),
     };
     let finish = if open.waits {
-        waiting::carry_out(&mut engine, &open.state, &open.tag.side, exit_of).await?
+        let begins_to_wait = |run: &RunState| telling.waits(&open.plan, run);
+        waiting::carry_out(&mut engine, &open.state, &open.tag.side, exit_of, &begins_to_wait).await?
     } else {
         begin::carry_out(&mut engine, &open.state, exit_of).await.map_err(MidRun)?
     };
@@ -202,7 +203,7 @@ async fn last_words(
             false => result::result_json(open.plan.kind, finish.outcome, &run, &open.plan),
         };
         if setup.notifier.is_some() {
-            document["told"] = telling::document(&telling.end(setup, &open.plan, &run, finish.outcome).await);
+            document["told"] = telling::document(&telling.end(setup, &open.plan, &run, finish).await);
         }
         out::json(document);
     } else {
@@ -212,7 +213,7 @@ async fn last_words(
             true => checkpoint::waiting_text(&run, &style),
             false => result::result_text(open.plan.kind, finish.outcome, &run, &open.plan, &style),
         });
-        let told = telling.end(setup, &open.plan, &run, finish.outcome).await;
+        let told = telling.end(setup, &open.plan, &run, finish).await;
         telling::failures(&told).iter().for_each(|words| out::result(words));
     }
     if finish.is_waiting {

@@ -7,12 +7,12 @@ use tokio::task::JoinHandle;
 use super::out;
 use super::setup::Setup;
 use crate::adapter::clock;
-use crate::journal::{Outcome, RunState};
-use crate::notify::{Begun, Delivery, Ended, Notifier, Place, Topic};
-use crate::report::result;
+use crate::journal::RunState;
+use crate::notify::{Begun, Delivery, Ended, Notifier, Place, Topic, Waits};
 use crate::report::style::Style;
 use crate::report::text::moment;
-use crate::run::begin::Open;
+use crate::report::{checkpoint, result};
+use crate::run::begin::{Finish, Open};
 use crate::step::Plan;
 use crate::watch::metrics;
 
@@ -52,13 +52,26 @@ impl Telling {
         Self { notifier, begun: task }
     }
 
-    /// Tells how it ended; gives what came of telling, also of its begin.
-    pub async fn end(self, setup: &Setup, plan: &Plan, run: &RunState, outcome: Option<Outcome>) -> Vec<Delivery> {
+    /// Tells that it waits for a person, and goes on waiting itself; the run does not wait for the telling.
+    pub fn waits(&self, plan: &Plan, run: &RunState) {
+        let (Some(notifier), Some(waits)) = (self.notifier.clone(), waits_of(plan, run)) else { return };
+        tokio::spawn(async move { notifier.tell(Topic::Checkpoints, &waits.notice()).await });
+    }
+
+    /// Tells how it ended, or that it waits for a person; gives what came of telling, also of its begin.
+    pub async fn end(self, setup: &Setup, plan: &Plan, run: &RunState, finish: &Finish) -> Vec<Delivery> {
         let Some(notifier) = &self.notifier else { return Vec::new() };
         let mut told = match self.begun {
             Some(task) => task.await.unwrap_or_default(),
             None => Vec::new(),
         };
+        if finish.is_waiting {
+            if let Some(waits) = waits_of(plan, run) {
+                told.extend(notifier.tell(Topic::Checkpoints, &waits.notice()).await);
+            }
+            return told;
+        }
+        let outcome = finish.outcome;
         let first = run.times.as_ref().map(|(first, _)| moment(first)).unwrap_or_default();
         let ended = Ended {
             place: place(&plan.project, &plan.environment),
@@ -85,6 +98,30 @@ impl Telling {
         told.extend(counted);
         told
     }
+}
+
+/// What a run waits for; nothing where it does not wait.
+fn waits_of(plan: &Plan, run: &RunState) -> Option<Waits> {
+    let shown = checkpoint::shown(run)?;
+    let (command, _) = checkpoint::next(run, &shown).into_iter().next()?;
+    let statements: Vec<&str> = shown.statements.iter().map(|one| one.words.as_str()).collect();
+    let built = shown.built.as_deref().map(str::trim).filter(|built| !built.is_empty());
+    let asked = match (&statements[..], built) {
+        ([], Some(built)) => built.lines().next().unwrap_or_default().to_owned(),
+        ([], None) => format!("the signal {:?}", shown.signal),
+        (all, _) => all.join("; "),
+    };
+    let gates = shown.gates.iter().map(|gate| format!("{} {}: {}", gate.name, gate.answer, gate.words));
+    let missing = shown.missing.iter().map(|one| format!("missing: {one}"));
+    Some(Waits {
+        place: place(&plan.project, &plan.environment),
+        run: run.number,
+        signal: shown.signal.clone(),
+        asked,
+        evidence: gates.chain(missing).collect(),
+        command: format!("{command} && cutover resume"),
+        at_ms: clock::wall_ms(),
+    })
 }
 
 fn deed(plan: &Plan) -> String {

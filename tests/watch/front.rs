@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 /// When an awaited event counts as never coming.
 const NEVER: Duration = Duration::from_secs(60);
 
-const CADDYFILE: &str =
-    "{\n\tadmin off\n\tmetrics\n}\n:80 {\n\trespond /well 200\n\trespond /ill 502\n}\n:9180 {\n\tmetrics /metrics\n}\n";
+const CADDYFILE: &str = "{\n\tadmin off\n\tmetrics\n}\n:80 {\n\trespond /well 200\n\trespond /ill 502\n}\n:9180 {\n\tmetrics /metrics\n}\n\
+     :9181 {\n\troot * /test\n\tfile_server\n}\n";
+/// A target whose counter is no number.
+const NO_NUMBER: &str = "caddy_http_request_duration_seconds_count{code=\"200\",server=\"srv0\"} NaN\n";
 
 /// The two, running.
 pub struct Front {
@@ -16,7 +18,7 @@ pub struct Front {
     home: tempfile::TempDir,
 }
 
-fn docker(arguments: &[&str]) -> String {
+pub fn docker(arguments: &[&str]) -> String {
     let ran = Command::new("docker").args(arguments).output().unwrap();
     assert!(ran.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
     String::from_utf8(ran.stdout).unwrap().trim().to_owned()
@@ -32,8 +34,10 @@ impl Front {
         std::fs::write(front.home.path().join("Caddyfile"), CADDYFILE).unwrap();
         let config = "global: { scrape_interval: 1s, scrape_timeout: 1s }\nscrape_configs:\n\
                       - { job_name: caddy, static_configs: [ { targets: [\"caddy:9180\"] } ] }\n\
-                      - { job_name: again, static_configs: [ { targets: [\"caddy:9180\"] } ] }\n";
+                      - { job_name: again, static_configs: [ { targets: [\"caddy:9180\"] } ] }\n\
+                      - { job_name: nan, metrics_path: /nan.prom, static_configs: [ { targets: [\"caddy:9181\"] } ] }\n";
         std::fs::write(front.home.path().join("prometheus.yml"), config).unwrap();
+        std::fs::write(front.home.path().join("nan.prom"), NO_NUMBER).unwrap();
         open(front.home.path());
         front.run("caddy", "80", "cutover-lab/caddy:2", &["caddy", "run", "--config", "/test/Caddyfile"]);
         let arguments = ["--config.file=/test/prometheus.yml", "--storage.tsdb.path=/tmp/data"];
@@ -94,6 +98,16 @@ impl Front {
     /// Starts Caddy anew: its counters begin at 0.
     pub async fn restart_caddy(&self) {
         docker(&["restart", "--time", "1", &self.container("caddy")]);
+    }
+
+    /// Stops Caddy: the target is gone.
+    pub fn stop_caddy(&self) {
+        docker(&["stop", "--time", "1", &self.container("caddy")]);
+    }
+
+    /// Starts Prometheus anew; what it had scraped is kept.
+    pub fn restart_prometheus(&self) {
+        docker(&["restart", "--time", "5", &self.container("prometheus")]);
     }
 
     /// Stops Prometheus.

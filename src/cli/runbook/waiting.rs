@@ -19,7 +19,7 @@ use crate::step::Hands;
 /// Between two looks into the mailbox.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Carries a run out to its end, and waits at its checkpoints.
+/// Carries a run out to its end, and waits at its checkpoints; `begins_to_wait` is called before each wait.
 ///
 /// # Errors
 /// When the journal cannot be written, or a checkpoint cannot be looked at.
@@ -28,11 +28,17 @@ pub async fn carry_out(
     before: &RunState,
     side: &Path,
     exit_of: fn(Outcome) -> u8,
+    begins_to_wait: &(dyn Fn(&RunState) + Sync),
 ) -> Result<Finish> {
     let mut state = before.clone();
     loop {
         let finish = begin::carry_out(engine, &state, exit_of).await.map_err(MidRun)?;
-        if !finish.is_waiting || !wait(engine, side).await? {
+        if !finish.is_waiting {
+            return Ok(finish);
+        }
+        let entries = crate::journal::read(engine.journal.path()).map_err(MidRun)?;
+        begins_to_wait(&crate::journal::state::fold(before.number, &before.kind, &entries));
+        if !wait(engine, side).await? {
             return Ok(finish);
         }
         let entries = crate::journal::read(engine.journal.path()).map_err(MidRun)?;

@@ -75,6 +75,7 @@ impl Parts {
             backups: has_backups.then_some((backups, stabilize.backup_age.as_secs())),
             others: names::questions(config, &setup.state, stabilize.certificate_days)?,
             accept: stabilize.accept.ratio(),
+            clock: gather::now,
             cadence: (millis(stabilize.close), millis(stabilize.pace)),
         };
         let directory = config.caddy.as_ref().and_then(|caddy| caddy.directory.clone());
