@@ -112,6 +112,8 @@ pub enum Verb {
     Watch(Watch),
     /// Try the channels, and send the notices to users
     Notify(super::notify::Notify),
+    /// Show how it stands on a page of this host, for looking only, and /metrics
+    Serve(super::serve::Serve),
     /// Look at the configuration
     Config(Config),
     /// Print a completion script

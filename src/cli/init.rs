@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::arguments::Global;
+use super::runbook::built_ins;
 use super::setup::{PASSED, Setup};
 use super::{exit, out};
 use crate::config::{self, Environment};
 use crate::init::look::{self, Tools};
-use crate::init::{Draft, Wishes, guess};
+use crate::init::{Draft, Wishes, guess, night};
 use crate::report::text::counted;
 use crate::run::Refusal;
 
@@ -48,6 +49,9 @@ pub struct Init {
     /// The file that holds it
     #[arg(long, value_name = "FILE")]
     pub target_file: Option<String>,
+    /// The runbook to write; runbook.toml beside cutover.toml by default
+    #[arg(long, value_name = "FILE")]
+    pub runbook: Option<PathBuf>,
     /// Print what would be written, and write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -59,8 +63,11 @@ pub struct Init {
 /// When a file is there already, when there is no compose project, or when compose cannot read it.
 pub async fn run(global: &Global, verb: &Init) -> Result<u8> {
     let path = std::path::absolute(&global.config)?;
-    if !verb.dry_run && path.symlink_metadata().is_ok() {
-        return Err(there_already(&path).into());
+    let book =
+        std::path::absolute(verb.runbook.clone().unwrap_or_else(|| global.config.with_file_name("runbook.toml")))?;
+    let is_there = |path: &&PathBuf| path.symlink_metadata().is_ok();
+    if let Some(there) = [&path, &book].into_iter().find(is_there).filter(|_| !verb.dry_run) {
+        return Err(there_already(there).into());
     }
     let directory = path.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf);
     let environment = Environment::of_process();
@@ -76,19 +83,26 @@ pub async fn run(global: &Global, verb: &Init) -> Result<u8> {
     let seen = seen.map_err(|error| Refusal::Usage(format!("{error:#}")))?;
     let draft = guess::draft(&seen);
     let text = draft.text(&seen.name.0);
-    // What `config check` would refuse is not written.
-    config::parse(&text, &path, &environment)?;
+    // What the checks would refuse is not written.
+    let config = config::parse(&text, &path, &environment)?;
+    let known = built_ins::known();
+    // What must be told more than the first book can know is left for later.
+    let simple = known.iter().filter(|one| one.needs.iter().all(|need| *need == "of"));
+    let names: Vec<&str> = simple.map(|one| one.name).collect();
+    let night = night::runbook(&seen, &names, !config.health.is_empty());
+    config::runbook::parse_runbook(&night, &book, &known)?;
+    let files = [(path, text), (book, night)];
     if !verb.dry_run {
-        write_new(&path, &text)?;
+        files.iter().try_for_each(|(path, text)| write_new(path, text))?;
     }
-    tell(global, verb, &path, &text, &draft);
+    tell(global, verb, &files, &draft);
     Ok(exit::DONE)
 }
 
 fn there_already(path: &Path) -> Refusal {
     Refusal::Usage(format!(
-        "{} is there already, and init never overwrites: move it away, name another one with --config, or look at what \
-         would be written with --dry-run",
+        "{} is there already, and init never overwrites: move it away, name another one (--config, --runbook), or look at \
+         what would be written with --dry-run",
         path.display()
     ))
 }
@@ -135,37 +149,40 @@ fn write_new(path: &Path, text: &str) -> Result<()> {
     written.with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn tell(global: &Global, verb: &Init, path: &Path, text: &str, draft: &Draft) {
+fn tell(global: &Global, verb: &Init, files: &[(PathBuf, String)], draft: &Draft) {
     let doubts = draft.doubts();
     if global.is_json() {
-        let written: Vec<String> =
-            Some(path).filter(|_| !verb.dry_run).map(|path| path.display().to_string()).into_iter().collect();
+        let names = || files.iter().map(|(path, _)| path.display().to_string());
+        let texts: serde_json::Map<String, Value> =
+            names().zip(files.iter().map(|(_, text)| text.as_str().into())).collect();
         out::json(json!({
             "schema": "cutover/v1",
             "document": "init",
-            "written": written,
-            "files": { (path.display().to_string()): text },
+            "written": names().filter(|_| !verb.dry_run).collect::<Vec<_>>(),
+            "files": texts,
             "guesses": draft.json(),
             "doubts": doubts,
             "remarks": draft.remarks,
         }));
-        return;
-    }
-    if verb.dry_run {
-        out::result(text);
+    } else if verb.dry_run {
+        let pages: Vec<String> =
+            files.iter().map(|(path, text)| format!("# --- {} ---\n{text}", path.display())).collect();
+        out::result(&pages.join("\n"));
     } else {
-        out::result(&summary(path, draft, &doubts));
+        out::result(&summary(files, draft, &doubts));
     }
 }
 
-fn summary(path: &Path, draft: &Draft, doubts: &[String]) -> String {
+fn summary(files: &[(PathBuf, String)], draft: &Draft, doubts: &[String]) -> String {
     let sure: usize = draft
         .sections
         .iter()
         .filter(|one| one.is_sure)
         .map(|one| one.guesses.iter().filter(|guess| guess.is_sure).count())
         .sum();
-    let mut out = format!("{} is written: {}, each with its reason above it", path.display(), counted(sure, "value"));
+    let names: Vec<String> = files.iter().map(|(path, _)| path.display().to_string()).collect();
+    let mut out =
+        format!("{} are written: {}, each with its reason above it", names.join(" and "), counted(sure, "value"));
     if !doubts.is_empty() {
         out.push_str("\n\nLeft to you, commented out:");
         doubts.iter().for_each(|doubt| out.push_str(&format!("\n  {doubt}")));
@@ -174,6 +191,6 @@ fn summary(path: &Path, draft: &Draft, doubts: &[String]) -> String {
         out.push_str("\n\nSeen on the way:");
         draft.remarks.iter().for_each(|remark| out.push_str(&format!("\n  {remark}")));
     }
-    out.push_str("\n\nNext: read it, then `cutover config check`, `cutover preflight`, `cutover plan deploy`");
+    out.push_str("\n\nNext: read them, then `cutover config check`, `cutover preflight`, `cutover plan deploy`");
     out
 }

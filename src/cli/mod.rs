@@ -25,6 +25,7 @@ mod resume;
 mod rollback;
 mod runbook;
 mod secrets;
+mod serve;
 mod setup;
 mod status;
 mod telling;
@@ -123,6 +124,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Watch(verb) => wait(watch::run(global, verb)),
         Verb::Notify(verb) => wait(notify::run(global, verb)),
         Verb::Config(verb) => config::run(global, verb),
+        Verb::Serve(verb) => wait(serve::run(global, verb)),
         Verb::Completions { shell } => completions::completions(global, *shell),
         Verb::Man => completions::man(global),
     }

@@ -79,7 +79,7 @@ pub fn paper(directory: &Path, all: &[runs::RunFile], of: &runs::RunFile) -> Res
 }
 
 /// Another run, as far as it can be read: what it does not tell is left out.
-fn look(file: &runs::RunFile) -> RunState {
+pub fn look(file: &runs::RunFile) -> RunState {
     let entries: Vec<Entry> = file::read_to_the_fault(&file.path).map(|(entries, _)| entries).unwrap_or_default();
     state::fold(file.number, &file.kind, &entries)
 }
@@ -116,7 +116,7 @@ fn verifications(run: &RunState) -> Vec<(usize, Result<verification::Report, Str
 }
 
 /// The watched window, whatever version wrote it.
-fn window(directory: &Path) -> Option<Value> {
+pub fn window(directory: &Path) -> Option<Value> {
     let path = directory.join("watch").join("window.json");
     if !path.exists() {
         return None;

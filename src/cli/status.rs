@@ -38,7 +38,11 @@ pub async fn run(global: &Global) -> Result<u8> {
     Ok(exit::DONE)
 }
 
-async fn gather(setup: &Setup) -> Result<StatusFacts> {
+/// Everything that the verdict rests on.
+///
+/// # Errors
+/// When the state directory cannot be read.
+pub async fn gather(setup: &Setup) -> Result<StatusFacts> {
     let last_run = runs::last(&setup.state.join("runs")).context("cannot read the runs")?;
     let header = last_run.as_ref().and_then(|run| run.header.as_ref());
     let project = header.map(|header| header.project.clone()).unwrap_or_default();

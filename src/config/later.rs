@@ -215,7 +215,7 @@ pub enum Listen {
 
 impl Listen {
     /// Reads `127.0.0.1:9180` or `unix:/path`.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         match text.strip_prefix("unix:") {
             Some(path) => Some(Self::Socket(PathBuf::from(path))),
             None => text.parse().ok().map(Self::Address),

@@ -156,7 +156,7 @@ impl Draft {
 }
 
 /// A comment, wrapped.
-fn comment(words: &str) -> String {
+pub(super) fn comment(words: &str) -> String {
     let mut out = String::new();
     let mut line = String::new();
     for word in words.split_whitespace() {

@@ -8,6 +8,7 @@ pub mod guess;
 pub mod health;
 pub mod look;
 pub mod migration;
+pub mod night;
 mod said;
 pub mod secrets;
 pub mod stack;

@@ -43,6 +43,8 @@ impl Copy {
         let file = std::fs::read_to_string(self.project("cutover.toml")).unwrap();
         let checked = self.cutover(&["config", "check"]);
         assert!(checked.status.success(), "{}\n{file}", String::from_utf8_lossy(&checked.stderr));
+        let book = self.cutover(&["runbook", "check", "runbook.toml"]);
+        assert!(book.status.success(), "{}", String::from_utf8_lossy(&book.stderr));
         file
     }
 }
@@ -110,6 +112,11 @@ fn node_with_postgres_and_redis() {
         ],
     );
     assert!(!file.contains("7Wm3bqzT0x"), "a value of .env got out");
+    let book = std::fs::read_to_string(copy.project("runbook.toml")).unwrap();
+    holds(
+        &book,
+        &["\nstep = \"freeze\"\n", "\ngate = \"verify\"\n", "\ngate = \"health\"\n", "\ncheckpoint = \"exported\"\n"],
+    );
 }
 
 #[test]
@@ -146,6 +153,7 @@ fn prometheus_and_grafana() {
     let open = copy.init(&[]);
     holds(&open, &["# grafana_admin.txt belongs here too, but it is a file that is open to others (mode 0644)"]);
     std::fs::remove_file(copy.project("cutover.toml")).unwrap();
+    std::fs::remove_file(copy.project("runbook.toml")).unwrap();
     mode(0o600).unwrap();
     let file = copy.init(&[]);
     holds(
@@ -196,7 +204,14 @@ fn nothing_is_overwritten_and_a_dry_run_writes_nothing() {
     let shown = copy.cutover(&["init", "--dry-run"]);
     assert!(shown.status.success() && !copy.project("cutover.toml").exists());
     let file = copy.init(&[]);
-    assert_eq!(String::from_utf8_lossy(&shown.stdout), file);
+    let book = std::fs::read_to_string(copy.project("runbook.toml")).unwrap();
+    holds(&String::from_utf8_lossy(&shown.stdout), &[&file, &book]);
+    assert!(!book.contains("freeze"), "no databases were named:\n{book}");
+    std::fs::remove_file(copy.project("cutover.toml")).unwrap();
+    let refused = copy.cutover(&["init"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("runbook.toml is there already"));
+    assert!(!copy.project("cutover.toml").exists(), "one is not written without the other");
     std::fs::write(copy.project("cutover.toml"), "mine\n").unwrap();
     let refused = copy.cutover(&["init"]);
     assert_eq!(refused.status.code(), Some(2));
@@ -266,6 +281,8 @@ fn a_project_goes_from_init_to_a_deploy_and_back_with_few_edits() {
     assert!(edits.lines().count() <= 10 && !guessed.contains("[deploy]") && !guessed.contains("[state]"), "{guessed}");
     project.write("cutover.toml", &format!("{guessed}\n{edits}"));
     project.expect(0, &["config", "check"]);
+    let plan = project.expect(0, &["run", "runbook.toml", "--dry-run"]);
+    holds(&plan, &["env-ready", "cutover-complete"]);
 
     project.expect(0, &["deploy", "--yes"]);
     project.port = ports.0;

@@ -8,5 +8,6 @@
 
 mod init;
 mod report;
+mod serve;
 #[path = "../support/mod.rs"]
 mod support;

@@ -6,11 +6,11 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// A state directory with journals of the collection.
-struct State {
+pub struct State {
     directory: tempfile::TempDir,
 }
 
-fn collection() -> Vec<PathBuf> {
+pub fn collection() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/journals");
     let mut found: Vec<PathBuf> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
@@ -20,7 +20,7 @@ fn collection() -> Vec<PathBuf> {
 }
 
 impl State {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let state = Self { directory: tempfile::tempdir().unwrap() };
         std::fs::create_dir_all(state.path("state/runs")).unwrap();
         state.write(
@@ -30,7 +30,7 @@ impl State {
         state
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
@@ -38,12 +38,25 @@ impl State {
         std::fs::write(self.path(name), text).unwrap();
     }
 
-    fn journal(&self, number: u32, kind: &str, bytes: impl AsRef<[u8]>) {
+    pub fn journal(&self, number: u32, kind: &str, bytes: impl AsRef<[u8]>) {
         self.write(&format!("state/runs/{number:04}-{kind}.jsonl"), bytes);
     }
 
-    fn cutover(&self, arguments: &[&str]) -> Output {
+    pub fn cutover(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_cutover")).args(arguments).current_dir(self.directory.path()).output().unwrap()
+    }
+
+    /// Every file of it.
+    pub fn list(&self) -> Vec<PathBuf> {
+        let (mut found, mut left) = (Vec::new(), vec![self.path("")]);
+        while let Some(directory) = left.pop() {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { left.push(path) } else { found.push(path) }
+            }
+        }
+        found.sort();
+        found
     }
 
     fn read(&self, name: &str) -> String {
@@ -53,7 +66,7 @@ impl State {
 
 /// Every tag that was opened is closed, in its order.
 #[track_caller]
-fn is_whole(page: &str) {
+pub fn is_whole(page: &str) {
     let mut open = Vec::new();
     for tag in page.split('<').skip(1) {
         let name: String =

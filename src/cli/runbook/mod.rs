@@ -2,7 +2,7 @@
 
 pub mod approve;
 pub mod arguments;
-mod built_ins;
+pub(super) mod built_ins;
 mod cook;
 mod kitchen;
 mod mailbox;

@@ -99,12 +99,12 @@ fn verdict(paper: &Paper) -> Markup {
     }
 }
 
-fn capital(word: &str) -> String {
+pub(super) fn capital(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-fn failures(paper: &Paper) -> Option<Markup> {
+pub(super) fn failures(paper: &Paper) -> Option<Markup> {
     let one = |failure: &Failure| {
         let tone = if failure.is_unknown { Tone::Careful } else { Tone::Bad };
         let word = match (failure.is_unknown, failure.is_back) {
@@ -123,7 +123,8 @@ fn failures(paper: &Paper) -> Option<Markup> {
     (!paper.failures.is_empty()).then(|| html! { @for failure in &paper.failures { (one(failure)) } })
 }
 
-fn steps(paper: &Paper) -> Option<Markup> {
+/// Every item of the plan, with its place in time.
+pub(super) fn steps(paper: &Paper) -> Option<Markup> {
     if paper.steps.is_empty() {
         return None;
     }

@@ -35,7 +35,7 @@ pub fn gather(material: &Material<'_>) -> Paper {
     paper.gaps = moves::gaps(run);
     paper.records = names::records(run);
     paper.names = names::sights(run, entries);
-    paper.stabilization = material.window.as_ref().and_then(|window| stable::of(window, run.number));
+    paper.stabilization = material.window.as_ref().and_then(|window| stable::of(window, Some(run.number)));
     paper.changes = moves::changes(run);
     paper.backups = moves::backups(run);
     paper.services = services(run);

@@ -19,6 +19,7 @@ pub use shape::{
     Approval, Backup, Changes, Checkpoint, Gap, Moved, MovedTable, NameSight, RecordChange, Service, Stabilization,
     Verification,
 };
+pub use stable::of as stabilization;
 
 use crate::data::verification;
 use crate::journal::{Entry, RunState};

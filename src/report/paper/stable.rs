@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::moves::{number, text};
 use super::{Stabilization, Tone};
 
-/// What the window says; nothing where it was begun after another run.
-pub fn of(window: &Value, run: u32) -> Option<Stabilization> {
-    if number(window, "/run") != Some(u64::from(run)) {
+/// What the window says; nothing where a run is meant and it was begun after another one.
+pub fn of(window: &Value, run: Option<u32>) -> Option<Stabilization> {
+    if run.is_some_and(|run| number(window, "/run") != Some(u64::from(run))) {
         return None;
     }
     let level = text(window, "/ladder/level")?;
