@@ -7,6 +7,7 @@ use super::build_later::{assertion, data, database, dns, record, serve, users};
 use super::choices::{OnFailure, OnRollback, PullPolicy, Strategy, When};
 use super::later::{Assertion, Record};
 use super::read::{Found, Origin, Reader, join};
+use super::rehearsal::rehearsal;
 use super::table::Table;
 use super::types::{
     Backup, Caddy, Compose, Deploy, Expect, Health, Migrate, Preflight, Project, Prometheus, Secrets, State,
@@ -68,6 +69,7 @@ pub(super) fn build(reader: &Reader<'_>, path: &Path, directory: &Path) -> Optio
         stabilize: required(optional("stabilize"), |table| stabilize(table, rules?))?,
         notify: required(optional("notify"), |table| notify(table, channels?))?,
         serve: required(optional("serve"), serve)?,
+        rehearsal: rehearsal(&table("rehearsal"))?,
         notes: Vec::new(),
         settings: Vec::new(),
     })

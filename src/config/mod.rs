@@ -18,6 +18,7 @@ mod later;
 mod problem;
 mod read;
 mod reference;
+mod rehearsal;
 pub mod runbook;
 mod secret_files;
 mod service_binding;
@@ -41,6 +42,7 @@ pub use later::{Data, Database, Dns, Listen, NoSecret, Record, SecretAt, Serve, 
 pub use problem::{Problem, Problems, nearest};
 pub use read::Origin;
 pub use reference::reference;
+pub use rehearsal::Rehearsal;
 pub use show::{Setting, defaults, show, show_text};
 pub use types::{
     Backup, Caddy, Compose, Deploy, Expect, Health, Migrate, Preflight, Project, Prometheus, Secrets, State,
@@ -102,6 +104,8 @@ pub struct Config {
     pub notify: Option<Notify>,
     /// `[serve]`
     pub serve: Option<Serve>,
+    /// `[rehearsal]`
+    pub rehearsal: Rehearsal,
     /// What is no error but worth a line: variables that look like misspelt overrides.
     pub notes: Vec<String>,
     /// Every value with its origin, for `config show`.

@@ -17,7 +17,7 @@ pub fn text(picture: &Picture, style: &Style) -> String {
         (false, true) => style.paint(Paint::Careful, "ARRIVED, NOT ALL RIGHT"),
         (false, false) => style.paint(Paint::Bad, "NOT ARRIVED"),
     };
-    let mut text = format!("{word}  {}\n", picture.headline());
+    let mut text = lead(&format!("{word}  "), &picture.headline(), 2, style.width);
     text.push_str(&subjects(&picture.subjects, style));
     text
 }
@@ -26,7 +26,8 @@ pub fn text(picture: &Picture, style: &Style) -> String {
 pub fn subjects(subjects: &[Subject], style: &Style) -> String {
     let mut text = String::new();
     for subject in subjects {
-        let _ = writeln!(text, "\n{}", style.paint(Paint::Strong, &harmless(&subject.about)));
+        text.push('\n');
+        text.push_str(&style.lines(Paint::Strong, &harmless(&subject.about), 0));
         for finding in &subject.findings {
             push(&mut text, finding.verdict, &finding.words, &finding.advice, style);
         }

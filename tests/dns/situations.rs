@@ -456,6 +456,7 @@ async fn every_situation_is_judged_and_advised_word_for_word() {
     let at_seconds = 1_795_262_400;
     let looks = SITUATIONS.iter().map(async |situation| {
         let (picture, before) = look(&stage, situation, at_seconds).await;
+        keeps_within_its_screen(&picture, &before);
         told(&stage, situation, &picture, &before)
     });
     let found = futures_util::future::join_all(looks).await.join("\n");
@@ -468,4 +469,17 @@ async fn every_situation_is_judged_and_advised_word_for_word() {
         panic!("what was found stands in {actual}; the first difference is {pairs:#?}");
     }
     assert!(SITUATIONS.len() >= 40);
+}
+
+/// What a person reads keeps within a screen of 80 columns, and within one of 40.
+fn keeps_within_its_screen(picture: &Picture, before: &[Subject]) {
+    for width in [80, 40] {
+        let style = cutover::report::Style::plain(width);
+        let text = cutover::report::dns::text(picture, &style) + &cutover::report::dns::subjects(before, &style);
+        for line in text.lines() {
+            // A word that is longer than its place is not cut: it is there to be copied.
+            let has_long_word = line.split_whitespace().any(|word| word.chars().count() > width - 13);
+            assert!(line.chars().count() <= width || has_long_word, "{width}: {line:?}\n{text}");
+        }
+    }
 }

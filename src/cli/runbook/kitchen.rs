@@ -339,7 +339,7 @@ pub(super) fn whole_seconds(duration: Duration) -> u64 {
 }
 
 /// The variables that the configuration names, as far as they are set: a verb of ours finds its secrets by them.
-fn variables(config: &Config) -> Vec<String> {
+pub(super) fn variables(config: &Config) -> Vec<String> {
     let mut at: Vec<&SecretAt> = Vec::new();
     at.extend(config.source.iter().chain(&config.target).map(|database| &database.url));
     at.extend(config.users.iter().flat_map(|users| [&users.project_id, &users.secret_key]));

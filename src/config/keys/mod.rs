@@ -5,6 +5,7 @@
 
 mod deploy;
 mod later;
+mod rehearsal;
 mod runbook;
 mod watching;
 
@@ -13,7 +14,7 @@ mod watching;
 pub struct KeyList(&'static [&'static [Key]]);
 
 /// The keys of cutover.toml.
-pub const CONFIGURATION: KeyList = KeyList(&[deploy::KEYS, later::KEYS, watching::KEYS]);
+pub const CONFIGURATION: KeyList = KeyList(&[deploy::KEYS, later::KEYS, watching::KEYS, rehearsal::KEYS]);
 /// The keys of a runbook.
 pub const RUNBOOK: KeyList = KeyList(&[runbook::KEYS, runbook::ENTRY, runbook::ITEM]);
 
