@@ -6,7 +6,9 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::expect_same_rows::Against;
 use super::filling::{Sides, moved, patiently};
+use super::save_changes::SaveChanges;
 use super::{Databases, Reversal, RunTag, Say, Undone, World};
 use crate::adapter::files;
 use crate::data::metadata::{self, Metadata};
@@ -96,8 +98,18 @@ impl ImportRows {
     /// In the words of the import.
     pub async fn undo(&self, databases: &Databases, run: &RunTag, say: Say<'_>) -> Result<Undone> {
         let target = databases.shown(&self.sides.target)?;
+        // A rollback has saved what was written; a run that goes back by itself has not.
+        if self.sides.run.is_none() {
+            self.changes(run.side.clone()).expect_nothing(databases, run, say).await?;
+        }
         let begun = self.sides.begun(run, KIND)?;
         self.sides.undo(target, &self.options.filling, begun.as_ref(), run, say).await
+    }
+
+    /// What was written to the target since; it would be saved under this directory.
+    pub fn changes(&self, directory: PathBuf) -> SaveChanges {
+        let files = Against::Files(self.options.directory.clone());
+        SaveChanges::of(files, &self.options.filling, &self.sides.target, directory)
     }
 
     /// Everything, unless rows were removed first.
