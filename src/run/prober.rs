@@ -167,7 +167,9 @@ async fn ask_until(http: Http, url: String, mut stopped: oneshot::Receiver<()>) 
 mod tests {
     use super::*;
 
-    fn after(answers: &[(Result<(u16, Option<&str>), &str>, u64)]) -> Tally {
+    type Answer<'a> = Result<(u16, Option<&'a str>), &'a str>;
+
+    fn after(answers: &[(Answer<'_>, u64)]) -> Tally {
         let (mut tally, mut last_good) = (Tally { url: "http://x/".into(), ..Tally::default() }, None);
         for (answer, ms) in answers.iter().cloned() {
             let answer = answer.map(|(status, side)| (status, side.map(str::to_owned))).map_err(str::to_owned);
