@@ -46,7 +46,13 @@ pub async fn run(global: &Global, verb: &Apply) -> Result<u8> {
             let (config, setup) = runbook::run::prepare(global)?;
             let path = document["asked"]["runbook"].as_str().unwrap_or_default();
             let wait = document["asked"]["wait"].as_bool().unwrap_or(false);
-            let verb = runbook::arguments::Run { runbook: path.into(), wait, dry_run: false };
+            let verb = runbook::arguments::Run {
+                runbook: path.into(),
+                wait,
+                dry_run: false,
+                accept_unrehearsed: false,
+                substitutions: None,
+            };
             runbook::run::go(global, &config, &setup, &verb, Some(&wanted)).await
         }
         RunKind::Data | RunKind::Dns | RunKind::Maintenance | RunKind::Rehearsal => {

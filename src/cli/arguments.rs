@@ -86,6 +86,8 @@ pub enum Verb {
     Apply(Apply),
     /// Carry out a runbook: a whole cutover with checkpoints
     Run(super::runbook::arguments::Run),
+    /// Carry a runbook out against an isolated copy, undo that, and do it again
+    Rehearse(super::runbook::arguments::Rehearse),
     /// Pass a checkpoint
     Approve(super::runbook::arguments::Approve),
     /// Check, render and list what runbooks are made of

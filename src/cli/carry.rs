@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::arguments::Global;
 use super::exit::{self, MidRun};
 use super::out;
-use super::runbook::waiting;
+use super::runbook::{record, waiting};
 use super::setup::Setup;
 use super::telling::{self, Telling};
 use crate::adapter::{clock, files};
@@ -18,6 +18,7 @@ use crate::journal::runs::RunFile;
 use crate::journal::{Fact, Lock, Outcome, RunState, runs, state};
 use crate::release::Store;
 use crate::report::event::{Both, Deaf};
+use crate::report::paced::{Pace, Paced};
 use crate::report::plain::{Clocks, Plain};
 use crate::report::screen::Screen;
 use crate::report::{Event, Listener, checkpoint, manifest, result};
@@ -160,7 +161,7 @@ pub async fn carry_as(
             return Ok(exit::INTERRUPTED);
         }
     };
-    let listener = logged(listener(global, setup), setup, &open)?;
+    let listener = logged(listener(global, setup, &open), setup, &open)?;
     listener.hear(began(&open));
     let telling = Telling::begin(setup, &open);
     let mut engine = Engine {
@@ -299,11 +300,17 @@ fn logged(listener: Box<dyn Listener>, setup: &Setup, open: &Open) -> Result<Box
     Ok(Box::new(Both(listener, Box::new(log))))
 }
 
-fn listener(global: &Global, setup: &Setup) -> Box<dyn Listener> {
+fn listener(global: &Global, setup: &Setup, open: &Open) -> Box<dyn Listener> {
     if global.quiet {
         Box::new(Deaf)
     } else if super::setup::is_live(global, &crate::config::Environment::of_process()) {
-        Box::new(Screen::new(setup.style))
+        let screen = Box::new(Screen::new(setup.style));
+        match &open.plan.course {
+            Some(course) => {
+                Box::new(Paced::new(screen, Pace::of(course, record::budget(&setup.state, &course.runbook))))
+            }
+            None => screen,
+        }
     } else {
         Box::new(Plain::new(std::io::stderr(), Clocks { now: clock::now, since_boot: clock::since_boot }))
     }

@@ -111,6 +111,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Apply(verb) => wait(apply::run(global, verb)),
         Verb::Resume(verb) => wait(resume::run(global, verb)),
         Verb::Run(verb) => wait(runbook::run::run(global, verb)),
+        Verb::Rehearse(verb) => wait(runbook::rehearse::run(global, verb)),
         Verb::Approve(verb) => wait(runbook::approve::run(global, verb)),
         Verb::Runbook(verb) => runbook::look(global, verb),
         Verb::Status => wait(status::run(global)),

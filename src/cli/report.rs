@@ -71,6 +71,7 @@ pub fn paper(directory: &Path, all: &[runs::RunFile], of: &runs::RunFile) -> Res
         expected: expected(all, &run),
         verifications: verifications(&run),
         window: window(directory),
+        probed: probed(&runs::side_directory(&directory.join("runs"), of.number)),
         files: beside(&runs::side_directory(&directory.join("runs"), of.number)),
         made_at: clock::now(),
     };
@@ -86,8 +87,12 @@ pub fn look(file: &runs::RunFile) -> RunState {
 
 /// How long the same steps took before: in the last rehearsal, else in the last run of the same list that went well.
 fn expected(all: &[runs::RunFile], run: &RunState) -> Option<(String, Vec<(String, u64)>)> {
-    let names = |run: &RunState| run.items.iter().map(|item| item.name.clone()).collect::<Vec<_>>();
-    let own = names(run);
+    // A rehearsal has the recipe of the runbook; a deploy has the list of names.
+    let names = |run: &RunState| match run.plan.pointer("/course/recipe").and_then(Value::as_str) {
+        Some(recipe) => vec![recipe.to_owned()],
+        None => run.items.iter().map(|item| item.name.clone()).collect(),
+    };
+    let own: Vec<String> = names(run);
     let earlier = all.iter().rev().filter(|file| file.number < run.number).take(50).map(look);
     let like: Vec<RunState> = earlier
         .filter(|one| matches!(one.outcome, Some((Outcome::Done, _))) && !own.is_empty() && names(one) == own)
@@ -128,6 +133,11 @@ pub fn window(directory: &Path) -> Option<Value> {
             None
         }
     }
+}
+
+/// What the prober wrote beside the journal, where it did.
+fn probed(side: &Path) -> Option<Value> {
+    ["gap.json", "probe.json"].iter().find_map(|name| files::read_json(&side.join(name)).ok())
 }
 
 /// Names of the files that the run keeps.

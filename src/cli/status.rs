@@ -6,10 +6,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::arguments::Global;
+use super::runbook::record;
 use super::setup::Setup;
 use super::{exit, out, setup};
 use crate::adapter::docker::Container;
 use crate::journal::{Outcome, lock, runs};
+use crate::report::paced;
 use crate::report::status::{Current, HeldFact, ServiceFact, StatusFacts, status_json, status_text};
 use crate::report::untold::Untold;
 use crate::run::rollback;
@@ -48,6 +50,11 @@ pub async fn gather(setup: &Setup) -> Result<StatusFacts> {
     let project = header.map(|header| header.project.clone()).unwrap_or_default();
     let environment = header.map(|header| header.environment.clone()).unwrap_or_default();
     let held = lock::held(&setup.state).context("cannot look at the lock")?;
+    let open = last_run.as_ref().filter(|run| run.is_open());
+    let progress = open.and_then(|run| {
+        let runbook = run.plan.pointer("/course/runbook").and_then(serde_json::Value::as_str)?;
+        paced::progress(run, record::budget(&setup.state, runbook))
+    });
     Ok(StatusFacts {
         engine: engine(setup, &project).await,
         current: current(setup)?,
@@ -58,6 +65,7 @@ pub async fn gather(setup: &Setup) -> Result<StatusFacts> {
         environment,
         last_run,
         untold: untold(setup),
+        progress,
     })
 }
 

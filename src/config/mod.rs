@@ -18,6 +18,7 @@ mod later;
 mod problem;
 mod read;
 mod reference;
+mod rehearsal;
 pub mod runbook;
 mod secret_files;
 mod service_binding;
@@ -32,8 +33,8 @@ mod watching;
 
 pub use broken::state_directory_of_broken;
 pub use choices::{
-    ChannelKind, DnsProvider, OnExpiry, OnFailure, OnRollback, Part, PullPolicy, RowsFrom, RuleKind, RuleLevel,
-    RuleSide, SectionPlace, Strategy, TsigAlgorithm, UserProvider, When,
+    ChannelKind, DnsProvider, Handling, OnExpiry, OnFailure, OnRollback, Part, PullPolicy, RowsFrom, RuleKind,
+    RuleLevel, RuleSide, SectionPlace, Strategy, TsigAlgorithm, UserProvider, When,
 };
 pub use environment::Environment;
 pub use file::MAX_BYTES;
@@ -41,6 +42,7 @@ pub use later::{Data, Database, Dns, Listen, NoSecret, Record, SecretAt, Serve, 
 pub use problem::{Problem, Problems, nearest};
 pub use read::Origin;
 pub use reference::reference;
+pub use rehearsal::Rehearsal;
 pub use show::{Setting, defaults, show, show_text};
 pub use types::{
     Backup, Caddy, Compose, Deploy, Expect, Health, Migrate, Preflight, Project, Prometheus, Secrets, State,
@@ -102,6 +104,8 @@ pub struct Config {
     pub notify: Option<Notify>,
     /// `[serve]`
     pub serve: Option<Serve>,
+    /// `[rehearsal]`
+    pub rehearsal: Rehearsal,
     /// What is no error but worth a line: variables that look like misspelt overrides.
     pub notes: Vec<String>,
     /// Every value with its origin, for `config show`.

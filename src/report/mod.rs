@@ -8,6 +8,7 @@ pub mod history;
 pub mod manifest;
 pub mod moved;
 pub mod output;
+pub mod paced;
 pub mod page;
 #[cfg(test)]
 mod pages;

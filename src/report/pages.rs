@@ -22,6 +22,7 @@ pub fn facts(last_run: Option<RunState>) -> StatusFacts {
         environment: "production".into(),
         current: Some(Current { number: 3, since: "2026-11-05T03:00:17.250Z".into(), run: 7 }),
         last_run,
+        progress: None,
         held: None,
         kept: vec![1, 2, 3],
         is_undoable: true,
@@ -51,6 +52,7 @@ pub fn release(number: u32) -> Release {
         run: number + 4,
         services: [("backend".to_owned(), record)].into(),
         files: Vec::new(),
+        side: None,
     }
 }
 

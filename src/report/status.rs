@@ -54,6 +54,8 @@ pub struct StatusFacts {
     pub current: Option<Current>,
     /// The last run.
     pub last_run: Option<RunState>,
+    /// How far an open run by a runbook is.
+    pub progress: Option<String>,
     /// Who holds the lock.
     pub held: Option<HeldFact>,
     /// Kept releases, oldest first.
@@ -230,6 +232,9 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
             row("failed in", line);
         }
     }
+    if let Some(progress) = &facts.progress {
+        row("progress", progress.clone());
+    }
     if !facts.kept.is_empty() {
         let kept: Vec<String> = facts.kept.iter().map(|number| format!("r{number}")).collect();
         row("kept", kept.join(", "));
@@ -277,6 +282,7 @@ pub fn status_json(facts: &StatusFacts) -> Value {
             "stopped_in": run.stopped_in().map(|item| &item.name),
             "failure": cause(run, is_stuck(run)).map(|(item, why)| json!({ "item": item, "why": why })),
         })),
+        "progress": facts.progress,
         "lock": facts.held.as_ref().map(|held| json!({ "words": held.words, "is_owner_alive": held.is_owner_alive })),
         "kept": facts.kept,
         "services": facts.engine.as_ref().ok().map(|services| services.iter().map(|one| json!({

@@ -6,6 +6,7 @@
 mod approvals;
 mod book;
 mod desk;
+mod rehearsals;
 mod runs;
 mod seeds;
 #[path = "../support/mod.rs"]

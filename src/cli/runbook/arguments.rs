@@ -15,6 +15,25 @@ pub struct Run {
     /// Show the plan and stop
     #[arg(long)]
     pub dry_run: bool,
+    /// Run in production although it was not rehearsed; wants the phrase "unrehearsed ENVIRONMENT"
+    #[arg(long)]
+    pub accept_unrehearsed: bool,
+    /// A rehearsal calls it like this: the file with what it puts in the place of what
+    #[arg(long, hide = true, value_name = "FILE")]
+    pub substitutions: Option<PathBuf>,
+}
+
+/// `rehearse`.
+#[derive(Args, Clone, Debug)]
+pub struct Rehearse {
+    /// The runbook
+    pub runbook: PathBuf,
+    /// Show what would be put in the place of what, and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Only run it; do not roll it back and run it again
+    #[arg(long)]
+    pub once: bool,
 }
 
 /// `resume`.

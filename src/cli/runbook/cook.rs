@@ -211,6 +211,27 @@ async fn stand(kitchen: &Kitchen<'_>, entry: &Entry, asked: &Asked) -> Result<Pl
     Ok(checkpoint(kitchen.config, &entry.name, title, gate))
 }
 
+/// The variables that commands of a runbook get.
+pub fn variables(runbook: &Runbook) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for entry in runbook.entries() {
+        match &entry.deed {
+            Deed::BuiltIn { settings, .. } => names.extend(settings.environment.iter().cloned()),
+            Deed::Command(command) => names.extend(command.environment.iter().cloned()),
+            Deed::Checkpoint(checkpoint) => {
+                for item in &checkpoint.items {
+                    if let CheckItem::Gate { settings, .. } = item {
+                        names.extend(settings.environment.iter().cloned());
+                    }
+                }
+            }
+        }
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
 /// Whether the runbook is still the file that a plan was made from; why not, where it is not.
 pub fn drift(plan: &Plan) -> Option<String> {
     let course = plan.course.as_ref()?;

@@ -235,6 +235,7 @@ impl Kitchen<'_> {
             interval_ms: ms(settings.interval.unwrap_or(Duration::from_secs(1))),
             timeout_ms: ms(settings.timeout.unwrap_or(Duration::from_secs(5))),
             deadline_s: whole_seconds(ask.deadline.unwrap_or(ask.patience)),
+            straight: None,
         };
         Ok(self.gate(ask, format!("{url} answers as expected"), Act::ExpectHealth(gate)))
     }
@@ -339,7 +340,7 @@ pub(super) fn whole_seconds(duration: Duration) -> u64 {
 }
 
 /// The variables that the configuration names, as far as they are set: a verb of ours finds its secrets by them.
-fn variables(config: &Config) -> Vec<String> {
+pub(super) fn variables(config: &Config) -> Vec<String> {
     let mut at: Vec<&SecretAt> = Vec::new();
     at.extend(config.source.iter().chain(&config.target).map(|database| &database.url));
     at.extend(config.users.iter().flat_map(|users| [&users.project_id, &users.secret_key]));

@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use super::arguments::Run;
-use super::cook;
+use super::{cook, record};
+use crate::adapter::files;
 use crate::cli::arguments::Global;
 use crate::cli::carry::{carry, clear_unbegun, nothing_open, take_lock};
 use crate::cli::confirm::confirm;
@@ -41,6 +42,9 @@ pub async fn go(global: &Global, config: &Config, setup: &Setup, verb: &Run, wan
         crate::cli::apply::must_be(&planned.plan, wanted)?;
     }
     show(global, &planned, false);
+    if planned.plan.kind == RunKind::Cutover {
+        record::must_be_rehearsed(global, config, &planned.plan, verb.accept_unrehearsed)?;
+    }
     let deed = planned.plan.deed.clone().unwrap_or_default();
     confirm(global, &planned.plan, &format!("In {}: begin {deed}?", planned.plan.environment))?;
     let mut open = begin::begin(&setup.state, &planned, &setup::by())?;
@@ -64,5 +68,8 @@ pub fn prepare(global: &Global) -> Result<(Config, Setup)> {
 /// Every problem of the runbook; refusals; or when the world cannot be read.
 pub async fn make(global: &Global, config: &Config, setup: &Setup, verb: &Run) -> Result<Planned> {
     let runbook = cook::read(&verb.runbook)?;
-    cook::plan(global, config, setup, &runbook, RunKind::Cutover, Vec::new()).await
+    match &verb.substitutions {
+        None => cook::plan(global, config, setup, &runbook, RunKind::Cutover, Vec::new()).await,
+        Some(file) => cook::plan(global, config, setup, &runbook, RunKind::Rehearsal, files::read_json(file)?).await,
+    }
 }

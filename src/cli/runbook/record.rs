@@ -1,0 +1,157 @@
+//! The record of a rehearsal: what was run, how long each step took, what was found; and whether a run may rest on it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::adapter::clock::{self, spoken};
+use crate::adapter::files;
+use crate::cli::arguments::Global;
+use crate::cli::confirm::confirm_phrase;
+use crate::config::Config;
+use crate::run::Refusal;
+use crate::step::Plan;
+use crate::step::plan::Substitution;
+
+/// A rehearsal.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Record {
+    /// Version of this file's format.
+    pub schema: String,
+    /// Name of the runbook.
+    pub runbook: String,
+    /// What the runbook asked for, as its plan says.
+    pub recipe: String,
+    /// Hash of the rehearsed plan.
+    pub plan_hash: String,
+    /// When it ended, RFC 3339.
+    pub at: String,
+    /// Whether every part of it went through.
+    pub went_through: bool,
+    /// What was put in the place of what.
+    pub substitutions: Vec<Substitution>,
+    /// The parts: run, rollback, run again.
+    pub parts: Vec<Part>,
+    /// Items of the plan, by name.
+    pub items: Vec<String>,
+    /// What a person should know.
+    pub findings: Vec<String>,
+}
+
+/// A part of a rehearsal.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Part {
+    /// `run`, `rollback`, `run again`.
+    pub what: String,
+    /// Number of the run in the copy's state directory.
+    pub run: u32,
+    /// Exit code.
+    pub exit: u8,
+    /// Milliseconds of each item, by name.
+    pub took_ms: BTreeMap<String, u64>,
+    /// What was seen of each item, by name: rows, tables, accounts.
+    pub seen: BTreeMap<String, String>,
+}
+
+impl Part {
+    /// Milliseconds of all items.
+    pub fn total_ms(&self) -> u64 {
+        self.took_ms.values().sum()
+    }
+}
+
+impl Record {
+    /// How long each item took the last time it was run.
+    pub fn budget(&self) -> BTreeMap<String, u64> {
+        let run = self.parts.iter().rfind(|part| part.what.starts_with("run"));
+        run.map(|part| part.took_ms.clone()).unwrap_or_default()
+    }
+}
+
+/// Where the record of a runbook stands.
+pub fn path(state: &Path, runbook: &str) -> PathBuf {
+    state.join("rehearsals").join(format!("{runbook}.json"))
+}
+
+/// The record, where there is one.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read(state: &Path, runbook: &str) -> Result<Option<Record>> {
+    let path = path(state, runbook);
+    if path.exists() { files::read_json(&path).map(Some) } else { Ok(None) }
+}
+
+/// How long each item took when the runbook was rehearsed; nothing where it was not, or that cannot be read.
+pub fn budget(state: &Path, runbook: &str) -> BTreeMap<String, u64> {
+    match read(state, runbook) {
+        Ok(record) => record.map(|record| record.budget()).unwrap_or_default(),
+        Err(error) => {
+            tracing::warn!("the record of the rehearsal cannot be read: {error:#}");
+            BTreeMap::new()
+        }
+    }
+}
+
+/// Refuses a run in production that was not rehearsed as it is now, unless a person takes that upon himself.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn must_be_rehearsed(global: &Global, config: &Config, plan: &Plan, is_accepted: bool) -> Result<()> {
+    let environment = &plan.environment;
+    if environment != "production" {
+        return Ok(());
+    }
+    let Some(why) = why_not(config, plan)? else { return Ok(()) };
+    if is_accepted {
+        return confirm_phrase(global, &format!("unrehearsed {environment}"), &why);
+    }
+    let file = plan.course.as_ref().map(|course| course.file.display().to_string()).unwrap_or_default();
+    Err(Refusal::Gate(format!(
+        "{why}; rehearse it: cutover rehearse {file}; or take it upon yourself: --accept-unrehearsed, which wants the phrase \
+         \"unrehearsed {environment}\""
+    ))
+    .into())
+}
+
+/// Why a plan does not rest on a rehearsal; nothing where it does.
+fn why_not(config: &Config, plan: &Plan) -> Result<Option<String>> {
+    let Some(course) = &plan.course else { return Ok(None) };
+    let Some(record) = read(&config.state.directory, &course.runbook)? else {
+        return Ok(Some(format!("{} was never rehearsed", course.runbook)));
+    };
+    if !record.went_through {
+        return Ok(Some(format!("the rehearsal of {} at {} did not go through", course.runbook, record.at)));
+    }
+    if record.recipe != course.recipe {
+        return Ok(Some(format!("{} changed since it was rehearsed at {}", course.runbook, record.at)));
+    }
+    let at = clock::seconds_of(&record.at).unwrap_or(0);
+    let age = Duration::from_secs(clock::unix_seconds().saturating_sub(at));
+    if age > config.rehearsal.max_age {
+        return Ok(Some(format!(
+            "the rehearsal of {} is {} old, and rehearsal.max_age is {}",
+            course.runbook,
+            spoken(age),
+            spoken(config.rehearsal.max_age)
+        )));
+    }
+    let now: Vec<&str> = plan.items.iter().map(|item| item.name.as_str()).collect();
+    let is_named = |name: &str| {
+        let entry = name.split('.').next().unwrap_or(name);
+        config.rehearsal.differs.iter().any(|named| named == name || named == entry)
+    };
+    let gone = record.items.iter().map(String::as_str).filter(|name| !now.contains(name));
+    let added = now.iter().copied().filter(|name| !record.items.iter().any(|known| known == name));
+    let different: Vec<&str> = gone.chain(added).filter(|name| !is_named(name)).collect();
+    Ok((!different.is_empty()).then(|| {
+        format!(
+            "the plan differs from the one that was rehearsed at {}, in {}; name what may differ in rehearsal.differs",
+            record.at,
+            different.join(", ")
+        )
+    }))
+}
