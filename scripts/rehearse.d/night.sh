@@ -18,6 +18,7 @@ night_end() {
   if [[ -n $night_place ]]; then
     as_postgres "$night_programs/pg_ctl" -D "$night_place/data" -m immediate stop >/dev/null 2>&1 || true
     rm -rf "$night_place"
+    project=$night_project clean
   fi
 }
 
