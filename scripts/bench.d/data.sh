@@ -127,9 +127,9 @@ measure() {
   for ((round = 1; round <= $2; round++)); do
     if $3; then
       for name in copy files compare; do pair "$name" "$round"; done
-      fresh target
-      timed "$BENCH_PLACE/$1.plain.peer" peer_plain
       if ((round == 1)); then
+        fresh target
+        timed "$BENCH_PLACE/$1.plain.peer" peer_plain
         fresh target
         timed "$BENCH_PLACE/$1.pipe.peer" peer_pipe
       fi
@@ -249,7 +249,7 @@ data_text() {
     (.sizes[-1] as $last | "  \("\($last.scale), rounds: \(.rounds)" | left(38))   median    least to most",
       line("cutover data copy"; $last.ms.copy.ours), line("pgcopydb clone, split 200 MB"; $last.ms.copy.peer),
       line("cutover data export + import"; $last.ms.files.ours), line("pg_dump -Fd -j4 + pg_restore -j4"; $last.ms.files.peer),
-      line("the same, uncompressed (-Z0)"; $last.ms.plain.peer), line("pg_dump | pg_restore, once"; $last.ms.pipe.peer),
+      line("the same, uncompressed (-Z0), once"; $last.ms.plain.peer), line("pg_dump | pg_restore, once"; $last.ms.pipe.peer),
       line("cutover data verify, both sides"; $last.ms.compare.ours), line("md5 in SQL, both sides in turn"; $last.ms.compare.peer)),
     "",
     (.sizes[] | "  \(.scale | left(8)) copy \(.ms.copy.ours | median | seconds) s, export + import \(.ms.files.ours | median | seconds) s, verify \(.ms.compare.ours | median | seconds) s; memory at most \([.memory_mib | to_entries[] | "\(.key) \(.value)"] | join(", ")) MiB"),

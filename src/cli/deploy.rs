@@ -7,9 +7,8 @@ use super::carry::{carry, clear_unbegun, nothing_open, take_lock};
 use super::confirm::confirm;
 use super::setup::{self, Setup};
 use super::{exit, out, preflight};
-use crate::config::{Config, Strategy};
+use crate::config::Config;
 use crate::report::plan::{plan_json, plan_text};
-use crate::run::Refusal;
 use crate::run::begin;
 use crate::run::deploy::{Planned, Wishes, plan};
 
@@ -33,10 +32,6 @@ pub async fn run(global: &Global, verb: &Deploy) -> Result<u8> {
 /// # Errors
 /// When the world cannot be read or the deployment cannot be carried out as configured.
 pub async fn make(config: &Config, setup: &Setup, verb: &Deploy) -> Result<Planned> {
-    if config.deploy.strategy != Strategy::Recreate {
-        let why = "[deploy] strategy = \"blue-green\" is not there yet; set it to \"recreate\"";
-        return Err(Refusal::Usage(why.into()).into());
-    }
     let docker = setup.docker.clone().negotiate().await?;
     let wishes = Wishes { environment: crate::config::Environment::of_process(), without_build: verb.no_build };
     let mut planned = plan(config, &docker, &setup.compose, &setup.http, &setup.store, wishes).await?;

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::arguments::Global;
+use super::runbook::record;
 use super::setup::{self, Setup};
 use super::{exit, out};
 use crate::adapter::{clock, files};
@@ -14,7 +15,7 @@ use crate::data::verification;
 use crate::journal::{Entry, JournalError, Outcome, RunState, Standing, file, runs, state};
 use crate::report::page::page;
 use crate::report::paper::{Material, Paper, gather, tame};
-use crate::report::text::counted;
+use crate::report::text::{counted, moment};
 use crate::run::Refusal;
 
 /// `report`.
@@ -68,9 +69,10 @@ pub fn paper(directory: &Path, all: &[runs::RunFile], of: &runs::RunFile) -> Res
         entries: &entries,
         fault: fault.as_ref().map(ToString::to_string),
         undone_run: undone.as_ref(),
-        expected: expected(all, &run),
+        expected: rehearsed(directory, &run).or_else(|| expected(all, &run)),
         verifications: verifications(&run),
         window: window(directory),
+        probed: probed(&runs::side_directory(&directory.join("runs"), of.number)),
         files: beside(&runs::side_directory(&directory.join("runs"), of.number)),
         made_at: clock::now(),
     };
@@ -84,10 +86,29 @@ pub fn look(file: &runs::RunFile) -> RunState {
     state::fold(file.number, &file.kind, &entries)
 }
 
+/// How long the steps took in the rehearsal that the run rests on.
+fn rehearsed(directory: &Path, run: &RunState) -> Option<(String, Vec<(String, u64)>)> {
+    let text = |pointer: &str| run.plan.pointer(pointer).and_then(Value::as_str);
+    let record = match record::read(directory, text("/course/runbook")?) {
+        Ok(record) => record?,
+        Err(error) => {
+            out::say(&format!("cutover: the rehearsal is left out: {error:#}"));
+            return None;
+        }
+    };
+    let is_before = run.times.as_ref().is_some_and(|(began, _)| record.at < *began);
+    let is_of_this = is_before && Some(record.recipe.as_str()) == text("/course/recipe");
+    is_of_this.then(|| (format!("the rehearsal of {}", moment(&record.at)), record.budget().into_iter().collect()))
+}
+
 /// How long the same steps took before: in the last rehearsal, else in the last run of the same list that went well.
 fn expected(all: &[runs::RunFile], run: &RunState) -> Option<(String, Vec<(String, u64)>)> {
-    let names = |run: &RunState| run.items.iter().map(|item| item.name.clone()).collect::<Vec<_>>();
-    let own = names(run);
+    // A rehearsal has the recipe of the runbook; a deploy has the list of names.
+    let names = |run: &RunState| match run.plan.pointer("/course/recipe").and_then(Value::as_str) {
+        Some(recipe) => vec![recipe.to_owned()],
+        None => run.items.iter().map(|item| item.name.clone()).collect(),
+    };
+    let own: Vec<String> = names(run);
     let earlier = all.iter().rev().filter(|file| file.number < run.number).take(50).map(look);
     let like: Vec<RunState> = earlier
         .filter(|one| matches!(one.outcome, Some((Outcome::Done, _))) && !own.is_empty() && names(one) == own)
@@ -128,6 +149,11 @@ pub fn window(directory: &Path) -> Option<Value> {
             None
         }
     }
+}
+
+/// What the prober wrote beside the journal, where it did.
+fn probed(side: &Path) -> Option<Value> {
+    ["gap.json", "probe.json"].iter().find_map(|name| files::read_json(&side.join(name)).ok())
 }
 
 /// Names of the files that the run keeps.

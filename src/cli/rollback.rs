@@ -14,6 +14,7 @@ use crate::run::begin::{self, plan_of};
 use crate::run::bring_back;
 use crate::run::carry_back;
 use crate::run::deploy::Planned;
+use crate::run::front::{self, Front};
 use crate::run::orphans;
 use crate::run::rollback::{self, Without};
 use crate::step::{Plan, RunKind};
@@ -42,8 +43,8 @@ pub async fn make(setup: &Setup, verb: &Rollback) -> Result<Planned> {
     let planned = match verb.to {
         Some(number) => {
             let docker = setup.docker.clone().negotiate().await?;
-            let (basis, keep) = basis(setup)?;
-            bring_back::plan_to(&docker, &setup.store, number, &basis, keep, without).await?
+            let (basis, front, keep) = basis(setup)?;
+            bring_back::plan_to(&docker, &setup.store, number, (&basis, front.as_ref()), keep, without).await?
         }
         None => {
             let (_, state, remarks) = rollback::target(&setup.state)?;
@@ -51,7 +52,10 @@ pub async fn make(setup: &Setup, verb: &Rollback) -> Result<Planned> {
                 true => Some(setup.docker.clone().negotiate().await?),
                 false => None,
             };
-            rollback::plan_undo(docker.as_ref(), &setup.store, &state, &setup.databases, remarks, without).await?
+            let mut planned =
+                rollback::plan_undo(docker.as_ref(), &setup.store, &state, &setup.databases, remarks, without).await?;
+            front::keep(&mut planned, Front::beside(&runs::side_directory(&setup.state.join("runs"), state.number)));
+            planned
         }
     };
     let mut planned = planned;
@@ -99,13 +103,14 @@ pub fn learn(setup: &Setup, plan: &Plan) {
     }
     if let Some(undone) = plan.undoes {
         let side = runs::side_directory(&setup.state.join("runs"), undone);
-        ["model.json", "before.json"].iter().for_each(|name| setup.learn_file(&side.join(name)));
+        ["model.json", "before.json", "side.json"].iter().for_each(|name| setup.learn_file(&side.join(name)));
     }
 }
 
 /// The plan of the last deployment: it says what to do first on the way back.
-fn basis(setup: &Setup) -> Result<(Plan, u32)> {
-    for file in runs::list(&setup.state.join("runs"))?.iter().rev() {
+fn basis(setup: &Setup) -> Result<(Plan, Option<Front>, u32)> {
+    let directory = setup.state.join("runs");
+    for file in runs::list(&directory)?.iter().rev() {
         let state = file.state()?;
         if state.header.is_none() {
             continue;
@@ -116,7 +121,8 @@ fn basis(setup: &Setup) -> Result<(Plan, u32)> {
                 crate::step::Act::RecordRelease(step) => Some(step.keep_releases),
                 _ => None,
             });
-            return Ok((plan, keep.unwrap_or(5)));
+            let front = Front::beside(&runs::side_directory(&directory, file.number));
+            return Ok((plan, front, keep.unwrap_or(5)));
         }
     }
     Err(Refusal::Gate("nothing was ever deployed from this host".into()).into())

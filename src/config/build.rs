@@ -1,14 +1,15 @@
 //! Puts the values that were read into typed tables. Judges nothing: what is missing here was reported before.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Config;
 use super::build_later::{assertion, data, database, dns, record, serve, users};
-use super::choices::{OnFailure, OnRollback, PullPolicy, Strategy, When};
+use super::choices::{Handling, OnFailure, OnRollback, PullPolicy, Strategy, When};
 use super::later::{Assertion, Record};
 use super::read::{Found, Origin, Reader, join};
 use super::rehearsal::rehearsal;
-use super::table::Table;
+use super::table::{Table, texts};
 use super::types::{
     Backup, Caddy, Compose, Deploy, Expect, Health, Migrate, Preflight, Project, Prometheus, Secrets, State,
 };
@@ -130,7 +131,8 @@ fn compose(table: &Table<'_>) -> Compose {
 fn deploy(table: &Table<'_>, migrate: Option<Migrate>) -> Option<Deploy> {
     Some(Deploy {
         strategy: table.word("strategy", Strategy::from_word),
-        services: table.list("services").unwrap_or_default(),
+        services: services(table),
+        handling: handling(table),
         migrate,
         on_failure: table.word("on_failure", OnFailure::from_word),
         keep_releases: table.number("keep_releases")?,
@@ -142,7 +144,7 @@ fn deploy(table: &Table<'_>, migrate: Option<Migrate>) -> Option<Deploy> {
         stop_timeout: table.duration("stop_timeout"),
         max_error_ratio: table.percent("max_error_ratio")?,
         drain_timeout: table.duration("drain_timeout")?,
-        keep_warm: table.duration("keep_warm"),
+        keep_warm: table.duration("keep_warm")?,
     })
 }
 
@@ -203,7 +205,25 @@ fn caddy(table: &Table<'_>) -> Option<Caddy> {
         service: table.text("service"),
         identity_path: table.text("identity_path")?,
         directory: table.path("directory"),
+        routes: pairs(table, "routes").into_iter().filter_map(|(route, mut to)| Some((route, to.pop()?))).collect(),
     })
+}
+
+/// The services, whichever way they are written.
+fn services(table: &Table<'_>) -> Vec<String> {
+    table.list("services").unwrap_or_else(|| pairs(table, "services").into_iter().map(|(name, _)| name).collect())
+}
+
+fn handling(table: &Table<'_>) -> BTreeMap<String, Handling> {
+    let said = pairs(table, "services").into_iter();
+    said.filter_map(|(name, words)| Some((name, Handling::from_word(words.first()?)?))).collect()
+}
+
+fn pairs(table: &Table<'_>, name: &str) -> Vec<(String, Vec<String>)> {
+    match table.get(name) {
+        Some(Value::Lists(lists)) => lists.iter().map(|(name, items)| (name.clone(), texts(items))).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn backup(table: &Table<'_>) -> Option<Backup> {

@@ -42,6 +42,19 @@ choice! {
 }
 
 choice! {
+    /// How a blue-green deployment handles a service.
+    Handling {
+        /// Beside the old one, and switched with the others.
+        #[default]
+        Together = "together",
+        /// In place, the old container first: it must be there only once.
+        StopFirst = "stop-first",
+        /// Not at all.
+        Leave = "leave",
+    }
+}
+
+choice! {
     /// What follows when a deployment fails after its first change.
     OnFailure {
         /// The old release is put back.

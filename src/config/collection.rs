@@ -4,7 +4,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{Kind, Shape};
-use super::problem::quote;
+use super::problem::{quote, quoted_list};
 use super::shape;
 use super::value::{Fault, Item, Value, allowed, describe, from_toml};
 
@@ -125,6 +125,71 @@ pub(super) fn name_lists(table: &DeTable<'_>) -> Result<Value, Vec<Fault>> {
             Ok(_) => {}
             Err(inner) => faults.extend(inner.into_iter().map(at)),
         }
+    }
+    if faults.is_empty() { Ok(Value::Lists(entries)) } else { Err(faults) }
+}
+
+pub(super) fn names(table: &DeTable<'_>) -> Result<Value, Vec<Fault>> {
+    let mut entries = Vec::new();
+    let mut faults = Vec::new();
+    for (name, value) in table {
+        let (text, at) = (name.get_ref(), value.span().start);
+        if !shape::fits(Shape::Word, text) {
+            let fault = Fault::new(format!("the name {}", quote(text)), shape::allowed(Shape::Word));
+            faults.push(fault.at(name.span().start).within(format!(".{}", quote(text))));
+        }
+        match value.get_ref() {
+            DeValue::String(service) if shape::fits(Shape::Service, service) => {
+                entries.push((text.to_string(), vec![Item { text: service.to_string(), at }]));
+            }
+            other => {
+                let fault = Fault::new(describe(other), shape::allowed(Shape::Service));
+                faults.push(fault.at(at).within(format!(".{text}")));
+            }
+        }
+    }
+    if faults.is_empty() { Ok(Value::Lists(entries)) } else { Err(faults) }
+}
+
+/// `[deploy.services.NAME]` with `handling`, or the word itself; without a word nothing is said of how.
+pub(super) fn services(table: &DeTable<'_>, words: &[&str]) -> Result<Value, Vec<Fault>> {
+    let mut entries = Vec::new();
+    let mut faults = Vec::new();
+    for (name, value) in table {
+        let text = name.get_ref();
+        if !shape::fits(Shape::Service, text) {
+            let fault = Fault::new(format!("the name {}", quote(text)), shape::allowed(Shape::Service));
+            faults.push(fault.at(name.span().start).within(format!(".{}", quote(text))));
+        }
+        let mut said = Vec::new();
+        let word = |value: &Spanned<DeValue<'_>>, within: &str| match value.get_ref() {
+            DeValue::String(word) if words.contains(&word.as_ref()) => {
+                Ok(Item { text: word.to_string(), at: value.span().start })
+            }
+            other => {
+                let fault = Fault::new(describe(other), quoted_list(words));
+                Err(fault.at(value.span().start).within(format!(".{text}{within}")))
+            }
+        };
+        let mut take = |one: Result<Item, Fault>| match one {
+            Ok(item) => said.push(item),
+            Err(fault) => faults.push(fault),
+        };
+        match value.get_ref() {
+            DeValue::Table(inner) => {
+                for (key, value) in inner {
+                    if key.get_ref() == "handling" {
+                        take(word(value, ".handling"));
+                    } else {
+                        let fault = Fault::new("an unknown key", "handling").hint("did you mean handling?");
+                        let within = format!(".{text}.{}", key.get_ref());
+                        take(Err(fault.at(key.span().start).within(within)));
+                    }
+                }
+            }
+            _ => take(word(value, "")),
+        }
+        entries.push((text.to_string(), said));
     }
     if faults.is_empty() { Ok(Value::Lists(entries)) } else { Err(faults) }
 }

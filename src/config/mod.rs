@@ -33,8 +33,8 @@ mod watching;
 
 pub use broken::state_directory_of_broken;
 pub use choices::{
-    ChannelKind, DnsProvider, OnExpiry, OnFailure, OnRollback, Part, PullPolicy, RowsFrom, RuleKind, RuleLevel,
-    RuleSide, SectionPlace, Strategy, TsigAlgorithm, UserProvider, When,
+    ChannelKind, DnsProvider, Handling, OnExpiry, OnFailure, OnRollback, Part, PullPolicy, RowsFrom, RuleKind,
+    RuleLevel, RuleSide, SectionPlace, Strategy, TsigAlgorithm, UserProvider, When,
 };
 pub use environment::Environment;
 pub use file::MAX_BYTES;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::choices::{OnFailure, OnRollback, PullPolicy, Strategy, When};
+use super::choices::{Handling, OnFailure, OnRollback, PullPolicy, Strategy, When};
 use super::units::{Percent, Size};
 
 /// `[project]`: what is deployed, and where this is.
@@ -43,6 +43,8 @@ pub struct Deploy {
     pub strategy: Strategy,
     /// The services that are deployed; empty means all.
     pub services: Vec<String>,
+    /// Blue-green: what is said of how a service is handled.
+    pub handling: BTreeMap<String, Handling>,
     /// The migration that belongs to a release.
     pub migrate: Option<Migrate>,
     /// What follows a failure after the first change.
@@ -65,8 +67,8 @@ pub struct Deploy {
     pub max_error_ratio: Percent,
     /// Blue-green: the longest wait for the old side's connections to end.
     pub drain_timeout: Duration,
-    /// Blue-green: how long the old side is kept running; none means until it is told to let go.
-    pub keep_warm: Option<Duration>,
+    /// Blue-green: how long the old side is kept running; zero means not at all.
+    pub keep_warm: Duration,
 }
 
 /// `deploy.migrate`: the database migration of a release.
@@ -164,6 +166,8 @@ pub struct Caddy {
     pub identity_path: String,
     /// The directory whose files Caddy reads at request time, absolute.
     pub directory: Option<PathBuf>,
+    /// Route and the service that it leads to; empty where none is named.
+    pub routes: BTreeMap<String, String>,
 }
 
 /// `[backup]`: the backup before anything destructive.

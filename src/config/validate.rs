@@ -22,6 +22,7 @@ pub(super) fn validate(reader: &mut Reader<'_>, directory: &Path) {
     names_differ(reader, "data.assert[]");
     names_differ(reader, "stabilize.rule[]");
     names_differ(reader, "notify.channel[]");
+    routes(reader);
     state(reader, directory);
     required_secrets(reader);
     databases(reader);
@@ -165,6 +166,20 @@ fn state(reader: &mut Reader<'_>, directory: &Path) {
             let found = super::problem::quote(&text);
             let allowed = "a directory of its own, not `/` nor the one of this file nor above it";
             reader.push(reader.place(path), path, found, allowed, None);
+        }
+    }
+}
+
+/// A route's file stands beside the files that the switch itself has.
+fn routes(reader: &mut Reader<'_>) {
+    let Some(Value::Lists(routes)) = reader.values.get("caddy.routes").map(|found| found.value.clone()) else { return };
+    for (route, items) in routes {
+        let is_taken = ["id", "live", "maintenance"].contains(&route.as_str());
+        let is_plain = route.chars().all(|sign| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == '-');
+        if is_taken || !is_plain {
+            let at = items.first().map_or(0, |item| item.at);
+            let allowed = "lower-case letters, digits and `-`, and neither id, live nor maintenance";
+            reader.push(at, &format!("caddy.routes.{route}"), super::problem::quote(&route), allowed, None);
         }
     }
 }

@@ -6,8 +6,8 @@ use toml::Spanned;
 use toml::de::DeValue;
 use url::Url;
 
-use super::collection::{command, json_map, list, name_lists};
-use super::keys::Kind;
+use super::collection::{command, json_map, list, name_lists, names, services};
+use super::keys::{Kind, Shape};
 use super::problem::{nearest, quote, quoted_list};
 use super::shape;
 use super::units::{self, Percent, Size};
@@ -77,6 +77,9 @@ pub(super) fn from_toml(kind: Kind, value: &Spanned<DeValue<'_>>) -> Result<Valu
         (Kind::Command, DeValue::Array(array)) => command(array, at).map(Value::List),
         (Kind::JsonMap, DeValue::Table(table)) => json_map(table),
         (Kind::NameLists, DeValue::Table(table)) => name_lists(table),
+        (Kind::Names, DeValue::Table(table)) => names(table),
+        (Kind::Services(_), DeValue::Array(array)) => list(Shape::Service, array).map(Value::List),
+        (Kind::Services(words), DeValue::Table(table)) => services(table, words),
         (Kind::Bool, DeValue::Boolean(value)) => Ok(Value::Bool(*value)),
         (Kind::Integer(least, most), DeValue::Integer(number)) => {
             let found = number.to_string();
@@ -158,6 +161,11 @@ pub(super) fn allowed(kind: Kind) -> String {
             format!("{}, from \"{least}\" to \"{most}\"", units::PERCENT_FORM)
         }
         Kind::JsonMap => "a table from JSON pointers to values: { \"/status\" = \"healthy\" }".to_owned(),
+        Kind::Names => "a table from names to services: { app = \"backend\" }".to_owned(),
+        Kind::Services(words) => {
+            let how = quoted_list(words);
+            format!("an array of services, or a table of them with `handling` of each: {how}")
+        }
         Kind::NameLists => "a table from names to arrays of names: { profiles = [\"user_id\"] }".to_owned(),
     }
 }
@@ -185,7 +193,7 @@ fn rewrite(kind: Kind, value: &DeValue<'_>) -> Option<String> {
             let ratio: f64 = n.as_str().parse().ok()?;
             (0.0..=1.0).contains(&ratio).then(|| format!("write \"{}\" if this ratio is meant", Percent(ratio)))
         }
-        (Kind::List(_), DeValue::String(text)) => Some(format!("write [{}]", quote(text))),
+        (Kind::List(_) | Kind::Services(_), DeValue::String(text)) => Some(format!("write [{}]", quote(text))),
         (Kind::Command, DeValue::String(_)) => Some(
             "no shell reads it: write each argument as a string of its own, [\"program\", \"argument\"]".to_owned(),
         ),

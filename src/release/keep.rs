@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::freeze::{self, Fingerprints};
-use super::record::{Origin, Release, ServiceRecord};
+use super::record::{Origin, Release, ReleaseSide, ServiceRecord};
 use super::store::Store;
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
@@ -54,6 +54,8 @@ pub struct Keep<'a> {
     pub model: &'a Value,
     /// Its services.
     pub services: &'a BTreeMap<String, KeptService>,
+    /// Its services that run as a project of their own.
+    pub side: Option<ReleaseSide>,
 }
 
 /// Name of the container that holds an image for a release.
@@ -81,7 +83,7 @@ pub async fn keep(
         Ok::<_, anyhow::Error>((service.clone(), record))
     });
     // Compose takes as long to tell the digests as the engine takes for tags and holders.
-    let hashes = compose.hashes(keep.project, &keep.directory, &pinned.model);
+    let hashes = hashes(compose, keep, &pinned.model);
     let (records, hashes) = tokio::join!(future::join_all(pins), hashes);
     let mut records = records.into_iter().collect::<Result<BTreeMap<_, _>>>()?;
     let hashes = hashes?;
@@ -99,9 +101,20 @@ pub async fn keep(
         run: keep.run,
         services: records,
         files,
+        side: keep.side.clone(),
     };
     store.finish(&aside, &release, keep.model, &pinned.model)?;
     Ok(release)
+}
+
+/// Digests of the services in the pinned model; what runs beside a side is brought up from the model without it.
+async fn hashes(compose: &Compose, keep: &Keep<'_>, pinned: &Value) -> Result<BTreeMap<String, String>> {
+    let mut hashes = compose.hashes(keep.project, &keep.directory, pinned).await?;
+    if let Some(beside) = &keep.side {
+        let rest = super::side::without(pinned, &beside.services);
+        hashes.extend(compose.hashes(keep.project, &keep.directory, &rest).await?);
+    }
+    Ok(hashes)
 }
 
 async fn pin(docker: &Docker, keep: &Keep<'_>, service: &str, kept: &KeptService) -> Result<ServiceRecord> {

@@ -8,5 +8,5 @@ pub mod record;
 pub mod side;
 pub mod store;
 
-pub use record::{Origin, Release, ServiceRecord};
+pub use record::{Origin, Release, ReleaseSide, ServiceRecord};
 pub use store::Store;

@@ -1,8 +1,10 @@
 //! The record of a release: plain data, written once, read at three in the morning by a program that may be older.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+
+use crate::adapter::switch::Pointing;
 
 /// How the model of a release came to be known.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -49,6 +51,17 @@ pub struct FrozenFile {
     pub copy: String,
 }
 
+/// The services of a release that run beside its project.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct ReleaseSide {
+    /// Compose project, such as `shop-r12`.
+    pub project: String,
+    /// Services, as the release's model names them.
+    pub services: BTreeSet<String>,
+    /// Where the routes lead when it serves.
+    pub pointing: Pointing,
+}
+
 /// A release.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Release {
@@ -70,6 +83,9 @@ pub struct Release {
     pub services: BTreeMap<String, ServiceRecord>,
     /// Its configuration files.
     pub files: Vec<FrozenFile>,
+    /// Its services that run as a project of their own, where it was switched to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side: Option<ReleaseSide>,
 }
 
 impl Release {

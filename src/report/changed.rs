@@ -14,7 +14,7 @@ pub(super) fn changed<'a>(
     plan: &'a Plan,
 ) -> Vec<(&'a ServiceChange, Option<String>)> {
     let switched = |index: usize| {
-        let is_switch = act(run, index) == "start_services";
+        let is_switch = ["start_services", "switch_upstream"].contains(&act(run, index));
         is_switch && run.items.get(index).is_some_and(|item| matches!(item.standing, Standing::Done | Standing::Undone))
     };
     let is_switched = (0..run.items.len()).any(switched);

@@ -52,6 +52,7 @@ pub fn release(number: u32) -> Release {
         run: number + 4,
         services: [("backend".to_owned(), record)].into(),
         files: Vec::new(),
+        side: None,
     }
 }
 

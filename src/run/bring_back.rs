@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use super::Refusal;
+use super::bring_side;
 use super::deploy::Planned;
+use super::front::Front;
+use super::list::item;
 use super::rollback::{Without, all_here, first_acts};
 use crate::adapter::docker::{Container, Docker};
 use crate::release::keep::short;
@@ -25,7 +28,7 @@ pub async fn plan_to(
     docker: &Docker,
     store: &Store,
     to: u32,
-    basis: &Plan,
+    (basis, front): (&Plan, Option<&Front>),
     keep_releases: u32,
     without: Without,
 ) -> Result<Planned> {
@@ -35,30 +38,27 @@ pub async fn plan_to(
     };
     all_here(docker, &release).await?;
     let project = release.project.clone();
-    let containers = docker.containers(&project).await?;
-    let step = switch_to(store, &release, &containers)?;
-    let model = store.model(to)?;
-    let services: Vec<ServiceChange> =
-        step.services.iter().map(|touched| change(touched, &step, &containers)).collect();
-    if services.iter().all(|change| change.change == Change::Keep) && store.current()? == Some(to) {
+    let current = store.current()?;
+    let switched = bring_side::look(docker, store, &release, basis, front).await?;
+    let (services, brought, ended) = match &switched {
+        Some(switched) => {
+            let (items, ended) = switched.items()?;
+            (switched.changes()?, items, ended)
+        }
+        None => {
+            let (services, items) = in_place(docker, store, &release, basis).await?;
+            (services, items, Vec::new())
+        }
+    };
+    let is_led_to = switched.as_ref().is_none_or(bring_side::BringSide::is_live);
+    if services.iter().all(|change| change.change == Change::Keep) && current == Some(to) && is_led_to {
         return Err(Refusal::Gate(format!("r{to} serves already")).into());
     }
+    let model = store.model(to)?;
     let mut remarks = vec!["the schema and the rows stay as they are".to_owned()];
     let mut items = first_acts(docker, basis, without, &|_| false, &mut remarks).await?;
-    let item = |name: &str, title: String, action: Act| Item { name: name.into(), title, back: false, action };
-    let current = store.current()?;
-    let counts: BTreeMap<String, usize> =
-        release.services.iter().map(|(name, one)| (name.clone(), one.replicas)).collect();
-    items.push(item("start_services", format!("bring {} back", release.name()), Act::StartServices(step)));
-    let gate = ExpectServices {
-        project: project.clone(),
-        services: counts,
-        stable_ms: 2_000,
-        deadline_s: 180,
-        ending: BTreeSet::new(),
-    };
-    items.push(item("expect_services", "all services healthy".into(), Act::ExpectServices(gate)));
-    items.extend(basis.items.iter().filter(|item| matches!(item.action, Act::ExpectHealth(_))).cloned());
+    items.retain(|item| !super::rollback::is_about_old_side(item));
+    items.extend(brought);
     let record = RecordRelease {
         release: to,
         before: current,
@@ -68,8 +68,14 @@ pub async fn plan_to(
         services: BTreeMap::new(),
         is_known: true,
         keep_releases,
+        side: None,
     };
     items.push(item("record_release", format!("name r{to} the current release"), Act::RecordRelease(record)));
+    items.extend(ended);
+    let way_back = switched.as_ref().map_or_else(|| basis.way_back.clone(), bring_side::BringSide::way_back);
+    let home = switched.as_ref().map_or_else(|| basis.home.clone(), bring_side::BringSide::home);
+    let mut files = vec![("model.json".to_owned(), model)];
+    files.extend(front.map(Front::to_file));
     let plan = Plan {
         kind: RunKind::Rollback,
         project,
@@ -82,15 +88,43 @@ pub async fn plan_to(
         remarks,
         rolls_back: false,
         items,
-        home: basis.home.clone(),
-        way_back: basis.way_back.clone(),
-        files: BTreeMap::from([("model.json".to_owned(), crate::adapter::files::sha256(model.to_string().as_bytes()))]),
+        home,
+        way_back,
+        files: BTreeMap::new(),
         course: None,
     };
-    Ok(Planned { plan, files: vec![("model.json".into(), model)] })
+    let mut planned = Planned { plan, files };
+    super::front::name_files(&mut planned);
+    Ok(planned)
 }
 
-fn directory_of(basis: &Plan) -> std::path::PathBuf {
+/// The release in place: its containers take the place of those that run.
+async fn in_place(
+    docker: &Docker,
+    store: &Store,
+    release: &Release,
+    basis: &Plan,
+) -> Result<(Vec<ServiceChange>, Vec<Item>)> {
+    let containers = docker.containers(&release.project).await?;
+    let step = switch_to(store, release, &containers)?;
+    let services = step.services.iter().map(|touched| change(touched, &step, &containers)).collect();
+    let counts = release.services.iter().map(|(name, one)| (name.clone(), one.replicas)).collect();
+    let gate = ExpectServices {
+        project: release.project.clone(),
+        services: counts,
+        stable_ms: 2_000,
+        deadline_s: 180,
+        ending: BTreeSet::new(),
+    };
+    let mut items = vec![
+        item("start_services", format!("bring {} back", release.name()), Act::StartServices(step)),
+        item("expect_services", "all services healthy".into(), Act::ExpectServices(gate)),
+    ];
+    items.extend(basis.items.iter().filter(|item| matches!(item.action, Act::ExpectHealth(_))).cloned());
+    Ok((services, items))
+}
+
+pub(super) fn directory_of(basis: &Plan) -> std::path::PathBuf {
     let found = basis.items.iter().find_map(|item| match &item.action {
         Act::StartServices(step) => Some(step.directory.clone()),
         _ => None,
@@ -98,7 +132,7 @@ fn directory_of(basis: &Plan) -> std::path::PathBuf {
     found.unwrap_or_else(|| "/".into())
 }
 
-fn switch_to(store: &Store, release: &Release, containers: &[Container]) -> Result<StartServices> {
+pub(super) fn switch_to(store: &Store, release: &Release, containers: &[Container]) -> Result<StartServices> {
     let current = match store.current()? {
         Some(number) => store.read(number)?,
         None => None,
@@ -155,6 +189,7 @@ fn switch_to(store: &Store, release: &Release, containers: &[Container]) -> Resu
         deadline_s: 180,
         stop_timeout_s: None,
         is_ground: false,
+        without: BTreeSet::new(),
     })
 }
 
@@ -169,7 +204,7 @@ fn working_directory(containers: &[Container]) -> std::path::PathBuf {
     label.map_or_else(|| "/".into(), Into::into)
 }
 
-fn change(touched: &Touched, step: &StartServices, containers: &[Container]) -> ServiceChange {
+pub(super) fn change(touched: &Touched, step: &StartServices, containers: &[Container]) -> ServiceChange {
     let name = &touched.service;
     let own = containers.iter().find(|container| &container.service == name);
     let wanted = step.to.services.get(name);

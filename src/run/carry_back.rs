@@ -3,6 +3,8 @@
 //! The target refuses writes; what was written is told apart and saved, with count and digest; the source gets it, ids
 //! mapped back; the source takes writes again. Only then is anything undone. What cannot be saved stops the rollback.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 use super::Refusal;
@@ -13,11 +15,10 @@ use super::rollback::Without;
 use crate::adapter::database::Place;
 use crate::config::Config;
 use crate::journal::{RunState, Standing};
-use crate::rows::filling::Filling;
 use crate::rows::freeze::{Phase, read_record};
+use crate::rows::import;
 use crate::step::apply_changes::ApplyChanges;
 use crate::step::expect_frozen::ExpectFrozen;
-use crate::step::expect_same_rows::Against;
 use crate::step::freeze_source::FreezeSource;
 use crate::step::plan::{Item, Plan};
 use crate::step::save_changes::{ChangesAt, SaveChanges};
@@ -31,24 +32,11 @@ const GIVE_UP: &str = "give it up for good: --without-export";
 
 /// What the way back of a run that fills a target does first; written down when the run is planned, from its items.
 pub fn way_back(config: &Config, source: Option<&Place>, items: &[Item]) -> Vec<Item> {
-    let Some((against, filling, target)) = items.iter().rev().find_map(|item| filled(&item.action)) else {
+    let Some(save) = items.iter().rev().find_map(|item| filled(&item.action, exports(config))) else {
         return Vec::new();
     };
-    let save = SaveChanges {
-        against,
-        target: target.to_owned(),
-        include: filling.include.clone(),
-        exclude: filling.exclude.clone(),
-        tables: filling.tables.clone(),
-        user_columns: filling.user_columns.clone(),
-        unmapped: filling.unmapped.clone(),
-        users_table: filling.users_table.clone(),
-        mapping: filling.mapping.clone(),
-        workers: filling.workers,
-        sidecars: filling.baselines.clone(),
-        directory: exports(config),
-        is_given_up: false,
-    };
+    let (target, users_table) = (save.target.clone(), save.users_table.clone());
+    let target = target.as_str();
     let (guard, mapping) = (freeze(config, target, FREEZE_S), save.mapping.clone());
     let freeze_target = FreezeSource { place: target.to_owned(), options: guard.clone() };
     let gate = ExpectFrozen { place: target.to_owned(), options: guard };
@@ -68,7 +56,7 @@ pub fn way_back(config: &Config, source: Option<&Place>, items: &[Item]) -> Vec<
         source: source.to_owned(),
         target: target.to_owned(),
         mapping,
-        users_table: filling.users_table.clone(),
+        users_table,
         // An account that was made since must not keep the old system from serving; it is named in the manifest.
         keeps_new_accounts: true,
     };
@@ -80,16 +68,27 @@ pub fn way_back(config: &Config, source: Option<&Place>, items: &[Item]) -> Vec<
     list
 }
 
-/// What a target is filled from, how, and which target it is.
-fn filled(act: &Act) -> Option<(Against, &Filling, &str)> {
+/// What was written since a target was filled, of an act that fills one.
+fn filled(act: &Act, directory: PathBuf) -> Option<SaveChanges> {
     match act {
-        Act::ImportRows(step) => {
-            let files = Against::Files(step.options.directory.clone());
-            Some((files, &step.options.filling, &step.sides.target))
-        }
-        Act::CopyRows(step) => Some((Against::Place(step.source.clone()), &step.filling, &step.sides.target)),
+        Act::ImportRows(step) => Some(step.changes(directory)),
+        Act::CopyRows(step) => Some(step.changes(directory)),
         _ => None,
     }
+}
+
+/// Whether the run that is undone filled a target to its end, and that still stands: the target itself tells.
+async fn is_filled(undone: &Plan, state: &RunState, databases: &Databases) -> Result<bool> {
+    let begun = undone.items.iter().zip(&state.items).filter(|(_, state)| state.was_begun);
+    let targets = begun.filter_map(|(item, _)| filled(&item.action, PathBuf::new())).map(|save| save.target);
+    for target in targets {
+        reached(databases, &target, "saved", GIVE_UP).await?;
+        let session = databases.shown(&target)?.connect("cutover").await?;
+        if import::recorded(&session).await?.is_some_and(|recorded| recorded.is_complete) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Of what the undone run wrote down for its way back, what this rollback does; all else is as it was.
@@ -107,11 +106,8 @@ pub async fn chosen(
     if !first.iter().any(|item| matches!(item.action, Act::SaveChanges(_))) {
         return Ok(first);
     }
-    let mut pairs = undone.items.iter().zip(&state.items);
-    let is_filled = pairs
-        .any(|(item, state)| filled(&item.action).is_some() && state.was_begun && state.standing == Standing::Done);
-    if !is_filled {
-        remarks.push("the target was not filled to its end, so nothing was written to it since".into());
+    if !without.export && !is_filled(undone, state, databases).await? {
+        remarks.push("the target is not filled to its end, so nothing was written to it since".into());
         return Ok(first.into_iter().filter(|item| !is_ours(&item.action)).collect());
     }
     let is_undone_too = |place: &str| {
@@ -138,7 +134,6 @@ pub async fn chosen(
                 item.name = "give_up_changes".into();
                 item.title = format!("give up what was written to {} since it was filled", step.target);
             }
-            Act::SaveChanges(step) => reached(databases, &step.target, "saved", GIVE_UP).await?,
             Act::ApplyChanges(step) => {
                 if without.export {
                     continue;

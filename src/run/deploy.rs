@@ -9,10 +9,11 @@ use super::Refusal;
 use super::changes::Fetched;
 use super::list::List;
 use super::look::{self, Look};
+use super::{beside, front};
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
-use crate::config::{Config, Environment, PullPolicy};
+use crate::config::{Config, Environment, PullPolicy, Strategy};
 use crate::release::{Store, model};
 use crate::step::expect_health::ExpectHealth;
 use crate::step::plan::Plan;
@@ -50,9 +51,34 @@ pub async fn plan(
     let database = look::database(config, &look.rendered)?;
     let fetched = fetched(config, &look, &wishes)?;
     let wanted = wanted_digests(config, docker, &look, &fetched).await?;
-    let healthy = healthy_now(config, http, &look).await;
-    let list = List { config, look: &look, database, fetched, wanted, healthy, store };
-    list.plan()
+    if config.deploy.strategy == Strategy::BlueGreen {
+        let asked = beside::Asked { docker, compose, http, store };
+        return beside::plan(config, &look, &asked, (database, fetched, wanted)).await;
+    }
+    nobody_beside(&look)?;
+    let gates: Vec<ExpectHealth> = config.health.iter().map(health_gate).collect();
+    let healthy = healthy_now(&gates, docker, http, &look).await;
+    let list = List { config, look: &look, database, fetched, wanted, healthy, store, without: BTreeSet::new() };
+    let mut planned = list.plan()?;
+    planned.files.extend(front::file(config));
+    front::name_files(&mut planned);
+    Ok(planned)
+}
+
+/// Refuses to change in place what nobody is led to.
+fn nobody_beside(look: &Look) -> Result<()> {
+    let side =
+        look.running.as_ref().and_then(|running| running.record.as_ref()).and_then(|record| record.side.as_ref());
+    match side {
+        None => Ok(()),
+        Some(side) => Err(Refusal::Usage(format!(
+            "{} serves beside the project, and [deploy] strategy = \"recreate\" would change containers that nobody is led \
+             to; set it to \"blue-green\", or bring back a release that was deployed in place: `cutover releases`, then \
+             `cutover rollback --to r…`",
+            side.project
+        ))
+        .into()),
+    }
 }
 
 /// Which services are built and which are pulled.
@@ -118,15 +144,12 @@ async fn wanted_digests(
 }
 
 /// Health endpoints that answer as expected now: only those can prove a way back.
-async fn healthy_now(config: &Config, http: &Http, look: &Look) -> BTreeSet<String> {
+pub(super) async fn healthy_now(gates: &[ExpectHealth], docker: &Docker, http: &Http, look: &Look) -> BTreeSet<String> {
     if look.containers.is_empty() {
         return BTreeSet::new();
     }
-    let ask = |health| async move {
-        let gate = health_gate(health);
-        gate.once(http).await.ok().map(|()| gate.name)
-    };
-    let answers = futures_util::future::join_all(config.health.iter().map(ask)).await;
+    let ask = |gate: ExpectHealth| async move { gate.once(docker, http).await.ok().map(|()| gate.name) };
+    let answers = futures_util::future::join_all(gates.iter().cloned().map(ask)).await;
     answers.into_iter().flatten().collect()
 }
 
@@ -142,6 +165,7 @@ pub fn health_gate(health: &crate::config::Health) -> ExpectHealth {
         interval_ms: ms(health.interval),
         timeout_ms: ms(health.timeout),
         deadline_s: health.deadline.as_secs(),
+        straight: None,
     }
 }
 

@@ -44,7 +44,7 @@ impl List<'_> {
         let project = self.config.compose_project().to_owned();
         let prometheus = self.config.prometheus.as_ref();
         let samples = prometheus.map(|one| (one.url.to_string(), vec![one.error_query().to_owned(), "up".into()]));
-        let save = SaveIncident { project: project.clone(), prometheus: samples };
+        let save = SaveIncident { project: project.clone(), also: Vec::new(), prometheus: samples };
         let mut items =
             vec![item("save_incident", "save logs and states of all containers".into(), Act::SaveIncident(save))];
         if let Some(database) = &self.database {
@@ -62,6 +62,17 @@ impl List<'_> {
 
     /// What a person should know before saying yes.
     pub(super) fn remarks(&self) -> Vec<String> {
+        let mut remarks = self.plain_remarks();
+        for health in &self.config.health {
+            if !self.look.containers.is_empty() && !self.healthy.contains(&health.name) {
+                remarks.push(format!("{} is not as expected now, so it cannot prove a way back", health.url));
+            }
+        }
+        remarks
+    }
+
+    /// The same, without what was asked of health.
+    pub(super) fn plain_remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
         let unset = self.look.warnings.iter().filter(|warning| warning.contains("variable is not set"));
         remarks.extend(unset.map(|warning| format!("compose warns: {warning}")));
@@ -83,11 +94,6 @@ impl List<'_> {
         }
         if self.database.is_some() && self.running_database().is_none() {
             remarks.push("the database does not run yet, so there is nothing to back up".into());
-        }
-        for health in &self.config.health {
-            if !self.look.containers.is_empty() && !self.healthy.contains(&health.name) {
-                remarks.push(format!("{} is not as expected now, so it cannot prove a way back", health.url));
-            }
         }
         remarks
     }

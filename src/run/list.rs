@@ -34,6 +34,8 @@ pub(super) struct List<'a> {
     pub wanted: BTreeMap<String, String>,
     pub healthy: BTreeSet<String>,
     pub store: &'a Store,
+    /// Services that run in a project of their own.
+    pub without: BTreeSet<String>,
 }
 
 /// One item.
@@ -76,7 +78,7 @@ impl List<'_> {
         Ok(Planned { plan, files })
     }
 
-    fn next_release(&self) -> Result<u32> {
+    pub(super) fn next_release(&self) -> Result<u32> {
         let next = self.store.next_number()?;
         let is_pinned_first = self.look.running.as_ref().is_some_and(|running| running.record.is_none());
         Ok(if is_pinned_first { next + 1 } else { next })
@@ -138,7 +140,7 @@ impl List<'_> {
         items
     }
 
-    fn pin(&self) -> Option<Item> {
+    pub(super) fn pin(&self) -> Option<Item> {
         let running = self.look.running.as_ref()?;
         let number = running.number;
         let title = match (&running.record, running.origin) {
@@ -157,7 +159,10 @@ impl List<'_> {
         Some(item("pin_release", title, Act::PinRelease(step)))
     }
 
-    fn images_of(&self, services: &BTreeSet<String>) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+    pub(super) fn images_of(
+        &self,
+        services: &BTreeSet<String>,
+    ) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
         let project = self.config.compose_project();
         let images: BTreeMap<String, String> = services
             .iter()
@@ -169,7 +174,7 @@ impl List<'_> {
         (images, from)
     }
 
-    fn pull(&self) -> Option<Item> {
+    pub(super) fn pull(&self) -> Option<Item> {
         if self.fetched.pulled.is_empty() {
             return None;
         }
@@ -193,7 +198,7 @@ impl List<'_> {
         Some(item("pull_images", title, Act::PullImages(step)))
     }
 
-    fn build(&self) -> Option<Item> {
+    pub(super) fn build(&self) -> Option<Item> {
         if self.fetched.built.is_empty() {
             return None;
         }
@@ -218,7 +223,7 @@ impl List<'_> {
         self.look.containers.iter().any(runs).then_some(database)
     }
 
-    fn back_up(&self) -> Option<Item> {
+    pub(super) fn back_up(&self) -> Option<Item> {
         let database = self.running_database()?;
         let step = BackUpDatabase {
             project: self.config.compose_project().to_owned(),
@@ -231,7 +236,7 @@ impl List<'_> {
         Some(item("back_up_database", title, Act::BackUpDatabase(step)))
     }
 
-    fn start(&self, name: &str, title: &str, judged: &[Judged], release: u32) -> Item {
+    pub(super) fn start(&self, name: &str, title: &str, judged: &[Judged], release: u32) -> Item {
         let project = self.config.compose_project();
         let changed: Vec<&str> = judged
             .iter()
@@ -250,11 +255,12 @@ impl List<'_> {
             stop_timeout_s: self.config.deploy.stop_timeout.map(|timeout| timeout.as_secs()),
             // What was not there before goes last instead: others need it until they are gone.
             is_ground: name == "start_dependencies" && !changes::from_side(self.look, judged).services.is_empty(),
+            without: self.without.clone(),
         };
         item(name, format!("{title}: {which}"), Act::StartServices(step))
     }
 
-    fn migrate(&self) -> Option<Item> {
+    pub(super) fn migrate(&self) -> Option<Item> {
         let migrate = self.config.deploy.migrate.as_ref()?;
         let on_rollback = match (migrate.on_rollback, &migrate.undo) {
             (crate::config::OnRollback::Restore, _) => OnRollback::Restore { backups: self.config.backup_directory() },
@@ -281,7 +287,7 @@ impl List<'_> {
         Some(item("migrate_schema", title, Act::MigrateSchema(step)))
     }
 
-    fn expect_services(&self, services: &[String], stable_ms: u64) -> Act {
+    pub(super) fn expect_services(&self, services: &[String], stable_ms: u64) -> Act {
         let count = |service: &String| (service.clone(), model::replicas(&self.look.rendered, service));
         Act::ExpectServices(ExpectServices {
             project: self.config.compose_project().to_owned(),
@@ -292,7 +298,7 @@ impl List<'_> {
         })
     }
 
-    fn steady(&self, services: &[String]) -> Option<Item> {
+    pub(super) fn steady(&self, services: &[String]) -> Option<Item> {
         let deploy = &self.config.deploy;
         if deploy.observe.is_zero() {
             return None;
@@ -314,7 +320,7 @@ impl List<'_> {
         Some(item("expect_steady", title, Act::ExpectSteady(step)))
     }
 
-    fn record(&self, release: u32) -> Item {
+    pub(super) fn record(&self, release: u32) -> Item {
         let project = self.config.compose_project();
         let rendered = &self.look.rendered;
         let services = model::services(rendered).into_iter().map(|service| {
@@ -331,6 +337,7 @@ impl List<'_> {
             services: services.collect(),
             is_known: false,
             keep_releases: self.config.deploy.keep_releases,
+            side: None,
         };
         item("record_release", format!("record the release r{release}"), Act::RecordRelease(step))
     }

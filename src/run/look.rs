@@ -17,6 +17,7 @@ use crate::release::keep::KeptService;
 use crate::release::{Origin, Release, Store, model, reconstruct};
 
 /// What was seen.
+#[derive(Clone)]
 pub struct Look {
     /// Directory of the project.
     pub directory: PathBuf,
@@ -28,6 +29,8 @@ pub struct Look {
     pub hashes: BTreeMap<String, String>,
     /// Containers of the project.
     pub containers: Vec<Container>,
+    /// Containers of the sides that run beside it.
+    pub sides: Vec<Container>,
     /// What runs now, as a release.
     pub running: Option<Running>,
     /// Identifier of the image that each reference names here.
@@ -37,6 +40,7 @@ pub struct Look {
 }
 
 /// What runs now.
+#[derive(Clone)]
 pub struct Running {
     /// Its number: a recorded release's, or the one that it gets when it is pinned.
     pub number: u32,
@@ -80,8 +84,9 @@ pub async fn look(
 ) -> Result<Look> {
     let project = config.compose_project();
     let sources = sources(config, environment);
-    let (rendered, containers) = tokio::join!(compose.render(&sources), docker.containers(project));
-    let ((rendered, warnings), containers) = (rendered?, containers?);
+    let (rendered, containers, sides) =
+        tokio::join!(compose.render(&sources), docker.containers(project), docker.sides(project));
+    let ((rendered, warnings), containers, sides) = (rendered?, containers?, sides?);
     if model::services(&rendered).is_empty() {
         return Err(
             Refusal::Usage("the compose files name no service; look at [compose] files and profiles".into()).into()
@@ -90,7 +95,16 @@ pub async fn look(
     let (hashes, images) =
         tokio::join!(compose.hashes(project, &config.directory, &rendered), images(docker, project, &rendered));
     let (hashes, images) = (hashes?, images?);
-    let found = Found { config, docker, compose, store, rendered: &rendered, hashes: &hashes, containers: &containers };
+    let found = Found {
+        config,
+        docker,
+        compose,
+        store,
+        rendered: &rendered,
+        hashes: &hashes,
+        containers: &containers,
+        sides: &sides,
+    };
     let running = found.running().await?;
     let fingerprints = match Fingerprints::read(&config.state.directory)? {
         Some(key) => key.of_sources(&model::config_sources(&rendered, &config.directory))?,
@@ -102,6 +116,7 @@ pub async fn look(
         warnings,
         hashes,
         containers,
+        sides,
         running,
         images,
         fingerprints,
@@ -128,6 +143,7 @@ struct Found<'a> {
     rendered: &'a Value,
     hashes: &'a BTreeMap<String, String>,
     containers: &'a [Container],
+    sides: &'a [Container],
 }
 
 impl Found<'_> {
@@ -139,7 +155,7 @@ impl Found<'_> {
         if let Some(number) = self.store.current()?
             && let Some(record) = self.store.read(number)?
             && record.project == self.config.compose_project()
-            && self.containers.iter().all(|container| is_of(&record, container))
+            && let Some(remarks) = self.is_running(&record)
         {
             return Ok(Some(Running {
                 number,
@@ -152,10 +168,34 @@ impl Found<'_> {
                     .map(|(name, one)| (name.clone(), one.pinned_hash.clone()))
                     .collect(),
                 record: Some(record),
-                remarks: Vec::new(),
+                remarks,
             }));
         }
         self.unrecorded().await.map(Some)
+    }
+
+    /// Whether this release runs; with what a person should know where it does.
+    fn is_running(&self, record: &Release) -> Option<Vec<String>> {
+        let Some(side) = &record.side else {
+            return self.containers.iter().all(|container| is_of(record, container)).then(Vec::new);
+        };
+        // In place there may still be what served before the side; of the side itself every container is by its own mark.
+        let base = self.containers.iter().filter(|container| !side.services.contains(&container.service));
+        let drifted: Vec<&str> = base.filter(|one| !is_of(record, one)).map(|one| one.name.as_str()).collect();
+        let is_there = self.sides.iter().any(|one| one.side_release() == Some(record.number));
+        let mut remarks = Vec::new();
+        if !drifted.is_empty() {
+            let names = drifted.join(", ");
+            remarks.push(format!("{names}: not as {} was recorded; a way back brings the recorded one", record.name()));
+        }
+        if !is_there {
+            remarks.push(format!(
+                "{} is the current release, but its side {} does not run",
+                record.name(),
+                side.project
+            ));
+        }
+        Some(remarks)
     }
 
     async fn unrecorded(&self) -> Result<Running> {

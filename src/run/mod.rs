@@ -2,7 +2,9 @@
 
 pub mod approvals;
 pub mod begin;
+mod beside;
 pub mod bring_back;
+mod bring_side;
 pub mod carry_back;
 pub mod changes;
 pub mod checkpoints;
@@ -10,6 +12,7 @@ pub mod cutover;
 pub mod data;
 pub mod deploy;
 pub mod engine;
+pub mod front;
 mod home;
 pub mod list;
 pub mod look;
@@ -18,6 +21,7 @@ pub mod names;
 pub mod orphans;
 pub mod refusal;
 pub mod rollback;
+mod sides;
 
 pub use engine::{End, Engine, Stop};
 pub use refusal::Refusal;

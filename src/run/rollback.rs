@@ -19,6 +19,9 @@ use crate::step::containers::ModelAt;
 use crate::step::plan::{Change, Item, Plan, RunKind, ServiceChange};
 use crate::step::{Act, Databases, World};
 
+/// What a blue-green deployment writes down to bring its old side back with.
+const OLD_SIDE: [&str; 2] = ["bring_old_side", "expect_old_side"];
+
 /// What is left out at a person's wish.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Without {
@@ -81,23 +84,24 @@ pub async fn plan_undo(
     let undone = plan_of(state)?;
     let number = state.number;
     let was_replacing = |service: &str| was_replacing(&undone, state, service);
-    let mut items = match docker {
+    let first = match docker {
         Some(docker) => first_acts(docker, &undone, without, &was_replacing, &mut remarks).await?,
         None => undone.way_back.clone(),
     };
-    items = carry_back::chosen(items, &undone, state, databases, without, &mut remarks).await?;
-    items.extend(to_undo(&undone, state));
+    let first = carry_back::chosen(first, &undone, state, databases, without, &mut remarks).await?;
+    let mut items = switch_first(first, to_undo(&undone, state));
     let made = match undone.release_to {
         Some(release) => store.read(release)?,
         None => None,
     };
-    items.iter_mut().for_each(|item| also_as_brought_back(item, made.as_ref()));
+    items.iter_mut().filter(|item| item.back).for_each(|item| also_as_brought_back(item, made.as_ref()));
     if !items.iter().any(|item| item.back) {
         return Err(Refusal::Gate(format!(
             "nothing to undo: run {number} stopped before it changed anything; `cutover rollback` closes it"
         ))
         .into());
     }
+    still_ours(&items)?;
     for item in items.iter().filter(|item| item.back) {
         if let Some(docker) = docker {
             whole_enough(docker, store, item).await?;
@@ -130,6 +134,21 @@ pub async fn plan_undo(
         course: None,
     };
     Ok(Planned { plan, files: Vec::new() })
+}
+
+/// Whether an item brings the old side of a blue-green deployment back.
+pub(super) fn is_about_old_side(item: &Item) -> bool {
+    OLD_SIDE.contains(&item.name.as_str())
+}
+
+/// Where a switch is undone, that comes before everything else: people are led back to the old side, which is seen to run,
+/// before anything is saved or taken away.
+fn switch_first(first: Vec<Item>, undo: Vec<Item>) -> Vec<Item> {
+    let is_switch = |item: &Item| matches!(item.action, Act::SwitchUpstream(_));
+    let (switch, rest): (Vec<Item>, Vec<Item>) = undo.into_iter().partition(is_switch);
+    let (bring, others): (Vec<Item>, Vec<Item>) = first.into_iter().partition(is_about_old_side);
+    let bring = if switch.is_empty() { Vec::new() } else { bring };
+    bring.into_iter().chain(switch).chain(others).chain(rest).collect()
 }
 
 /// The undoing of everything that a run began and has not undone itself: last first, but the ground before all.
@@ -253,6 +272,24 @@ fn also_as_brought_back(item: &mut Item, made: Option<&Release>) {
             side.image.clone_from(&record.image_id);
         }
     }
+}
+
+/// Refuses to lead the routes away from where somebody else led them. Of several switches the last is undone first, and that
+/// one must be as the run left it.
+fn still_ours(items: &[Item]) -> Result<()> {
+    let first = items.iter().find_map(|item| match &item.action {
+        Act::SwitchUpstream(step) if item.back => Some(step),
+        _ => None,
+    });
+    let Some(step) = first else { return Ok(()) };
+    let World::Foreign(seen) = step.check()? else { return Ok(()) };
+    let to = step.from.id.as_deref().and_then(|id| id.rsplit_once("-r"));
+    let to = to.map_or_else(|| "r…".to_owned(), |(_, number)| format!("r{number}"));
+    Err(Refusal::Gate(format!(
+        "somebody changed the switch since: {seen}; to lead the routes to a release all the same, name it: `cutover \
+         rollback --to {to}`"
+    ))
+    .into())
 }
 
 /// Refuses to begin what could not be finished: the images are here, and nobody else changed the containers.

@@ -32,6 +32,9 @@ pub struct Beside {
     pub base: String,
     /// Its release.
     pub release: u32,
+    /// Whether it is no side, but the services of the project itself, which served before there was one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_in_place: bool,
     /// Directory that relative paths start from.
     pub directory: PathBuf,
     /// Its services, as the project's own model names them.
@@ -66,6 +69,9 @@ pub enum Stand {
 impl Beside {
     /// Its compose project.
     pub fn project(&self) -> String {
+        if self.is_in_place {
+            return self.base.clone();
+        }
         side::project(&self.base, self.release)
     }
 
@@ -90,7 +96,13 @@ impl Beside {
     /// When the engine cannot be asked.
     pub async fn look(&self, docker: &Docker) -> Result<Stand> {
         let project = self.project();
-        let all = docker.containers(&project).await?;
+        let mut all = docker.containers(&project).await?;
+        if self.is_in_place {
+            all.retain(|one| self.services.contains_key(&one.service));
+        }
+        if all.is_empty() && self.is_in_place {
+            return Ok(Stand::Absent);
+        }
         if all.is_empty() {
             let networks = docker.networks(&project).await?;
             return Ok(match networks.is_empty() {
@@ -108,7 +120,8 @@ impl Beside {
 
     fn judge(&self, all: &[Container], images: &BTreeMap<&str, String>) -> Stand {
         let is_ours = |one: &Container| {
-            one.labels.get(label::SIDE_OF) == Some(&self.base) && self.services.contains_key(one.plain_service())
+            (self.is_in_place || one.labels.get(label::SIDE_OF) == Some(&self.base))
+                && self.services.contains_key(one.plain_service())
         };
         let names: BTreeSet<String> = all.iter().map(|one| one.service.clone()).collect();
         let words: Vec<String> = names.iter().map(|name| containers::describe(name, all)).collect();
@@ -176,6 +189,16 @@ impl Beside {
             Ok(drained) => say(format!("{}: {}", self.project(), drained.words())),
             // It goes all the same: whoever asked for that was told of the time.
             Err(error) => say(format!("{}: {error:#}", self.project())),
+        }
+        if self.is_in_place {
+            for one in docker.containers(&self.base).await? {
+                if self.services.contains_key(&one.service) {
+                    say(format!("stopping {}", one.name));
+                    docker.stop_service(&one.id).await?;
+                    docker.remove(&one.id).await?;
+                }
+            }
+            return Ok(());
         }
         let deadline = Duration::from_secs(self.deadline_s);
         let stop_timeout = self.stop_timeout_s.map(Duration::from_secs);

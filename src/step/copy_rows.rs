@@ -6,7 +6,9 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::expect_same_rows::Against;
 use super::filling::{Sides, moved, patiently};
+use super::save_changes::SaveChanges;
 use super::{Databases, Reversal, RunTag, Say, Undone, World};
 use crate::rows::copy::{self, Options};
 use crate::rows::filling::Filling;
@@ -73,8 +75,17 @@ impl CopyRows {
     /// In the words of the copy.
     pub async fn undo(&self, databases: &Databases, run: &RunTag, say: Say<'_>) -> Result<Undone> {
         let target = databases.shown(&self.sides.target)?;
+        // As for an import: what was written since must not go with the rows.
+        if self.sides.run.is_none() {
+            self.changes(run.side.clone()).expect_nothing(databases, run, say).await?;
+        }
         let begun = self.sides.begun(run, KIND)?;
         self.sides.undo(target, &self.filling, begun.as_ref(), run, say).await
+    }
+
+    /// What was written to the target since; it would be saved under this directory.
+    pub fn changes(&self, directory: PathBuf) -> SaveChanges {
+        SaveChanges::of(Against::Place(self.source.clone()), &self.filling, &self.sides.target, directory)
     }
 
     /// Everything, unless rows were removed first.

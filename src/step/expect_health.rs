@@ -3,14 +3,26 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Answer, Say, Seen};
 use crate::adapter::answer::Wanted;
 use crate::adapter::clock::{Stopwatch, spoken};
+use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
+
+/// A container that is asked itself, whatever its ports are published as.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Straight {
+    /// Compose project.
+    pub project: String,
+    /// Service, as the project's own model names it.
+    pub service: String,
+    /// Port that it listens on.
+    pub port: u16,
+}
 
 /// The gate, and the question that other gates ask over and over.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
@@ -33,6 +45,9 @@ pub struct ExpectHealth {
     pub timeout_ms: u64,
     /// For the whole gate, seconds.
     pub deadline_s: u64,
+    /// The containers that are asked at their own addresses, instead of the host in the URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub straight: Option<Straight>,
 }
 
 impl ExpectHealth {
@@ -40,12 +55,12 @@ impl ExpectHealth {
     ///
     /// # Errors
     /// None for what it sees.
-    pub async fn ask(&self, http: &Http, say: Say<'_>) -> Result<Seen> {
+    pub async fn ask(&self, docker: &Docker, http: &Http, say: Say<'_>) -> Result<Seen> {
         let watch = Stopwatch::start();
         let deadline = Duration::from_secs(self.deadline_s);
         let mut in_a_row = 0;
         loop {
-            let last = match self.once(http).await {
+            let last = match self.once(docker, http).await {
                 Ok(()) => {
                     in_a_row += 1;
                     format!("{in_a_row} of {} good answers", self.successes)
@@ -74,8 +89,38 @@ impl ExpectHealth {
     ///
     /// # Errors
     /// What is wrong with the answer, or why there is none.
-    pub async fn once(&self, http: &Http) -> Result<(), String> {
-        let answer = http.get(&self.url, Duration::from_millis(self.timeout_ms)).await;
+    pub async fn once(&self, docker: &Docker, http: &Http) -> Result<(), String> {
+        let Some(straight) = &self.straight else { return self.once_at(&self.url, http).await };
+        let urls = self.urls(straight, docker).await.map_err(|error| format!("{error:#}"))?;
+        for url in urls {
+            self.once_at(&url, http).await.map_err(|why| format!("{url}: {why}"))?;
+        }
+        Ok(())
+    }
+
+    /// The address of every container of the service that is asked straight.
+    async fn urls(&self, straight: &Straight, docker: &Docker) -> Result<Vec<String>> {
+        let mut urls = Vec::new();
+        for container in docker.containers(&straight.project).await? {
+            if container.plain_service() != straight.service {
+                continue;
+            }
+            let place = docker.whereabouts(&container.id).await?;
+            let Some(address) = place.and_then(|place| place.addresses.into_iter().next()) else {
+                bail!("{} has no address: it is {}", container.name, container.state.status);
+            };
+            let mut url = url::Url::parse(&self.url)?;
+            url.set_ip_host(address).and_then(|()| url.set_port(Some(straight.port))).ok();
+            urls.push(url.to_string());
+        }
+        if urls.is_empty() {
+            bail!("{} has no container in {}", straight.service, straight.project);
+        }
+        Ok(urls)
+    }
+
+    async fn once_at(&self, url: &str, http: &Http) -> Result<(), String> {
+        let answer = http.get(url, Duration::from_millis(self.timeout_ms)).await;
         let answer = answer.map_err(|error| format!("no answer: {error:#}"))?;
         let wanted = Wanted { status: self.status, json: &self.json, body_contains: self.body_contains.as_deref() };
         wanted.compare(&answer)

@@ -104,7 +104,7 @@ impl ExpectSteady {
         if let Some(trouble) = self.look_at_containers(docker, sight).await {
             return Some(trouble);
         }
-        match self.look_at_health(http, sight).await {
+        match self.look_at_health(docker, http, sight).await {
             None => self.look_at_errors(http, sight).await,
             some => some,
         }
@@ -128,10 +128,10 @@ impl ExpectSteady {
         difference(sight.first.get_or_insert_with(|| now.clone()), &now)
     }
 
-    async fn look_at_health<'a>(&'a self, http: &Http, sight: &mut Sight<'a>) -> Option<String> {
+    async fn look_at_health<'a>(&'a self, docker: &Docker, http: &Http, sight: &mut Sight<'a>) -> Option<String> {
         for health in &self.health {
             let count = sight.bad.entry(&health.name).or_default();
-            match health.once(http).await {
+            match health.once(docker, http).await {
                 Ok(()) => *count = 0,
                 Err(why) => {
                     *count += 1;

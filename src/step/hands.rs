@@ -215,7 +215,7 @@ impl Actor for Hands {
     async fn ask(&self, act: &Act, say: Say<'_>) -> Result<Seen> {
         match act {
             Act::ExpectServices(gate) => gate.ask(&self.docker, say).await,
-            Act::ExpectHealth(gate) => gate.ask(&self.http, say).await,
+            Act::ExpectHealth(gate) => gate.ask(&self.docker, &self.http, say).await,
             Act::ExpectSteady(gate) => gate.ask(&self.docker, &self.http, say).await,
             Act::ExpectFrozen(gate) => gate.ask(self.databases.shown(&gate.place)?, say).await,
             Act::ExpectDns(gate) => gate.ask(say).await,

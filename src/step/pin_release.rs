@@ -88,6 +88,7 @@ impl PinRelease {
             recorded_at: clock::now(),
             model: &model,
             services: &self.services,
+            side: None,
         };
         keep::keep(docker, compose, store, &fingerprints, &wanted).await?;
         store.set_current(Some(self.release))?;

@@ -14,7 +14,7 @@ use crate::adapter::docker::{Container, Docker, label};
 use crate::adapter::files;
 use crate::release::freeze::Fingerprints;
 use crate::release::keep::{self, Keep, KeptService};
-use crate::release::{Origin, Release, Store};
+use crate::release::{Origin, Release, ReleaseSide, Store};
 
 /// The step.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -35,6 +35,9 @@ pub struct RecordRelease {
     pub is_known: bool,
     /// How many releases are kept beside the current one.
     pub keep_releases: u32,
+    /// Its services that run as a project of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side: Option<ReleaseSide>,
 }
 
 impl RecordRelease {
@@ -96,13 +99,17 @@ impl RecordRelease {
         state: &Path,
         run: &RunTag,
     ) -> Result<()> {
-        let containers = docker.containers(&self.project).await?;
+        let mut containers = docker.containers(&self.project).await?;
+        if let Some(side) = &self.side {
+            containers.retain(|one| !side.services.contains(&one.service));
+            containers.extend(docker.containers(&side.project).await?);
+        }
         let mut services = BTreeMap::new();
         for (service, (image, hash, replicas)) in &self.services {
             if *replicas == 0 {
                 continue;
             }
-            let Some(container) = containers.iter().find(|container| &container.service == service) else {
+            let Some(container) = containers.iter().find(|container| container.plain_service() == service) else {
                 bail!("the service {service} has no container any more; somebody removed it while the run was at work");
             };
             let kept = KeptService {
@@ -124,6 +131,7 @@ impl RecordRelease {
             recorded_at: clock::now(),
             model: &model,
             services: &services,
+            side: self.side.clone(),
         };
         keep::keep(docker, compose, store, &Fingerprints::read_or_make(state)?, &wanted).await?;
         Ok(())

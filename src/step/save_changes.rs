@@ -17,6 +17,8 @@ use crate::data::mapping::MappingFile;
 use crate::data::patterns::Patterns;
 use crate::rows::apply;
 use crate::rows::diff::{self, Diff, DiffOptions};
+use crate::rows::filling::Filling;
+use crate::rows::import;
 use crate::rows::verify::{Source, Users};
 
 /// The step.
@@ -76,6 +78,52 @@ fn beside(run: u32) -> String {
 }
 
 impl SaveChanges {
+    /// What was written to a target since it was filled like this.
+    pub fn of(against: Against, filling: &Filling, target: &str, directory: PathBuf) -> Self {
+        Self {
+            against,
+            target: target.to_owned(),
+            include: filling.include.clone(),
+            exclude: filling.exclude.clone(),
+            tables: filling.tables.clone(),
+            user_columns: filling.user_columns.clone(),
+            unmapped: filling.unmapped.clone(),
+            users_table: filling.users_table.clone(),
+            mapping: filling.mapping.clone(),
+            workers: filling.workers,
+            sidecars: filling.baselines.clone(),
+            directory,
+            is_given_up: false,
+        }
+    }
+
+    /// Refuses where somebody wrote to the target since it was filled: a run that goes back by itself saves nothing.
+    ///
+    /// # Errors
+    /// When it was written to, or that cannot be told.
+    pub async fn expect_nothing(&self, databases: &Databases, run: &RunTag, say: Say<'_>) -> Result<()> {
+        let session = databases.shown(&self.target)?.connect(&run.session()).await?;
+        if !import::recorded(&session).await?.is_some_and(|recorded| recorded.is_complete) {
+            return Ok(());
+        }
+        let found = self.make(databases, &self.directory(run), &run.session(), say).await;
+        let head = found.with_context(|| {
+            format!(
+                "whether {} was written to since it was filled cannot be told, so its rows are not taken back",
+                self.target
+            )
+        })?;
+        if head.head.all() == 0 {
+            return Ok(());
+        }
+        bail!(
+            "{} was written to since it was filled: {}; its rows are not taken back, for `cutover rollback` saves those \
+             first",
+            self.target,
+            counted(&head.head)
+        );
+    }
+
     fn options(&self, directory: &Path, session: &str) -> Result<DiffOptions> {
         let tables = Patterns::parse(&self.include, &self.exclude).and_then(|all| all.narrowed(&self.tables));
         Ok(DiffOptions {

@@ -20,6 +20,9 @@ const LINES: usize = 5_000;
 pub struct SaveIncident {
     /// Compose project.
     pub project: String,
+    /// Other projects whose containers are saved too: the sides beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
     /// Prometheus, with the queries whose last values are kept.
     pub prometheus: Option<(String, Vec<String>)>,
 }
@@ -46,7 +49,10 @@ impl SaveIncident {
     pub async fn run(&self, docker: &Docker, http: &Http, run: &RunTag, say: Say<'_>) -> Result<Value> {
         let directory = run.side.join("incident");
         files::make_private_directory(&directory)?;
-        let containers = docker.containers(&self.project).await?;
+        let mut containers = docker.containers(&self.project).await?;
+        for project in &self.also {
+            containers.extend(docker.containers(project).await?);
+        }
         let mut lines = 0;
         for container in &containers {
             say(format!("log of {}", container.name));

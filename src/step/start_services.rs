@@ -1,7 +1,7 @@
 //! Start services: their containers are those of one side's model, or of the other's. Volumes are never touched.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -13,7 +13,7 @@ use super::{RunTag, Say, Undone, World, patchwork};
 use crate::adapter::compose::{Compose, Sources, Up};
 use crate::adapter::docker::{Container, Docker};
 use crate::adapter::files;
-use crate::release::Store;
+use crate::release::{Store, side};
 
 /// The step.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -36,6 +36,9 @@ pub struct StartServices {
     /// them can come up before them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_ground: bool,
+    /// Services that run in a project of their own: whatever model is brought up, they are taken out of it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub without: BTreeSet<String>,
 }
 
 impl StartServices {
@@ -189,16 +192,22 @@ impl StartServices {
         let releases = [wanted.release, other.release].into_iter().flatten();
         places.extend(releases.flat_map(|number| [store.deployed_model_path(number), store.model_path(number)]));
         places.retain(|place| place.is_file());
-        let mut model = patchwork::Patchwork::new(files::read_json(&path)?, named, all);
+        let read = |path: &Path| -> Result<Value> {
+            let model = files::read_json(path)?;
+            Ok(if self.without.is_empty() { model } else { side::without(&model, &self.without) })
+        };
+        let wanted = read(&path)?;
+        let mut model = patchwork::Patchwork::new(wanted.clone(), named, all);
         for place in std::iter::once(&path).chain(&places) {
             if model.is_settled() {
                 break;
             }
-            let candidate: Value = files::read_json(place)?;
+            let candidate = read(place)?;
             let hashes = compose.hashes(&self.project, &self.directory, &candidate).await?;
             model.offer(&candidate, &hashes);
         }
-        model.finish()
+        let patched = model.finish()?;
+        Ok(patched.or_else(|| (!self.without.is_empty()).then_some(wanted)))
     }
 
     /// A recreation that was killed leaves a container under a passing name: `up` would keep that name. Gives the

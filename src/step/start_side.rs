@@ -1,5 +1,7 @@
 //! Start side: a release's services run beside those that serve, as a project of their own. Nobody is led to them yet.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -44,7 +46,10 @@ impl StartSide {
         say: Say<'_>,
     ) -> Result<Value> {
         self.side.bring_up(docker, compose, store, run, say).await?;
-        Ok(json!({ "project": self.side.project() }))
+        let all = docker.containers(&self.side.project()).await?;
+        let named = all.iter().map(|one| (one.plain_service(), json!({ "id": one.id, "image": one.image_id })));
+        let containers: BTreeMap<&str, Value> = named.collect();
+        Ok(json!({ "project": self.side.project(), "containers": containers }))
     }
 
     /// Takes it away, after those who still call it have been waited for.

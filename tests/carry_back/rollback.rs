@@ -1,5 +1,9 @@
 //! `cutover rollback` of a run that moved rows: what was written since is in the source before anything is undone.
 
+use cutover::adapter::database::Place;
+use cutover::secret::Secret;
+use cutover::step::copy_rows::CopyRows;
+use cutover::step::{Databases, RunTag};
 use serde_json::Value;
 
 use crate::site::Site;
@@ -157,4 +161,29 @@ fn a_rollback_that_gives_the_writes_up_wants_its_phrase_and_says_so_in_its_manif
     assert_eq!(site.source_rows(), before);
     assert!(is_empty(&site));
     assert_eq!(manifest(&site, 3)["carried_back"]["saved"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_goes_back_by_itself_takes_no_rows_that_somebody_wrote() {
+    let cluster = shared();
+    let site = Site::new(&cluster, "itself");
+    site.move_rows(false);
+    let journal = site.migration.journal(2);
+    let items = journal[0]["plan"]["items"].as_array().unwrap();
+    let act = items.iter().map(|item| &item["action"]).find(|act| act["act"] == "copy_rows").unwrap();
+    let step: CopyRows = serde_json::from_value(act.clone()).unwrap();
+    let mut databases = Databases::default();
+    for (side, name) in [("source", &site.migration.source), ("target", &site.migration.target)] {
+        let place = Place::parse(&Secret::new(cluster.url(name)), None);
+        databases.add(side, place.map_err(|error| error.to_string()));
+    }
+    let run = RunTag { number: 2, epoch: 1, side: site.migration.path("state/runs/0002") };
+    site.at_target("UPDATE heads SET tail = NULL WHERE id = 7");
+    let error = step.undo(&databases, &run, &|_| ()).await.unwrap_err().to_string();
+    assert!(error.contains("1 change (0 inserted, 1 updated, 0 deleted)"), "{error}");
+    assert!(error.contains("`cutover rollback` saves those first"), "{error}");
+    assert_eq!(site.at_target("SELECT count(*) FROM sites"), "60");
+    site.at_target("UPDATE heads SET tail = 7 WHERE id = 7");
+    step.undo(&databases, &run, &|_| ()).await.unwrap();
+    assert!(is_empty(&site));
 }

@@ -92,7 +92,6 @@ fn a_value_of_50_megabytes_goes_out_and_comes_in_the_same() {
     case.expect(0, &["data", "import", "--yes"]);
     let digest = "SELECT id, octet_length(t) > 50000000, md5(t) FROM huge ORDER BY id";
     assert_eq!(case.sql(digest), case.cluster.sql(&case.migration.source, digest));
-    case.expect(0, &["data", "verify", "--table", "huge"]);
 }
 
 #[test]

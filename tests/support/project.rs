@@ -261,11 +261,13 @@ impl Drop for Project {
     fn drop(&mut self) {
         let labels = [format!("com.docker.compose.project={}", self.name), "dev.cutover.holds".into()];
         let own = self.docker(&["ps", "--all", "--quiet", "--filter", &format!("label={}", labels[0])]);
+        let sides =
+            self.docker(&["ps", "--all", "--quiet", "--filter", &format!("label=dev.cutover.side-of={}", self.name)]);
         let prefix = format!("{}-", self.name);
         let holders =
             self.docker(&["ps", "--all", "--format", "{{.Names}}", "--filter", &format!("label={}", labels[1])]);
         let holders = holders.lines().filter(|name| name.starts_with(&prefix));
-        let gone: Vec<&str> = own.lines().chain(holders).collect();
+        let gone: Vec<&str> = own.lines().chain(sides.lines()).chain(holders).collect();
         if !gone.is_empty() {
             self.docker(&[&["rm", "--force", "--volumes"], &gone[..]].concat());
         }
@@ -274,6 +276,9 @@ impl Drop for Project {
             let names = self.docker(&[kind, "ls", "--quiet", "--filter", &filter]);
             names.lines().for_each(|name| drop(self.docker(&[kind, "rm", name])));
         }
+        let all = self.docker(&["network", "ls", "--format", "{{.Name}}"]);
+        let sides = all.lines().filter(|name| name.starts_with(&format!("0-{}-r", self.name)));
+        sides.for_each(|name| drop(self.docker(&["network", "rm", name])));
         let reference = format!("cutover.invalid/{}/*", self.name);
         let images = self.docker(&[
             "image",

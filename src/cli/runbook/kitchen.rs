@@ -235,6 +235,7 @@ impl Kitchen<'_> {
             interval_ms: ms(settings.interval.unwrap_or(Duration::from_secs(1))),
             timeout_ms: ms(settings.timeout.unwrap_or(Duration::from_secs(5))),
             deadline_s: whole_seconds(ask.deadline.unwrap_or(ask.patience)),
+            straight: None,
         };
         Ok(self.gate(ask, format!("{url} answers as expected"), Act::ExpectHealth(gate)))
     }

@@ -2,10 +2,11 @@
 
 use super::Fallback::{Is, Required, Unset};
 use super::Kind::{
-    Bool, Choice, Command, Duration, Integer, JsonMap, List, OptionalTable, Percent, Size, Table, Tables, Text, Url,
+    Bool, Choice, Command, Duration, Integer, JsonMap, List, Names, OptionalTable, Percent, Services, Size, Table,
+    Tables, Text, Url,
 };
 use super::{Key, Shape, key, table};
-use crate::config::choices::{OnFailure, OnRollback, PullPolicy, Strategy, When};
+use crate::config::choices::{Handling, OnFailure, OnRollback, PullPolicy, Strategy, When};
 
 // One row is one key: it reads as a table, whatever its width.
 #[rustfmt::skip]
@@ -26,7 +27,7 @@ pub(super) const KEYS: &[Key] = &[
     // ---- deploy
     table("deploy", Table, "How a release is put in place and when it counts as in place."),
     key("deploy.strategy", Choice(Strategy::WORDS), Is("\"recreate\""), "`recreate` changes containers in place; `blue-green` starts the new side beside the old one and switches between them."),
-    key("deploy.services", List(Shape::Service), Unset("every service of the model"), "The services that are deployed, and switched together."),
+    key("deploy.services", Services(Handling::WORDS), Unset("every service of the model"), "The services that are deployed, and switched together; as `[deploy.services.NAME]` with how blue-green handles each: `together` with the others, `stop-first` in place, `leave` as it is."),
     key("deploy.on_failure", Choice(OnFailure::WORDS), Is("\"rollback\""), "What happens when a deployment fails after its first change: put the old release back, or stop there for a person."),
     key("deploy.keep_releases", Integer(1, 100), Is("5"), "How many releases are kept with their images, so that a rollback can reach them."),
     key("deploy.stable_for", Duration("0s", "1h"), Is("\"10s\""), "How long every container must stay up without a restart before it counts as started."),
@@ -37,7 +38,7 @@ pub(super) const KEYS: &[Key] = &[
     key("deploy.build_deadline", Duration("1s", "24h"), Is("\"30m\""), "The longest time that building all images may take."),
     key("deploy.stop_timeout", Duration("0s", "1h"), Unset("each service's own stop_grace_period"), "How long a container may take to stop before it is killed."),
     key("deploy.drain_timeout", Duration("0s", "24h"), Is("\"30s\""), "Blue-green: the longest wait for the old side's established connections to end after the switch."),
-    key("deploy.keep_warm", Duration("0s", "30d"), Unset("until it is told to let go"), "Blue-green: how long the old side keeps running after the switch, ready for an immediate way back."),
+    key("deploy.keep_warm", Duration("0s", "30d"), Is("\"24h\""), "Blue-green: how long the old side keeps running after the switch, ready for an immediate way back; at the longest until the next deployment. `cutover releases prune` lets it go once that time is over."),
     // ---- deploy.migrate
     table("deploy.migrate", OptionalTable, "The database migration that belongs to a release, run once in a container of its own."),
     key("deploy.migrate.service", Text(Shape::Service), Required, "The service whose image holds the migration."),
@@ -80,6 +81,7 @@ pub(super) const KEYS: &[Key] = &[
     key("caddy.url", Url, Required, "The public route that is asked throughout a deployment, such as http://127.0.0.1:18080."),
     key("caddy.service", Text(Shape::Service), Unset("Caddy is not a service of the model"), "The compose service that is Caddy; it is left alone by a switch."),
     key("caddy.identity_path", Text(Shape::UrlPath), Is("\"/.well-known/cutover-id\""), "The path at which Caddy tells which release serves."),
+    key("caddy.routes", Names, Unset("`app` leads to the first of deploy.services"), "Blue-green: the routes of the snippet, each a file that Caddy reads, and the service that each leads to: { app = \"backend\", sockets = \"sockets\" }."),
     key("caddy.directory", Text(Shape::Path), Unset("blue-green is not possible"), "The directory on this host whose files Caddy reads at request time; renaming a file in it is the switch."),
     // ---- backup
     table("backup", Table, "The database backup that is taken and restored on trial before anything destructive."),

@@ -81,6 +81,10 @@ pub enum Kind {
     JsonMap,
     /// A table from names to arrays of names.
     NameLists,
+    /// A table from names to names.
+    Names,
+    /// An array of services, or a table of them with how each is handled.
+    Services(&'static [&'static str]),
 }
 
 /// What a string must look like.
@@ -176,7 +180,10 @@ impl Key {
     pub fn variable(&self) -> Option<String> {
         let single = !self.is_table()
             && !self.path.contains("[]")
-            && !matches!(self.kind, Kind::List(_) | Kind::Command | Kind::JsonMap | Kind::NameLists);
+            && !matches!(
+                self.kind,
+                Kind::List(_) | Kind::Command | Kind::JsonMap | Kind::NameLists | Kind::Names | Kind::Services(_)
+            );
         // The version of the format belongs to the file: overriding it would make a lie of it.
         (single && self.path != "schema").then(|| format!("CUTOVER_{}", self.path.replace('.', "_").to_uppercase()))
     }

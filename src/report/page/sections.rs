@@ -25,7 +25,7 @@ pub fn all(paper: &Paper) -> Markup {
         ("verification", "Verification", verification(paper)),
         ("gap", "The public route meanwhile", gaps(paper)),
         ("names", "Names", names(paper)),
-        ("stabilization", "Stabilization", paper.stabilization.as_ref().map(stabilization)),
+        ("stabilization", "Stabilization", watched(paper)),
         ("changes", "Written since the cutover", changes(paper)),
         ("backups", "Backups", backups(paper)),
         ("services", "Services", services(paper)),
@@ -132,6 +132,7 @@ pub(super) fn steps(paper: &Paper) -> Option<Markup> {
         @if let Some(timeline) = &paper.timeline { (time::axis(timeline)) }
         ol.steps {
             @for step in &paper.steps {
+                @if let Some(phase) = &step.phase { li.phase { (phase) } }
                 li {
                     div.label { div.name { (step.name) } @if step.title != step.name { div.title { (short_ids(&step.title)) } } }
                     div.bars { @if let Some(timeline) = &paper.timeline { (time::bars(step, timeline)) } }
@@ -144,6 +145,18 @@ pub(super) fn steps(paper: &Paper) -> Option<Markup> {
             }
         }
         (time::legend(paper))
+    })
+}
+
+/// The watched window, and what the watcher wrote into the journal.
+fn watched(paper: &Paper) -> Option<Markup> {
+    let rows =
+        html! { @for verdict in &paper.verdicts { tr { td.when { (when(&verdict.at)) } td { (verdict.text) } } } };
+    (paper.stabilization.is_some() || !paper.verdicts.is_empty()).then(|| {
+        html! {
+            @if let Some(stable) = &paper.stabilization { (stabilization(stable)) }
+            @if !paper.verdicts.is_empty() { (table(&["at", "verdict"], &rows, None)) }
+        }
     })
 }
 
@@ -200,7 +213,12 @@ fn checkpoints(paper: &Paper) -> Option<Markup> {
                             @if let Some(hash) = &approval.evidence_hash { " " span.soft { "for evidence " code { (short(hash)) } } }
                         }
                     }
-                    @for statement in &checkpoint.statements { li.soft { "Confirmed: " (statement) } }
+                    @for (statement, by) in &checkpoint.statements {
+                        li.soft {
+                            @if by.is_empty() { (tag(Tone::Careful, "not confirmed")) " " } @else { "Confirmed by " (by.join(", ")) ": " }
+                            (statement)
+                        }
+                    }
                     @for (title, answer, words) in &checkpoint.gates {
                         @let tone = if answer == "passed" { Tone::Good } else if answer == "refused" { Tone::Bad } else { Tone::Careful };
                         li.soft { (title) " " @if !answer.is_empty() { (tag(tone, answer)) " " } (words) }

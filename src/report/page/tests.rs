@@ -115,8 +115,51 @@ fn the_window_of_the_run_has_its_chart_and_that_of_another_run_is_left_out() {
     {
         assert!(own.contains(part), "{part} is not in\n{own}");
     }
-    assert!(!page_of(window(run.number + 1)).contains("stabilization"));
-    assert!(!page_of(json!({ "run": "odd" })).contains("stabilization"));
+    assert!(!page_of(window(run.number + 1)).contains("<section id=\"stabilization\">"));
+    assert!(!page_of(json!({ "run": "odd" })).contains("<section id=\"stabilization\">"));
+}
+
+#[test]
+fn what_the_watcher_wrote_later_is_told_and_does_not_make_the_run_longer() {
+    let plan = sample::keeping();
+    let mut entries = sample::entries(sample::well(&plan));
+    let before = paper(&entries);
+    let mut late = entries[0].clone();
+    late.at = "2026-11-06T03:00:00.000Z".into();
+    late.fact = Fact::Verdict { verdict: "HOLD".into(), why: "backend is unhealthy".into() };
+    entries.push(late);
+    let after = paper(&entries);
+    assert_eq!((after.run.lasted_ms, &after.run.last_at), (before.run.lasted_ms, &before.run.last_at));
+    assert_eq!(after.timeline, before.timeline);
+    assert!(page(&after).contains("HOLD: backend is unhealthy"));
+}
+
+#[test]
+fn phases_stand_above_their_first_step_and_statements_tell_who_confirmed_them() {
+    let plan = sample::keeping();
+    let mut entries = sample::entries(sample::well(&plan));
+    let statements = json!([{ "name": "a", "words": "It is so" }, { "name": "b", "words": "It is not" }]);
+    let Fact::Planned { plan, .. } = &mut entries[0].fact else { panic!("the head comes first") };
+    plan["course"] = json!({ "phases": [{ "name": "one", "title": "The first phase", "first": 0 }],
+        "substitutions": [{ "name": "target database", "from": "app@db", "to": "app@scratch" }] });
+    plan["items"][1]["action"] = json!({ "act": "checkpoint", "signal": "go", "statements": statements });
+    let given = json!({ "item": 1, "user": "anna", "host": "h", "plan_hash": "p", "evidence_hash": "0123456789abcdef", "confirmed": ["a"] });
+    let mut approval = entries[1].clone();
+    approval.fact = serde_json::from_value(
+        json!({ "kind": "approval", "signal": "go", "by": "anna@h", "note": "", "given": given }),
+    )
+    .unwrap();
+    entries.insert(1, approval);
+    let page = page(&paper(&entries));
+    for part in [
+        "<li class=\"phase\">The first phase</li>",
+        "Confirmed by anna: It is so",
+        "not confirmed</span> It is not",
+        "for evidence <code>0123456789ab</code>",
+        "target database is app@scratch here, in the place of app@db",
+    ] {
+        assert!(page.contains(part), "{part} is not in\n{page}");
+    }
 }
 
 #[test]

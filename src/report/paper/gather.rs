@@ -32,7 +32,8 @@ pub fn gather(material: &Material<'_>) -> Paper {
     paper.checkpoints = people::checkpoints(run, entries);
     paper.moved = moves::moved(run, material);
     paper.verifications = moves::verifications(run, material);
-    paper.gaps = moves::gaps(run);
+    paper.gaps = moves::gaps(run, material);
+    paper.verdicts = verdicts(entries);
     paper.records = names::records(run);
     paper.names = names::sights(run, entries);
     paper.stabilization = material.window.as_ref().and_then(|window| stable::of(window, Some(run.number)));
@@ -61,7 +62,7 @@ fn head(run: &RunState, entries: &[Entry]) -> Head {
     let header = run.header.as_ref();
     let text = |of: fn(&crate::journal::Header) -> &String| header.map(|header| of(header).clone()).unwrap_or_default();
     let (from, to) = releases(run);
-    let (began, last) = run.times.clone().unzip();
+    let (began, last) = times(run, entries).unzip();
     let ms = |at: &Option<String>| at.as_deref().and_then(moment_ms);
     let lasted = ms(&last).zip(ms(&began)).map_or(0, |(last, began)| last.saturating_sub(began));
     let exit = entries.iter().rev().find_map(|entry| match entry.fact {
@@ -86,6 +87,13 @@ fn head(run: &RunState, entries: &[Entry]) -> Head {
         processes: run.epoch,
         exit,
     }
+}
+
+/// First and last moment of the run itself: what the watcher writes behind its end is no part of it.
+fn times(run: &RunState, entries: &[Entry]) -> Option<(String, String)> {
+    let (first, last) = run.times.clone()?;
+    let is_of_it = |entry: &&Entry| !matches!(entry.fact, Fact::Verdict { .. });
+    Some((first, entries.iter().rev().find(is_of_it).map_or(last, |entry| entry.at.clone())))
 }
 
 fn what(run: &RunState) -> String {
@@ -120,7 +128,13 @@ fn steps(run: &RunState, material: &Material<'_>) -> Vec<Step> {
         let (_, steps) = material.expected.as_ref()?;
         steps.iter().find(|(one, _)| one == name).map(|(_, ms)| *ms)
     };
+    let phases = run.plan.pointer("/course/phases").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let phase = |index: usize| {
+        let begins = |phase: &&Value| phase.get("first").and_then(Value::as_u64) == Some(index as u64);
+        phases.iter().find(begins).and_then(|phase| phase.get("title")).and_then(Value::as_str).map(str::to_owned)
+    };
     let step = |((index, item), spans): ((usize, &ItemState), Vec<super::Span>)| Step {
+        phase: phase(index),
         name: item.name.clone(),
         title: title(run, index),
         act: act(run, index).to_owned(),
@@ -150,8 +164,8 @@ fn tone(standing: Standing) -> Tone {
 }
 
 fn timeline(run: &RunState, material: &Material<'_>) -> Option<Timeline> {
-    let (first, last) = run.times.as_ref()?;
-    let (from_ms, to_ms) = (moment_ms(first)?, moment_ms(last)?);
+    let (first, last) = times(run, material.entries)?;
+    let (from_ms, to_ms) = (moment_ms(&first)?, moment_ms(&last)?);
     let expected_by = material.expected.as_ref().map(|(who, _)| who.clone());
     (to_ms > from_ms).then_some(Timeline { from_ms, to_ms, expected_by })
 }
@@ -188,15 +202,28 @@ fn failures(run: &RunState, entries: &[Entry]) -> Vec<Failure> {
 }
 
 fn remarks(run: &RunState) -> Vec<String> {
-    let list = run.plan.get("remarks").and_then(Value::as_array).into_iter().flatten();
-    list.filter_map(Value::as_str).map(str::to_owned).collect()
+    let list =
+        |pointer: &str| run.plan.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let texts = list("/remarks").iter().chain(list("/course/known_later")).filter_map(Value::as_str).map(str::to_owned);
+    let substituted = |one: &Value| {
+        let part = |key: &str| one.get(key).and_then(Value::as_str);
+        Some(format!("{} is {} here, in the place of {}", part("name")?, part("to")?, part("from")?))
+    };
+    texts.chain(list("/course/substitutions").iter().filter_map(substituted)).collect()
 }
 
-/// Notes and verdicts; proofs of the old state stand among them, by the names of their gates.
+fn verdicts(entries: &[Entry]) -> Vec<Note> {
+    let of = |entry: &Entry| match &entry.fact {
+        Fact::Verdict { verdict, why } => Some(Note { at: entry.at.clone(), text: format!("{verdict}: {why}") }),
+        _ => None,
+    };
+    entries.iter().filter_map(of).collect()
+}
+
+/// Notes; proofs of the old state stand among them, by the names of their gates.
 fn notes(entries: &[Entry]) -> Vec<Note> {
     let words = |entry: &Entry| match &entry.fact {
         Fact::Note { text } => Some(text.clone()),
-        Fact::Verdict { verdict, why } => Some(format!("{verdict}: {why}")),
         Fact::Unknown(line) => {
             let kind = line.get("kind").and_then(Value::as_str).unwrap_or("?");
             Some(format!("a line of the kind {kind:?}, which this version does not know"))

@@ -43,6 +43,8 @@ pub struct Material<'a> {
     pub window: Option<Value>,
     /// Files that the run keeps beside its journal.
     pub files: Vec<String>,
+    /// What the prober wrote beside the journal.
+    pub probed: Option<Value>,
     /// When the document is made, RFC 3339.
     pub made_at: String,
 }
@@ -107,6 +109,8 @@ pub struct Paper {
     pub manifest: Option<Value>,
     /// What a person was told before it began.
     pub remarks: Vec<String>,
+    /// Verdicts of the watcher, as it wrote them into the journal.
+    pub verdicts: Vec<Note>,
     /// Everything else that was written down.
     pub notes: Vec<Note>,
     /// Files beside the journal.
@@ -204,6 +208,8 @@ pub struct Span {
 /// An item of the plan.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Step {
+    /// The phase of the runbook that begins with it.
+    pub phase: Option<String>,
     /// Name.
     pub name: String,
     /// Title for people.

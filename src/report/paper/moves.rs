@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Backup, Changes, Gap, Material, Moved, MovedTable, Tone, Verification};
 use crate::data::moved;
 use crate::data::verification;
-use crate::journal::RunState;
+use crate::journal::{Fact, RunState};
 use crate::report::planned::{act, text_of, title};
 
 /// Items that left something behind.
@@ -90,10 +90,9 @@ fn without_values(report: &verification::Report) -> Option<Value> {
     Some(value)
 }
 
-/// What the public route answered meanwhile, wherever a step says so.
-pub fn gaps(run: &RunState) -> Vec<Gap> {
-    let of = |(_, name, data): (usize, &str, &Value)| {
-        let gap = ["/gap", "/probe", "/prober"].iter().find_map(|pointer| data.pointer(pointer))?;
+/// What the public route answered meanwhile, wherever a step, a line or a file beside the journal says so.
+pub fn gaps(run: &RunState, material: &Material<'_>) -> Vec<Gap> {
+    let of = |(name, gap): (&str, &Value)| {
         let requests = number(gap, "/requests").or_else(|| number(gap, "/total"))?;
         let longest = ["/longest_ms", "/longest_stall_ms", "/stall_ms"].iter().find_map(|key| number(gap, key));
         Some(Gap {
@@ -104,7 +103,17 @@ pub fn gaps(run: &RunState) -> Vec<Gap> {
             words: text(gap, "/words").unwrap_or_default(),
         })
     };
-    left(run).filter_map(of).collect()
+    let observed = material.entries.iter().filter_map(|entry| match &entry.fact {
+        Fact::Observed { name, data, .. } => Some((name.as_str(), data)),
+        _ => None,
+    });
+    let named = |(name, data): (_, &'_ Value)| {
+        let gap = ["/gap", "/probe", "/prober"].iter().find_map(|pointer| data.pointer(pointer))?;
+        of((name, gap))
+    };
+    let told = left(run).map(|(_, name, data)| (name, data)).chain(observed).filter_map(named);
+    let probed = material.probed.iter().filter_map(|probed| of(("the whole run", probed)));
+    told.chain(probed).collect()
 }
 
 /// What was written since the cutover.

@@ -23,7 +23,7 @@ pub fn checkpoints(run: &RunState, entries: &[Entry]) -> Vec<Checkpoint> {
             title: title(run, index),
             built: text(action, "/built"),
             gates: list("gates").iter().map(gate).collect(),
-            statements: list("statements").iter().filter_map(|one| text(one, "/words")).collect(),
+            statements: list("statements").iter().filter_map(|one| statement(one, entries, index)).collect(),
             approvals: Vec::new(),
         });
     }
@@ -43,6 +43,18 @@ pub fn checkpoints(run: &RunState, entries: &[Entry]) -> Vec<Checkpoint> {
     found
 }
 
+/// A statement, and who confirmed it.
+fn statement(one: &Value, entries: &[Entry], index: usize) -> Option<(String, Vec<String>)> {
+    let name = text(one, "/name");
+    let by = |entry: &Entry| match &entry.fact {
+        Fact::Approval { given: Some(given), .. } if given.item == index && !given.cancels => {
+            given.confirmed.iter().any(|confirmed| Some(confirmed) == name.as_ref()).then(|| given.user.clone())
+        }
+        _ => None,
+    };
+    Some((text(one, "/words")?, entries.iter().filter_map(by).collect()))
+}
+
 /// What was shown last at a checkpoint.
 fn shown(entries: &[Entry], index: usize) -> Option<&Value> {
     entries.iter().rev().find_map(|entry| match &entry.fact {
@@ -57,14 +69,13 @@ fn shown(entries: &[Entry], index: usize) -> Option<&Value> {
 
 /// An approval, with what it was given for, where the line says so.
 fn approval(entry: &Entry) -> Option<(String, Approval)> {
-    let Fact::Approval { signal, by, note, .. } = &entry.fact else { return None };
-    let value = serde_json::to_value(&entry.fact).unwrap_or_default();
+    let Fact::Approval { signal, by, note, given } = &entry.fact else { return None };
     let approval = Approval {
         at: entry.at.clone(),
         by: by.clone(),
         note: note.clone(),
-        evidence_hash: text(&value, "/given/evidence_hash"),
-        is_taken_back: value.pointer("/given/cancels") == Some(&Value::Bool(true)),
+        evidence_hash: given.as_ref().map(|given| given.evidence_hash.clone()),
+        is_taken_back: given.as_ref().is_some_and(|given| given.cancels),
     };
     Some((signal.clone(), approval))
 }

@@ -16,8 +16,8 @@ pub struct Checkpoint {
     pub built: Option<String>,
     /// What its gates said: title, answer, words.
     pub gates: Vec<(String, String, String)>,
-    /// What a person confirmed.
-    pub statements: Vec<String>,
+    /// Statements, and who confirmed each; nobody, where it was not confirmed.
+    pub statements: Vec<(String, Vec<String>)>,
     /// Who approved, or took it back.
     pub approvals: Vec<Approval>,
 }

@@ -35,7 +35,9 @@ pub async fn importing_later(
     let directory = config.data.directory.clone();
     let title = format!("import {} into {}", directory.display(), target.shown());
     let sides = sides(config, target).await?;
-    let act = Act::ImportRows(ImportRows { sides, options: import::Options { directory, filling } });
+    let record = source.map(|source| freeze(config, source.shown(), PROOF_S).record);
+    let options = import::Options { directory, filling };
+    let act = Act::ImportRows(ImportRows { sides, options, freeze: record });
     listed(config, source, target, item("import_rows", title, act))
 }
 

@@ -9,9 +9,8 @@ use super::{freeze, plan};
 use crate::adapter::database::Place;
 use crate::adapter::files::spoken_size;
 use crate::config::Config;
-use crate::data::metadata::{self, Metadata};
 use crate::rows::filling::{Filling, Outlook};
-use crate::rows::freeze::{frozen_since, is_not_after};
+use crate::rows::freeze::frozen_since;
 use crate::rows::import::{self, ImportState};
 use crate::rows::{copy, export};
 use crate::run::deploy::Planned;
@@ -22,7 +21,7 @@ use crate::step::copy_rows::CopyRows;
 use crate::step::expect_frozen::ExpectFrozen;
 use crate::step::export_rows::{self, ExportRows};
 use crate::step::filling::{Sides, spoken_tables};
-use crate::step::import_rows::ImportRows;
+use crate::step::import_rows::{ImportRows, older_than};
 use crate::step::plan::Item;
 
 /// How long the proof of a freeze may wait, in seconds.
@@ -113,7 +112,9 @@ pub async fn importing(
     let deed = format!("the import of {} into {}", directory.display(), target.shown());
     let remarks = remarks(&outlook, &options.filling, freezing);
     let mut items = proof(config, source, freezing);
-    items.push(item("import_rows", title, Act::ImportRows(ImportRows { sides, options })));
+    let record = source.filter(|_| *freezing != Freezing::NotAsked);
+    let record = record.map(|source| freeze(config, source.shown(), PROOF_S).record);
+    items.push(item("import_rows", title, Act::ImportRows(ImportRows { sides, options, freeze: record })));
     finished(config, source, target, deed, items, remarks)
 }
 
@@ -196,23 +197,11 @@ fn expect_mapping(filling: &Filling) -> Result<()> {
 
 /// What was written between an export and a freeze is in no file.
 fn expect_younger(freezing: &Freezing, directory: &std::path::Path) -> Result<()> {
-    let path = directory.join(metadata::FILE);
     let Freezing::Since(frozen) = freezing else { return Ok(()) };
-    if !path.exists() {
-        return Ok(());
+    match older_than(directory, frozen)? {
+        Some(why) => Err(Refusal::Gate(format!("{why}, or say that it may be lost (--live-source)")).into()),
+        None => Ok(()),
     }
-    let found: Metadata = crate::adapter::files::read_json(&path)?;
-    let Some(exported) = found.exported_at else { return Ok(()) };
-    // What another tool calls a moment may be none; then it says nothing.
-    if is_not_after(frozen, &exported).unwrap_or(true) {
-        return Ok(());
-    }
-    Err(Refusal::Gate(format!(
-        "the export in {} was begun at {exported}, before the source was frozen at {frozen}: what was written in between \
-         is not in it; export again (cutover data export), or say that it may be lost (--live-source)",
-        directory.display()
-    ))
-    .into())
 }
 
 /// Nothing is emptied where nothing is.

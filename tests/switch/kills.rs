@@ -1,0 +1,61 @@
+//! Killed at every boundary, under load. `CUTOVER_KILLS=60` kills as often; the suite itself does a few.
+
+use rustix::process::Signal;
+
+use crate::stage::Stage;
+use crate::support::live::{says, until};
+
+/// Where the run is killed: as soon as its journal says this.
+const PLACES: [(&str, &str); 10] = [
+    ("started", "switch_upstream"),
+    ("done", "switch_upstream"),
+    ("started", "start_side"),
+    ("done", "record_release"),
+    ("started", "expect_drained"),
+    ("done", "start_side"),
+    ("started", "record_release"),
+    ("done", "expect_side"),
+    ("started", "expect_identity"),
+    ("done", "expect_identity"),
+];
+
+#[test]
+fn killed_anywhere_it_is_gone_on_with_or_undone_and_nobody_notices() {
+    let kills = std::env::var("CUTOVER_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(5_usize);
+    let stage = Stage::new("kills");
+    let project = &stage.project;
+    project.deploy("1");
+    let visitors = stage.visitors();
+    until("people to be served", || visitors.asked() > 50);
+    let mut run_number = 1;
+    let mut serving = "1";
+    for kill in 0..kills {
+        let (fact, place) = PLACES[kill % PLACES.len()];
+        let next = if serving == "1" { "2" } else { "1" };
+        project.set("TAG", next);
+        run_number += 1;
+        let run = project.start(&["deploy", "--yes"]);
+        project.await_fact(run_number, fact, place);
+        run.signal(Signal::KILL);
+        drop(run);
+        let is_resumed = kill % 2 == 0;
+        // The last line may have been written before the kill came: then the run was done.
+        let is_done = project.journal(run_number).last().is_some_and(|line| line["kind"] == "finished");
+        let words = match (is_resumed, is_done) {
+            (true, true) => String::new(),
+            (true, false) => project.expect(0, &["resume"]),
+            (false, _) => {
+                run_number += 1;
+                project.expect(0, &["rollback", "--yes"])
+            }
+        };
+        if is_resumed {
+            serving = next;
+        }
+        assert_eq!(stage.release(), serving, "killed at {fact} {place}:\n{words}");
+        says(&project.expect(0, &["status"]), &["OK: "]);
+        let sides = stage.sides();
+        assert!(!sides.is_empty() && sides.len() <= 2, "one serves and one may be warm: {sides:?}, {words}");
+    }
+    visitors.all_were_served();
+}

@@ -1,0 +1,98 @@
+//! Blue-green on a real engine behind a real Caddy: no request is lost, the way back is a rename, and faults are told.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+#![expect(clippy::disallowed_methods, reason = "tests start the program and ask the engine as a person would")]
+
+mod faults;
+mod kills;
+mod stage;
+#[path = "../support/mod.rs"]
+mod support;
+
+use stage::Stage;
+use support::live::{says, until};
+
+#[test]
+fn a_switch_and_a_warm_way_back_lose_no_request() {
+    let stage = Stage::new("switch");
+    let project = &stage.project;
+    project.deploy("1");
+    assert_eq!((stage.release().as_str(), stage.identity()), ("1", format!("{}-r1", project.name)));
+    let visitors = stage.visitors();
+    until("people to be served", || visitors.asked() > 50);
+
+    project.deploy("2");
+    assert_eq!((stage.release().as_str(), stage.identity()), ("2", format!("{}-r2", project.name)));
+    let warm: Vec<String> = stage.containers().into_iter().filter(|name| name.contains("-r1-")).collect();
+    assert_eq!(warm.len(), 1, "the side before runs on: {:?}", stage.containers());
+
+    says(&project.expect(0, &["rollback", "--yes"]), &["COMPLETE", "r1 serves"]);
+    assert_eq!(stage.release(), "1");
+    visitors.all_were_served();
+    assert_eq!(stage.sides(), ["r1"], "the release that was taken back is gone");
+    let now: Vec<String> = stage.containers().into_iter().filter(|name| name.contains("-r1-")).collect();
+    assert_eq!(now, warm, "nothing was started");
+}
+
+#[test]
+fn a_project_that_was_deployed_in_place_goes_over_and_back_without_a_gap() {
+    let stage = Stage::new("over");
+    let project = &stage.project;
+    stage.both();
+    project.edit("cutover.toml", "strategy = \"blue-green\"", "strategy = \"recreate\"");
+    project.write("run/app", "backend\n");
+    project.deploy("1");
+    let first = stage.containers();
+    let visitors = stage.visitors();
+    until("people to be served", || visitors.asked() > 50);
+    project.edit("cutover.toml", "strategy = \"recreate\"", "strategy = \"blue-green\"");
+    project.deploy("2");
+    assert_eq!(stage.release(), "2");
+    says(&project.expect(0, &["rollback", "--yes"]), &["COMPLETE", "r1 serves"]);
+    visitors.all_were_served();
+    assert_eq!(stage.containers(), first, "every container is the one it was");
+
+    // And further: the old ones are let go by the deployment after, and come back by name.
+    project.deploy("2");
+    project.deploy("2");
+    assert_eq!(stage.sides(), ["r3", "r4"]);
+    assert!(project.container("backend").is_empty());
+    says(&project.expect(0, &["rollback", "--yes", "--to", "r1"]), &["COMPLETE", "r1 serves"]);
+    assert_eq!((stage.release().as_str(), stage.sides().len()), ("1", 0));
+    project.edit("cutover.toml", "strategy = \"blue-green\"", "strategy = \"recreate\"");
+    says(&project.expect(0, &["plan", "deploy"]), &["Deploy"]);
+}
+
+#[test]
+fn a_side_that_was_let_go_is_started_again_from_its_record() {
+    let stage = Stage::new("cold");
+    let project = &stage.project;
+    stage.configure("keep_warm = \"0s\"");
+    project.deploy("1");
+    project.deploy("2");
+    assert_eq!(stage.sides(), ["r2"], "nothing is kept warm");
+    project.edit("cutover.toml", "strategy = \"blue-green\"", "strategy = \"recreate\"");
+    says(&project.expect(2, &["deploy", "--yes"]), &["serves beside the project"]);
+    says(&project.expect(0, &["rollback", "--yes"]), &["COMPLETE", "r1 serves"]);
+    assert_eq!((stage.release().as_str(), stage.sides()), ("1", vec!["r1".to_owned()]));
+}
+
+#[test]
+fn maintenance_is_a_page_with_503_and_goes_off_again() {
+    let stage = Stage::new("page");
+    let project = &stage.project;
+    project.deploy("1");
+    says(&project.expect(0, &["maintenance", "on", "--message", "Back at <ten>", "--yes"]), &["COMPLETE"]);
+    let (status, body) = stage.ask("/").unwrap();
+    assert!(status == 503 && body.contains("Back at &lt;ten&gt;"), "{status} {body}");
+    assert_eq!(stage.identity(), format!("{}-r1", project.name), "the identity is told all the time");
+    says(&project.expect(4, &["maintenance", "on", "--message", "Back at <ten>", "--yes"]), &["on already"]);
+
+    // Health is asked at the containers, so a deployment goes on behind the page; a rollback undoes that, not the page.
+    project.deploy("2");
+    assert_eq!(stage.ask("/").unwrap().0, 503);
+    project.expect(0, &["maintenance", "off", "--yes"]);
+    assert_eq!(stage.release(), "2");
+    says(&project.expect(0, &["rollback", "--yes"]), &["is passed by", "r1 serves"]);
+    assert_eq!(stage.release(), "1");
+}
