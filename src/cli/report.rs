@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::arguments::Global;
+use super::runbook::record;
 use super::setup::{self, Setup};
 use super::{exit, out};
 use crate::adapter::{clock, files};
@@ -14,7 +15,7 @@ use crate::data::verification;
 use crate::journal::{Entry, JournalError, Outcome, RunState, Standing, file, runs, state};
 use crate::report::page::page;
 use crate::report::paper::{Material, Paper, gather, tame};
-use crate::report::text::counted;
+use crate::report::text::{counted, moment};
 use crate::run::Refusal;
 
 /// `report`.
@@ -68,7 +69,7 @@ pub fn paper(directory: &Path, all: &[runs::RunFile], of: &runs::RunFile) -> Res
         entries: &entries,
         fault: fault.as_ref().map(ToString::to_string),
         undone_run: undone.as_ref(),
-        expected: expected(all, &run),
+        expected: rehearsed(directory, &run).or_else(|| expected(all, &run)),
         verifications: verifications(&run),
         window: window(directory),
         probed: probed(&runs::side_directory(&directory.join("runs"), of.number)),
@@ -83,6 +84,21 @@ pub fn paper(directory: &Path, all: &[runs::RunFile], of: &runs::RunFile) -> Res
 pub fn look(file: &runs::RunFile) -> RunState {
     let entries: Vec<Entry> = file::read_to_the_fault(&file.path).map(|(entries, _)| entries).unwrap_or_default();
     state::fold(file.number, &file.kind, &entries)
+}
+
+/// How long the steps took in the rehearsal that the run rests on.
+fn rehearsed(directory: &Path, run: &RunState) -> Option<(String, Vec<(String, u64)>)> {
+    let text = |pointer: &str| run.plan.pointer(pointer).and_then(Value::as_str);
+    let record = match record::read(directory, text("/course/runbook")?) {
+        Ok(record) => record?,
+        Err(error) => {
+            out::say(&format!("cutover: the rehearsal is left out: {error:#}"));
+            return None;
+        }
+    };
+    let is_before = run.times.as_ref().is_some_and(|(began, _)| record.at < *began);
+    let is_of_this = is_before && Some(record.recipe.as_str()) == text("/course/recipe");
+    is_of_this.then(|| (format!("the rehearsal of {}", moment(&record.at)), record.budget().into_iter().collect()))
 }
 
 /// How long the same steps took before: in the last rehearsal, else in the last run of the same list that went well.

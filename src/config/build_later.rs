@@ -104,6 +104,7 @@ pub(super) fn record(table: &Table<'_>) -> Option<Record> {
         a: table.parsed("A"),
         aaaa: table.parsed("AAAA"),
         cname: table.text("CNAME").map(name),
+        is_proxied: table.flag("proxied")?,
         txt: table.list("TXT"),
         caa: table.list("CAA"),
         https: table.list("HTTPS"),

@@ -187,6 +187,8 @@ pub struct Record {
     pub aaaa: Vec<Ipv6Addr>,
     /// What it is an alias of; then there are no addresses.
     pub cname: Option<String>,
+    /// Whether the provider answers addresses of its own in the place of these.
+    pub is_proxied: bool,
     /// Its TXT records; none means they are not looked at.
     pub txt: Option<Vec<String>>,
     /// Its CAA records; none means they are not looked at.

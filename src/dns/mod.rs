@@ -51,6 +51,9 @@ pub struct Name {
     pub name: String,
     /// Its record sets.
     pub sets: BTreeMap<String, Values>,
+    /// Whether the provider answers addresses of its own in the place of its A and AAAA records.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_proxied: bool,
 }
 
 /// What is asked, and whom.

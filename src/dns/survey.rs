@@ -62,7 +62,8 @@ pub async fn survey(wish: &Wish, memory: &mut Memory, at: u64) -> Sight {
 fn sets(name: &Name) -> impl Iterator<Item = (String, Wanted)> {
     let configured = name.sets.iter().map(|(kind, values)| (kind.clone(), Wanted::Exactly(values.clone())));
     let addresses: Values = ADDRESSES.iter().filter_map(|kind| name.sets.get(*kind)).flatten().cloned().collect();
-    let needs_hints = !addresses.is_empty() && !name.sets.contains_key("HTTPS");
+    // A provider that proxies a name makes its own HTTPS record, with its own addresses.
+    let needs_hints = !addresses.is_empty() && !name.sets.contains_key("HTTPS") && !name.is_proxied;
     configured
         .chain(needs_hints.then(|| ("HTTPS".to_owned(), Wanted::Hints(addresses))))
         .collect::<Vec<_>>()
@@ -186,7 +187,20 @@ async fn look_at_set(wish: &Wish, zone: &Zone, name: &Name, kind: String, wanted
     if set.kind == "CNAME" && matches!(&set.wanted, Wanted::Exactly(wanted) if !wanted.is_empty()) {
         follow(wish, zone, &mut set).await;
     }
+    if name.is_proxied && ADDRESSES.contains(&set.kind.as_str()) {
+        let own = addresses_in_place(wish, zone, &set.name).await;
+        set.identity = identity::look(wish, &set.name, &own).await;
+        set.flattened = own;
+    }
     set
+}
+
+/// The addresses that the authorities answer for a name themselves, without any alias.
+async fn addresses_in_place(wish: &Wish, zone: &Zone, name: &str) -> Values {
+    let mut answers = at_authorities(wish, zone, name, "A").await;
+    answers.extend(at_authorities(wish, zone, name, "AAAA").await);
+    let plain = answers.iter().filter_map(Heard::said).filter(|said| said.chain.is_empty());
+    plain.flat_map(|said| said.values.clone()).collect()
 }
 
 async fn at_authorities(wish: &Wish, zone: &Zone, name: &str, kind: &str) -> Vec<Heard> {
@@ -221,10 +235,7 @@ async fn look_at_cache(wish: &Wish, resolver: SocketAddr, set: &Set) -> Cache {
 /// Where an alias ends, and whether addresses stand in its place.
 async fn follow(wish: &Wish, zone: &Zone, set: &mut Set) {
     let direct = at_authorities(wish, zone, &set.name, "A").await;
-    let mut at_authority: Vec<Heard> = direct.clone();
-    at_authority.extend(at_authorities(wish, zone, &set.name, "AAAA").await);
-    let plain = at_authority.iter().filter_map(Heard::said).filter(|said| said.chain.is_empty());
-    set.flattened = plain.flat_map(|said| said.values.clone()).collect();
+    set.flattened = addresses_in_place(wish, zone, &set.name).await;
     if !set.flattened.is_empty() {
         set.identity = identity::look(wish, &set.name, &set.flattened).await;
         return;

@@ -49,7 +49,8 @@ pub fn demand(settings: &Settings) -> Demand {
 }
 
 fn name(record: &Record) -> Name {
-    let mut name = Name { name: record.name.clone(), sets: std::collections::BTreeMap::new() };
+    let mut name =
+        Name { name: record.name.clone(), sets: std::collections::BTreeMap::new(), is_proxied: record.is_proxied };
     let mut add = |kind: &str, values: Values| name.sets.insert(kind.to_owned(), values);
     match &record.cname {
         Some(target) => {

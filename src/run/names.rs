@@ -46,11 +46,8 @@ pub async fn switching(
     let remarks = remarks(&zone, &keeper, &changes, sight, demand);
     let names = changes.iter().map(|change| change.name.as_str()).collect::<std::collections::BTreeSet<_>>();
     let deed = format!("the switch of {}", names.into_iter().collect::<Vec<_>>().join(", "));
-    let home = vec![item(
-        "expect_old_names",
-        "every authority answers the old records".into(),
-        old(settings, wish, demand, &changes),
-    )];
+    let home = old(settings, wish, demand, &changes)
+        .map(|gate| item("expect_old_names", "every authority answers the old records".into(), gate));
     let plan = Plan {
         kind: RunKind::Dns,
         project: config.compose_project().to_owned(),
@@ -70,7 +67,7 @@ pub async fn switching(
             demand,
             SwitchDns { zone, keeper, changes, deadline_s: settings.deadline.as_secs() },
         ),
-        home,
+        home: home.into_iter().collect(),
         way_back: Vec::new(),
         files: BTreeMap::new(),
         course: None,
@@ -287,17 +284,22 @@ fn expect(settings: &Dns, wish: Wish, demand: &Demand) -> Act {
     })
 }
 
-/// The gate that proves the old records after a way back.
-fn old(settings: &Dns, wish: &Wish, demand: &Demand, changes: &[SetChange]) -> Act {
+/// The gate that proves the old records after a way back. What a provider proxies shows nothing of them outside, and the old
+/// system may not say who it is: there the provider's own books are the proof, which the step itself reads again.
+fn old(settings: &Dns, wish: &Wish, demand: &Demand, changes: &[SetChange]) -> Option<Act> {
+    let is_proxied = |name: &str| wish.names.iter().any(|known| known.name == name && known.is_proxied);
     let mut names: BTreeMap<String, Name> = BTreeMap::new();
-    for change in changes {
+    for change in changes.iter().filter(|change| !is_proxied(&change.name)) {
         let name = names.entry(change.name.clone());
-        let name = name.or_insert_with(|| Name { name: change.name.clone(), sets: BTreeMap::new() });
+        let name = name.or_insert_with(|| Name { name: change.name.clone(), sets: BTreeMap::new(), is_proxied: false });
         name.sets.insert(change.kind.clone(), change.from.values.clone());
     }
     // What excluded an alias, and was not there, is not asked beside it: the answer would follow the alias.
     for name in names.values_mut().filter(|name| name.sets.get("CNAME").is_some_and(|values| !values.is_empty())) {
         name.sets.retain(|kind, _| kind == "CNAME");
     }
-    expect(settings, Wish { names: names.into_values().collect(), ..wish.clone() }, demand)
+    if names.is_empty() {
+        return None;
+    }
+    Some(expect(settings, Wish { names: names.into_values().collect(), ..wish.clone() }, demand))
 }

@@ -171,11 +171,11 @@ async fn an_acme_challenge_must_reach_caddy() {
 
 #[tokio::test]
 async fn a_flattened_alias_is_known_by_who_answers_not_by_its_address() {
-    let addresses: Vec<SocketAddr> = [1, 2, 11, 30, 31].iter().map(|last| at(*last, 0)).collect();
+    let addresses: Vec<SocketAddr> = [1, 2, 11, 30, 31, 32].iter().map(|last| at(*last, 0)).collect();
     let (port, https) = (free_port(&addresses), free_port(&addresses));
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    issue(root, &["same.flat.test", "other.flat.test", "gone.flat.test"]);
+    issue(root, &["same.flat.test", "other.flat.test", "gone.flat.test", "cloud.flat.test", "stale.flat.test"]);
     let zone = |name: &str, lines: &str| format!("$ORIGIN {name}\n$TTL 300\n@ SOA ns1 admin 1 3600 1 86400 5\n{lines}");
     let _daemons = [
         knot(
@@ -203,7 +203,8 @@ async fn a_flattened_alias_is_known_by_who_answers_not_by_its_address() {
                 "flat.test",
                 zone(
                     "flat.test.",
-                    "@ NS ns1\nns1 A 127.53.0.11\nsame A 127.53.0.30\nother A 127.53.0.31\ngone A 127.53.0.2\n",
+                    "@ NS ns1\nns1 A 127.53.0.11\nsame A 127.53.0.30\nother A 127.53.0.31\ngone A 127.53.0.2\n\
+                     cloud A 127.53.0.32\nstale A 127.53.0.31\n",
                 ),
             )],
             "",
@@ -211,6 +212,8 @@ async fn a_flattened_alias_is_known_by_who_answers_not_by_its_address() {
     ];
     serve(root, at(30, https), "freshtrack-r12").await;
     serve(root, at(31, https), "freshtrack-old").await;
+    // A provider's proxy, which hands on to the new system.
+    serve(root, at(32, https), "freshtrack-r12").await;
     let wish = |names: Vec<Name>| Wish {
         names,
         zone: None,
@@ -257,11 +260,42 @@ async fn a_flattened_alias_is_known_by_who_answers_not_by_its_address() {
                 Verdict::Unknown,
                 "the provider answers addresses (127.53.0.2) in the place of the alias to app.example.net; they do not lead to the \
                  new system (freshtrack-r12): 127.53.0.2: connection refused",
-                "ask again; if it stays so, look at the provider's own status and at the new system"
+                "before the switch that is to be expected; after it ask again, and if it stays so, look at the provider's own \
+                 status and at the new system"
             ),
         ]
     );
     let right: Vec<bool> =
         picture.subjects.iter().filter_map(|subject| subject.authority).map(|count| count.is_full()).collect();
     assert_eq!(right, [true, false, false]);
+
+    // Addresses that a provider proxies: who answers counts, at whichever address, and there may be any of them.
+    let proxied =
+        |short: &str| Name { is_proxied: true, ..name(&format!("{short}.flat.test"), &["A 127.53.0.30", "AAAA"]) };
+    let demand = Demand { quorum: 0, issuers: Vec::new(), ttl: 60 };
+    for (short, is_right, words) in [
+        (
+            "cloud",
+            true,
+            "the provider answers addresses (127.53.0.32) in the place of 127.53.0.30; who answers there is the new system \
+             (freshtrack-r12)",
+        ),
+        (
+            "stale",
+            false,
+            "the provider answers addresses (127.53.0.31) in the place of 127.53.0.30; they do not lead to the new system \
+             (freshtrack-r12): 127.53.0.31 is freshtrack-old",
+        ),
+    ] {
+        let sight = survey(&wish(vec![proxied(short)]), &mut Memory::default(), now()).await;
+        let picture = judge_names(&sight, &demand);
+        assert_eq!(picture.has_arrived(), is_right, "{picture:#?}");
+        assert!(
+            picture.subjects.iter().flat_map(|subject| &subject.findings).any(|one| one.words == words),
+            "{picture:#?}"
+        );
+        // The same without being told that it is proxied: the addresses are wrong.
+        let plain = Name { is_proxied: false, ..proxied(short) };
+        assert!(!judge_names(&survey(&wish(vec![plain]), &mut Memory::default(), now()).await, &demand).has_arrived());
+    }
 }

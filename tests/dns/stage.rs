@@ -67,7 +67,7 @@ pub fn name(name: &str, sets: &[&str]) -> Name {
             values.insert(value.into());
         }
     }
-    Name { name: name.into(), sets: all }
+    Name { name: name.into(), sets: all, is_proxied: false }
 }
 
 pub fn stage() -> Stage {

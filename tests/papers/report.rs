@@ -165,3 +165,40 @@ fn what_the_configuration_knows_to_be_secret_is_not_on_the_page() {
         assert!(text.contains("[secret]") && !text.contains(secret), "{name}");
     }
 }
+
+#[test]
+fn the_time_line_stands_beside_the_rehearsal_that_the_run_rests_on() {
+    let state = State::new();
+    let path = state.path("state/runs/0004-deploy.jsonl");
+    let clock = || "2026-01-02T12:00:00.000Z".to_owned();
+    let mut journal = cutover::journal::Journal::create(&path, "b".into(), clock).unwrap();
+    for entry in cutover::journal::read(&collection()[0]).unwrap() {
+        let mut fact = entry.fact;
+        if let cutover::journal::Fact::Planned { plan, .. } = &mut fact {
+            plan["course"] = serde_json::json!({ "runbook": "night", "recipe": "abc", "phases": [] });
+        }
+        journal.append(fact).unwrap();
+    }
+    std::fs::create_dir(state.path("state/rehearsals")).unwrap();
+    let rehearsal = |recipe: &str, at: &str| {
+        let record = serde_json::json!({
+            "schema": "cutover/v1", "runbook": "night", "recipe": recipe, "plan_hash": "", "at": at, "went_through": true,
+            "substitutions": [], "items": [], "findings": [],
+            "parts": [{ "what": "run again", "run": 3, "exit": 0, "took_ms": { "expect_health": 4000 }, "seen": {} }],
+        });
+        state.write("state/rehearsals/night.json", record.to_string());
+        let told = state.cutover(&["report", "4", "--output", "json"]);
+        serde_json::from_slice::<Value>(&told.stdout).unwrap()
+    };
+    let expected = |document: &Value| {
+        let steps = document["steps"].as_array().unwrap();
+        steps.iter().find(|step| step["name"] == "expect_health").unwrap()["expected_ms"].clone()
+    };
+    assert_eq!(expected(&rehearsal("abc", "2026-01-01T12:00:00.000Z")), 4000);
+    assert_eq!(expected(&rehearsal("another", "2026-01-01T12:00:00.000Z")), Value::Null);
+    assert_eq!(
+        expected(&rehearsal("abc", "2026-01-03T12:00:00.000Z")),
+        Value::Null,
+        "it was rehearsed only afterwards"
+    );
+}

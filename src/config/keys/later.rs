@@ -80,6 +80,7 @@ pub(super) const KEYS: &[Key] = &[
     key("dns.record[].A", List(Shape::Ipv4), Is("[]"), "Its IPv4 addresses; with none, no A record may be left behind."),
     key("dns.record[].AAAA", List(Shape::Ipv6), Is("[]"), "Its IPv6 addresses; with none, no AAAA record may be left behind."),
     key("dns.record[].CNAME", Text(Shape::Host), Unset("the name is no alias"), "The name that it is an alias of; excludes A and AAAA."),
+    key("dns.record[].proxied", Bool, Is("false"), "Whether the provider answers addresses of its own in the place of A and AAAA, as Cloudflare's proxy does; then it counts who answers at caddy.identity_path, not at which address."),
     key("dns.record[].TXT", List(Shape::Line), Unset("TXT records are not looked at"), "Its TXT records."),
     key("dns.record[].CAA", List(Shape::Line), Unset("CAA records are not looked at"), "Its CAA records, such as \"0 issue \\\"letsencrypt.org\\\"\"."),
     key("dns.record[].HTTPS", List(Shape::ServiceBinding), Unset("an HTTPS record is looked at for its address hints only"), "Its HTTPS records, such as \"1 . alpn=h2,h3 ipv4hint=203.0.113.10\"; with [], none may be left behind. DigitalOcean keeps none."),

@@ -4,7 +4,7 @@
 
 use super::seen::{Heard, Identity, Said, Set, Wanted};
 use super::words::{list, values};
-use super::{Finding, Verdict};
+use super::{Finding, Verdict, authority};
 
 /// More aliases in a row than this make resolvers give up.
 const LONGEST: usize = 8;
@@ -22,6 +22,9 @@ fn is_same(identity: &Identity) -> bool {
 /// Judges an alias; other types have nothing to judge here.
 pub(super) fn judge(set: &Set) -> Vec<Finding> {
     let Wanted::Exactly(wanted) = &set.wanted else { return Vec::new() };
+    if authority::is_proxied(set) {
+        return vec![flattened(set)];
+    }
     if set.kind != "CNAME" || wanted.is_empty() {
         return Vec::new();
     }
@@ -39,11 +42,12 @@ fn flattened(set: &Set) -> Finding {
     let Wanted::Exactly(wanted) = &set.wanted else {
         return Finding::new("flattening", Verdict::Unknown, "nothing is wanted", "");
     };
-    let seen = format!(
-        "the provider answers addresses ({}) in the place of the alias to {}",
-        values(&set.flattened),
-        values(wanted)
-    );
+    let place = match (set.kind.as_str(), wanted.is_empty()) {
+        ("CNAME", _) => format!("the alias to {}", values(wanted)),
+        (_, false) => values(wanted),
+        (kind, true) => format!("no {kind} record"),
+    };
+    let seen = format!("the provider answers addresses ({}) in the place of {place}", values(&set.flattened));
     let Some(identity) = &set.identity else {
         let advice =
             "set dns.origin, so that /.well-known/cutover-id can be asked at the new system and under the name";
@@ -78,7 +82,9 @@ fn flattened(set: &Set) -> Finding {
             (Verdict::Fail, "correct the origin at the provider, and its cache: the old system answers under the name")
         }
         false => {
-            (Verdict::Unknown, "ask again; if it stays so, look at the provider's own status and at the new system")
+            let advice = "before the switch that is to be expected; after it ask again, and if it stays so, look at the provider's own \
+                          status and at the new system";
+            (Verdict::Unknown, advice)
         }
     };
     Finding::new("flattening", verdict, words, advice)

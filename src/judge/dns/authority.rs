@@ -18,10 +18,17 @@ pub(super) fn holds(set: &Set, said: &Said) -> bool {
     }
     match &set.wanted {
         // An alias that leads to the right addresses is not the record that was asked for.
-        Wanted::Exactly(wanted) if set.kind == "CNAME" => said.values == *wanted || alias::is_same_service(set),
+        Wanted::Exactly(wanted) if set.kind == "CNAME" || is_proxied(set) => {
+            said.values == *wanted || alias::is_same_service(set)
+        }
         Wanted::Exactly(wanted) => said.values == *wanted && said.chain.is_empty(),
         Wanted::Hints(wanted) => hints::strangers(&said.values, wanted).is_empty(),
     }
+}
+
+/// Whether the provider answers addresses of its own in the place of the set's.
+pub(super) fn is_proxied(set: &Set) -> bool {
+    set.kind != "CNAME" && !set.flattened.is_empty()
 }
 
 /// Authorities that have it right.
@@ -39,7 +46,8 @@ pub(super) fn judge(zone: &Zone, set: &Set) -> Vec<Finding> {
     if count.is_full() && count.of > 0 {
         return vec![right(set, wanted, count)];
     }
-    if set.kind == "CNAME" && !set.flattened.is_empty() {
+    // Who answers there is what counts, and is said in a sentence of its own.
+    if !set.flattened.is_empty() {
         return Vec::new();
     }
     let mut groups: BTreeMap<Wrong, Vec<&Server>> = BTreeMap::new();
@@ -89,6 +97,7 @@ fn right(set: &Set, wanted: &Values, count: Count) -> Finding {
     let tcp = set.authority.iter().filter_map(Heard::said).any(|said| said.came_over_tcp);
     let tcp = if tcp { " (over TCP, since it is too long for a packet)" } else { "" };
     let words = match wanted.is_empty() {
+        _ if is_proxied(set) => format!("the provider answers it at {all}"),
         true => format!("there is none, as it should be, at {all}"),
         false if !set.flattened.is_empty() => {
             format!("the addresses of {} stand in its place at {all}", values(wanted))

@@ -11,6 +11,8 @@ pub fn before_switch(sight: &Sight, demand: &Demand) -> Vec<Subject> {
         zone.is_some_and(|zone| super::authority::count(zone, set).is_full())
     };
     let exact = sight.sets.iter().filter(|set| matches!(set.wanted, Wanted::Exactly(_)));
+    // A provider that proxies a name changes what is behind it at once.
+    let exact = exact.filter(|set| !super::authority::is_proxied(set));
     let changes = exact.filter(|set| !is_there(set));
     changes.map(|set| Subject::new(format!("{} {}", set.name, set.kind), vec![judge(sight, set, demand)])).collect()
 }
