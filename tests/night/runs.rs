@@ -86,6 +86,16 @@ fn gates_of_programs_say_yes_no_or_that_it_is_not_known() {
 }
 
 #[test]
+fn a_dry_run_shows_what_commands_would_do_and_does_none_of_it() {
+    let entry = makes("a") + "dry_run = [\"echo\", \"it would make a\"]\n";
+    let desk = Desk::new(&book("", &entry));
+    says(&desk.expect(0, &["run", "night.toml", "--dry-run"]), &["the cutover night", "it would make a"]);
+    assert!(!desk.path("a").exists() && !desk.path("state").exists());
+    desk.write("night.toml", &book("", &entry.replace("[\"echo\", ", "[\"false\", ")));
+    says(&desk.expect(4, &["run", "night.toml", "--dry-run"]), &["a: its dry run ended with 1"]);
+}
+
+#[test]
 fn a_commands_words_are_kept_in_the_log_that_it_names_and_its_secret_is_not() {
     let entry = "[[phase.entry]]\nname = \"speaks\"\ncommand = [\"/bin/sh\", \"-c\", \"echo the key is $KEY\"]\n\
                  log = \"words.log\"\nenvironment = [\"KEY\"]\n";

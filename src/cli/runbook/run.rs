@@ -9,12 +9,13 @@ use crate::cli::arguments::Global;
 use crate::cli::carry::{carry, clear_unbegun, nothing_open, take_lock};
 use crate::cli::confirm::confirm;
 use crate::cli::deploy::show;
-use crate::cli::exit;
 use crate::cli::setup::{self, Setup};
-use crate::config::Config;
+use crate::cli::{exit, out};
+use crate::config::{Config, Environment};
 use crate::run::begin;
 use crate::run::deploy::Planned;
-use crate::step::RunKind;
+use crate::step::run_command::RunCommand;
+use crate::step::{Act, RunKind, RunTag};
 
 /// The verb.
 ///
@@ -23,10 +24,36 @@ use crate::step::RunKind;
 pub async fn run(global: &Global, verb: &Run) -> Result<u8> {
     let (config, setup) = prepare(global)?;
     if verb.dry_run {
-        show(global, &make(global, &config, &setup, verb).await?, true);
-        return Ok(exit::DONE);
+        let planned = make(global, &config, &setup, verb).await?;
+        show(global, &planned, true);
+        return dry(global, &setup, &planned).await;
     }
     go(global, &config, &setup, verb, None).await
+}
+
+/// Commands that can show what they would do, do so; what they say goes beside the plan.
+async fn dry(global: &Global, setup: &Setup, planned: &Planned) -> Result<u8> {
+    let place = tempfile::tempdir()?;
+    let tag = RunTag { number: 0, epoch: 1, side: place.path().to_owned() };
+    let mut code = exit::DONE;
+    for item in &planned.plan.items {
+        let Act::RunCommand(step) = &item.action else { continue };
+        let Some(words) = &step.dry_run else { continue };
+        let shown = RunCommand { run: words.clone(), log: None, ..step.clone() };
+        let variables = Environment::of_process().chosen(&step.environment);
+        setup.redactor.learn(variables.iter().map(|(_, value)| value.clone()));
+        let say = |line: String| {
+            if !global.quiet {
+                out::say(&line);
+            }
+        };
+        let (ended, last) = shown.ask(&setup.process, &variables, &tag, &say).await?;
+        if ended != 0 {
+            out::say(&format!("{}: its dry run ended with {ended}: {last}", item.name));
+            code = exit::REFUSED;
+        }
+    }
+    Ok(code)
 }
 
 /// Carries it out; `wanted` is the hash of a saved plan.

@@ -76,7 +76,7 @@ pub(super) const ENTRY: &[Key] = settings!["phase[].entry[]";
     key("phase[].entry[].deadline", Duration("10ms", "30d"), Unset("the step's own"), "The longest that it may take; for a checkpoint, how long it waits for its approval."),
     key("phase[].entry[].undo", Command, Unset("what the command did stays"), "command: the program that undoes it."),
     key("phase[].entry[].check", Command, Unset("that it ended with 0 is all that is known"), "command: the program that tells whether the effect is there: 0 yes, 1 no, anything else not known."),
-    key("phase[].entry[].dry_run", Command, Unset("there is none"), "command: the program that shows what would be done; `cutover runbook check --dry-run` runs it."),
+    key("phase[].entry[].dry_run", Command, Unset("there is none"), "command: the program that shows what would be done; `cutover run --dry-run` runs it."),
     key("phase[].entry[].log", Text(Shape::Path), Unset("beside the journal"), "command: a file to which its words are appended too."),
     key("phase[].entry[].built", Text(Shape::Free), Unset("nothing is said"), "checkpoint: what was built, for the one who approves."),
     key("phase[].entry[].people", Integer(1, 9), Unset("1"), "checkpoint: how many people must approve, each another one."),
