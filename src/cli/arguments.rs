@@ -100,8 +100,8 @@ pub enum Verb {
     History(History),
     /// A run on one page: what was done, seen, approved, and what is left; HTML and JSON
     Report(super::report::Report),
-    /// The releases that are kept
-    Releases,
+    /// The releases that are kept, and what runs on beside the one that serves
+    Releases(super::releases::Releases),
     /// Move rows and accounts, and prove that they arrived
     Data(super::data::arguments::Data),
     /// Back databases up, prove the backups, bring them back

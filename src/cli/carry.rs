@@ -23,6 +23,8 @@ use crate::report::plain::{Clocks, Plain};
 use crate::report::screen::Screen;
 use crate::report::{Event, Listener, checkpoint, manifest, result};
 use crate::run::begin::{self, Open};
+use crate::run::front::Front;
+use crate::run::prober::Prober;
 use crate::run::{Engine, Refusal, Stop, orphans};
 use crate::step::RunKind;
 
@@ -174,11 +176,15 @@ pub async fn carry_as(
         redactor: &setup.redactor,
         stop: Stop::clone(&stop),
     };
+    // Accounts of what people met are for runs that replace or switch what serves.
+    let is_probed = matches!(open.plan.kind, RunKind::Deploy | RunKind::Rollback);
+    let front = Front::beside(&open.tag.side).filter(|_| is_probed);
+    let prober = front.map(|front| Prober::start(&setup.http, &front));
     let finish = if open.waits {
         let begins_to_wait = |run: &RunState| telling.waits(&open.plan, run);
         waiting::carry_out(&mut engine, &open.state, &open.tag.side, exit_of, &begins_to_wait).await?
     } else {
-        begin::carry_out(&mut engine, &open.state, exit_of).await.map_err(MidRun)?
+        begin::carry_out(&mut engine, &open.state, exit_of, prober).await.map_err(MidRun)?
     };
     drop(listener);
     last_words(global, setup, &open, &finish, telling, exit_of).await
@@ -203,6 +209,9 @@ async fn last_words(
             true => checkpoint::waiting_json(&run),
             false => result::result_json(open.plan.kind, finish.outcome, &run, &open.plan),
         };
+        if let Some(tally) = &finish.probed {
+            document["public_route"] = tally.to_json();
+        }
         if setup.notifier.is_some() {
             document["told"] = telling::document(&telling.end(setup, &open.plan, &run, finish).await);
         }
@@ -214,6 +223,9 @@ async fn last_words(
             true => checkpoint::waiting_text(&run, &style),
             false => result::result_text(open.plan.kind, finish.outcome, &run, &open.plan, &style),
         });
+        if let Some(tally) = &finish.probed {
+            out::result(&tally.words());
+        }
         let told = telling.end(setup, &open.plan, &run, finish).await;
         telling::failures(&told).iter().for_each(|words| out::result(words));
     }

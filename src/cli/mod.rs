@@ -117,7 +117,7 @@ fn dispatch(arguments: &Arguments) -> anyhow::Result<u8> {
         Verb::Status => wait(status::run(global)),
         Verb::History(verb) => history::run(global, verb),
         Verb::Report(verb) => report::run(global, verb),
-        Verb::Releases => wait(releases::run(global)),
+        Verb::Releases(verb) => wait(releases::run(global, verb)),
         Verb::Maintenance(verb) => wait(maintenance::run(global, verb)),
         Verb::Dns(verb) => wait(dns::run(global, verb)),
         Verb::Data(verb) => wait(data::run(global, verb)),

@@ -3,21 +3,66 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use clap::{Args, Subcommand};
 
 use super::arguments::Global;
+use super::data::go::go;
 use super::setup::Setup;
 use super::{exit, out, setup};
+use crate::adapter::clock;
 use crate::release::keep;
 use crate::report::releases::{releases_json, releases_text};
+use crate::run::{Refusal, prune};
 
 /// How long the engine may take; the list is shown without it too.
 const DEADLINE: Duration = Duration::from_secs(2);
+
+/// `releases`.
+#[derive(Args, Debug)]
+pub struct Releases {
+    /// What to do with them; without it they are shown
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Let sides go that ran on as a way back, once deploy.keep_warm is over; their releases stay kept
+    Prune {
+        /// Now, however long they have been kept warm
+        #[arg(long)]
+        warm: bool,
+        /// Show the plan and stop
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+async fn prune(global: &Global, is_now: bool, is_dry: bool) -> Result<u8> {
+    let config = setup::config(global)?;
+    let setup = Setup::new(global, config.state.directory.clone(), Some(&config))?;
+    let since = setup.store.current_since()?;
+    let age = since.map(|since| Duration::from_secs(clock::unix_seconds().saturating_sub(since)));
+    if let Some(age) = age.filter(|age| !is_now && *age < config.deploy.keep_warm) {
+        return Err(Refusal::Gate(format!(
+            "nothing to let go yet: the last switch was {} ago, and deploy.keep_warm is {}; --warm lets go now",
+            clock::spoken(age),
+            clock::spoken(config.deploy.keep_warm)
+        ))
+        .into());
+    }
+    let docker = setup.docker.clone().negotiate().await?;
+    go(global, &setup, "releases prune", is_dry, async || prune::warm_sides(&config, &docker).await).await
+}
 
 /// The verb.
 ///
 /// # Errors
 /// When a record cannot be read.
-pub async fn run(global: &Global) -> Result<u8> {
+pub async fn run(global: &Global, verb: &Releases) -> Result<u8> {
+    if let Some(What::Prune { warm, dry_run }) = &verb.what {
+        return prune(global, *warm, *dry_run).await;
+    }
     let (state, config) = setup::state_directory(global)?;
     let setup = Setup::new(global, state, config.as_ref())?;
     let current = setup.store.current()?;

@@ -99,7 +99,15 @@ async fn engine(setup: &Setup, project: &str) -> Result<Vec<ServiceFact>, String
     if project.is_empty() {
         return Ok(Vec::new());
     }
-    let asked = tokio::time::timeout(DEADLINE, setup.docker.containers(project)).await;
+    let current = setup.store.current().ok().flatten();
+    let asked = async {
+        let (own, sides) = tokio::join!(setup.docker.containers(project), setup.docker.sides(project));
+        let (mut all, sides) = (own?, sides?);
+        // Of the sides, the one that serves decides; what is kept warm beside it is no reason to call anything ill.
+        all.extend(sides.into_iter().filter(|one| one.side_release() == current));
+        Ok::<_, anyhow::Error>(all)
+    };
+    let asked = tokio::time::timeout(DEADLINE, asked).await;
     let containers = match asked {
         Ok(Ok(containers)) => containers,
         Ok(Err(error)) => return Err(format!("{error:#}")),

@@ -208,8 +208,9 @@ pub struct Prometheus {
 
 /// Asked where `prometheus.error_ratio` is not set: the share of Caddy's requests of the last minute that failed. Without a
 /// failed one there is no series of them, which is 0; without any request there is no number.
-const CADDY_ERROR_RATIO: &str = "(sum(increase(caddy_http_request_duration_seconds_count{code=~\"5..\"}[1m])) or vector(0)) \
-    / sum(increase(caddy_http_request_duration_seconds_count[1m]))";
+/// HEAD is left out: it is what the prober of a run asks with.
+const CADDY_ERROR_RATIO: &str = "(sum(increase(caddy_http_request_duration_seconds_count{code=~\"5..\",method!=\"HEAD\"}[1m])) or \
+    vector(0)) / sum(increase(caddy_http_request_duration_seconds_count{method!=\"HEAD\"}[1m]))";
 
 impl Prometheus {
     /// The expression that gives the share of failed requests.

@@ -103,6 +103,19 @@ impl Store {
         if path.exists() { files::read_json(&path) } else { Ok(None) }
     }
 
+    /// Since when the current release is that, in seconds since 1970; nothing where none is.
+    ///
+    /// # Errors
+    /// When the pointer is there and cannot be looked at.
+    pub fn current_since(&self) -> Result<Option<u64>> {
+        let path = self.directory.join("current");
+        match std::fs::metadata(&path) {
+            Ok(meta) => Ok(u64::try_from(std::os::unix::fs::MetadataExt::mtime(&meta)).ok()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot look at {}", path.display())),
+        }
+    }
+
     /// Says which release serves.
     ///
     /// # Errors

@@ -74,7 +74,9 @@ fn is_done_on_the_way(run: &RunState, index: usize, item: &ItemState) -> bool {
 /// Steps whose undoing was wanted and was not seen.
 fn is_not_undone(run: &RunState, index: usize, item: &ItemState) -> bool {
     let is_open = matches!(item.standing, Standing::Started | Standing::Failed | Standing::Undoing);
-    !is_gate(run, index) && (is_open || (run.is_going_back && item.standing == Standing::Done))
+    // What was so already is not this run's to undo.
+    let is_left = run.is_going_back && item.standing == Standing::Done && item.was_begun;
+    !is_gate(run, index) && (is_open || is_left)
 }
 
 fn failures(entries: &[Entry]) -> Vec<Value> {
@@ -342,6 +344,26 @@ mod tests {
         assert_eq!(value["remaining"][0]["who"], "operator");
         let text = manifest_text(&run, &entries, None, &Style::plain(80));
         assert!(text.contains("NOT undone\n  pin_release: "), "{text}");
+    }
+
+    #[test]
+    fn what_was_so_already_is_nobodys_to_undo() {
+        let plan = sample::keeping();
+        let mut entries = sample::entries(sample::rolled_back(&plan, true));
+        entries.retain(|entry| {
+            !matches!(
+                &entry.fact,
+                Fact::Started { item: 0, .. } | Fact::Undoing { item: 0, .. } | Fact::Undone { item: 0, .. }
+            )
+        });
+        for entry in &mut entries {
+            if let Fact::Done { item: 0, already, .. } = &mut entry.fact {
+                *already = true;
+            }
+        }
+        let value = manifest(&sample::run(&entries), &entries, None);
+        assert!(names(&value["not_undone"]).is_empty(), "{value:#}");
+        assert!(!value["remaining"].to_string().contains("cutover resume"), "{value:#}");
     }
 
     #[test]

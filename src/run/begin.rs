@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 
 use super::deploy::Planned;
 use super::engine::{End, Engine};
+use super::prober::{Prober, Tally};
 use crate::adapter::{clock, files};
 use crate::journal::entry::FORMAT;
 use crate::journal::runs::{self, RunFile};
@@ -122,6 +123,8 @@ pub struct Finish {
     pub why: Option<String>,
     /// Whether it stands at a checkpoint: it was not interrupted, it waits for a person.
     pub is_waiting: bool,
+    /// What the public route was seen to answer meanwhile, where it was asked.
+    pub probed: Option<Tally>,
 }
 
 /// Carries a run out to its end: forward, and back again where it fails and the plan says so.
@@ -132,17 +135,26 @@ pub async fn carry_out(
     engine: &mut Engine<'_, Hands>,
     before: &RunState,
     exit_of: impl Fn(Outcome) -> u8,
+    prober: Option<Prober>,
 ) -> Result<Finish, JournalError> {
-    let (outcome, why) = match carry(engine, before).await? {
+    let ended = carry(engine, before).await?;
+    let probed = match prober {
+        Some(prober) => prober.end().await,
+        None => None,
+    };
+    if let Some(tally) = &probed {
+        engine.journal.append(Fact::Note { text: tally.words() })?;
+    }
+    let (outcome, why) = match ended {
         Ended::With(outcome, why) => (outcome, why),
-        Ended::Waiting => return Ok(Finish { outcome: None, why: None, is_waiting: true }),
+        Ended::Waiting => return Ok(Finish { outcome: None, why: None, is_waiting: true, probed }),
         Ended::Interrupted => {
             engine.journal.append(Fact::Note { text: "interrupted by a person or a signal".into() })?;
-            return Ok(Finish { outcome: None, why: None, is_waiting: false });
+            return Ok(Finish { outcome: None, why: None, is_waiting: false, probed });
         }
     };
     engine.finish(outcome, exit_of(outcome), why.as_deref().unwrap_or("done"))?;
-    Ok(Finish { outcome: Some(outcome), why, is_waiting: false })
+    Ok(Finish { outcome: Some(outcome), why, is_waiting: false, probed })
 }
 
 /// How far it came.

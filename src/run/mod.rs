@@ -19,6 +19,8 @@ pub mod look;
 pub mod maintenance;
 pub mod names;
 pub mod orphans;
+pub mod prober;
+pub mod prune;
 pub mod refusal;
 pub mod rollback;
 mod sides;

@@ -21,7 +21,13 @@ fn a_switch_and_a_warm_way_back_lose_no_request() {
     let visitors = stage.visitors();
     until("people to be served", || visitors.asked() > 50);
 
-    project.deploy("2");
+    project.set("TAG", "2");
+    let (result, code) = project.json(&["deploy", "--yes"]);
+    assert_eq!(code, 0, "{result}");
+    let route = &result["public_route"];
+    assert!(route["asked"].as_u64() > Some(10) && route["failed"] == 0, "{route}");
+    assert_eq!(route["new_side"], format!("{}-r2-backend", project.name));
+    assert!(route["first_answer_ms"].is_u64() && route["longest_stall_ms"].is_u64(), "{route}");
     assert_eq!((stage.release().as_str(), stage.identity()), ("2", format!("{}-r2", project.name)));
     let warm: Vec<String> = stage.containers().into_iter().filter(|name| name.contains("-r1-")).collect();
     assert_eq!(warm.len(), 1, "the side before runs on: {:?}", stage.containers());
@@ -32,6 +38,14 @@ fn a_switch_and_a_warm_way_back_lose_no_request() {
     assert_eq!(stage.sides(), ["r1"], "the release that was taken back is gone");
     let now: Vec<String> = stage.containers().into_iter().filter(|name| name.contains("-r1-")).collect();
     assert_eq!(now, warm, "nothing was started");
+
+    project.deploy("2");
+    says(&project.expect(4, &["releases", "prune", "--yes"]), &["--warm lets go now"]);
+    project.expect(0, &["releases", "prune", "--warm", "--yes"]);
+    assert_eq!(stage.sides(), ["r3"], "only what serves is left");
+    says(&project.expect(0, &["status"]), &["OK: r3 serves", "backend-r3: running"]);
+    says(&project.expect(0, &["rollback", "--yes"]), &["COMPLETE", "r1 serves"]);
+    assert_eq!(stage.release(), "1", "started again from its record");
 }
 
 #[test]

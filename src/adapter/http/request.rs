@@ -12,6 +12,8 @@ use crate::secret::Secret;
 pub enum Method {
     /// Reads.
     Get,
+    /// Reads, without the body.
+    Head,
     /// Makes something new.
     Post,
     /// Puts something whole in the place of what is there.
@@ -53,6 +55,7 @@ impl Request<'_> {
     pub(super) fn prepare(&self, client: &reqwest::Client) -> Result<reqwest::Request, HttpError> {
         let method = match self.method {
             Method::Get => reqwest::Method::GET,
+            Method::Head => reqwest::Method::HEAD,
             Method::Post => reqwest::Method::POST,
             Method::Put => reqwest::Method::PUT,
             Method::Patch => reqwest::Method::PATCH,

@@ -32,7 +32,7 @@ pub async fn carry_out(
 ) -> Result<Finish> {
     let mut state = before.clone();
     loop {
-        let finish = begin::carry_out(engine, &state, exit_of).await.map_err(MidRun)?;
+        let finish = begin::carry_out(engine, &state, exit_of, None).await.map_err(MidRun)?;
         if !finish.is_waiting {
             return Ok(finish);
         }

@@ -119,6 +119,8 @@ fn verdict(run: &RunState) -> Verdict {
         Some(_) => said.or_else(failed),
         None => failed(),
     };
+    // The log stands with the failure, once.
+    let words = words.map(|words| gist(&words)).filter(|words| *words != word);
     Verdict { tone, word, words: words.unwrap_or_default() }
 }
 

@@ -169,14 +169,18 @@ pub fn backups(run: &RunState) -> Vec<Backup> {
             let file = text(data, "/file").or_else(|| text_of(run, index, "/file").map(str::to_owned))?;
             let what = if kind == "export_database" { "export" } else { "backup" };
             let seen = run.items.get(index).map(|item| item.said.clone()).unwrap_or_default();
+            let token = directory.map_or_else(|| file.clone(), |directory| format!("{directory}/{file}"));
+            // Its path is told once.
+            let proof = seen.strip_prefix(token.as_str()).unwrap_or(&seen).trim();
+            let proof = proof.strip_prefix('(').and_then(|proof| proof.strip_suffix(')')).unwrap_or(proof);
             Some(Backup {
                 step: name.to_owned(),
-                token: directory.map_or_else(|| file.clone(), |directory| format!("{directory}/{file}")),
+                proof: proof.to_owned(),
+                token,
                 of: text_of(run, index, "/database/service")
                     .map_or_else(|| what.into(), |of| format!("{what} of {of}")),
                 at: run.items.get(index).and_then(|item| item.times.clone()).map(|(_, last)| last),
                 bytes: number(data, "/bytes"),
-                proof: seen,
             })
         }
         _ => None,
