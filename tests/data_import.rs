@@ -437,6 +437,10 @@ async fn the_baseline_holds_every_row_once_also_after_an_interruption() {
     let imported = case.import(&options).await.unwrap();
     for table in &imported.tables {
         assert_eq!(baseline(&directory, &table.table), table.digest.unwrap());
+        let file = std::fs::File::open(directory.join(format!("{}.sidecar", table.table.stem()))).unwrap();
+        let key = cutover::data::sidecar::Reader::new(file).unwrap().heading.key.clone();
+        let has_key = table.table.name != "guarded";
+        assert_eq!(key.len(), usize::from(has_key), "keys are set aside while it goes on, and are keys all the same");
     }
 }
 

@@ -82,7 +82,7 @@ fn an_unfreezing_is_a_run_too_and_leaves_nothing_to_undo() {
 fn the_plan_of_a_freeze_changes_nothing_and_names_what_it_does() {
     let migration = with_a_table("plan");
     let text = migration.expect(0, &["data", "freeze", "--dry-run"]);
-    says(&text, &["the freezing of", "refuse every write", "undo gives back everything", "applications see errors"]);
+    says(&text, &["the freezing of", "refuse writes", "undo gives back everything", "applications see errors"]);
     assert!(!migration.path("state").exists(), "a plan writes nothing");
     cluster().sql(&migration.source, "INSERT INTO notes VALUES (2, 'b')");
 }

@@ -5,13 +5,30 @@ use serde_json::{Value, json};
 use super::SCHEMA;
 use super::style::{Mark, Paint, Style};
 use super::text::{hang, harmless, lead, next_text, short_ids};
-use crate::journal::{RunState, Waiting};
+use crate::journal::{Approved, RunState, Waiting};
 use crate::step::checkpoint::Shown;
 
 /// What a waiting run shows; nothing where it does not wait, or a newer version wrote it.
 pub fn shown(run: &RunState) -> Option<Shown> {
-    let Waiting { shown, .. } = run.waiting.as_ref()?;
-    serde_json::from_value(shown.clone()).ok()
+    let Waiting { item, shown, .. } = run.waiting.as_ref()?;
+    let mut shown: Shown = serde_json::from_value(shown.clone()).ok()?;
+    // What was shown stands as it was seen then; approvals came since. Whether they still count is asked by `resume`.
+    let is_for_this = |one: &&Approved| one.given.item == *item && one.given.evidence_hash == shown.evidence_hash;
+    let mut given: Vec<&str> = run.approvals.iter().filter(is_for_this).map(|one| one.given.user.as_str()).collect();
+    given.sort_unstable();
+    given.dedup();
+    let (before, now) = (shown.wanted(&[]), shown.wanted(&given));
+    shown.missing.retain(|one| Some(one) != before.as_ref());
+    shown.missing.extend(now);
+    Some(shown)
+}
+
+/// Where a run stands that waits, in words.
+pub fn stands(shown: &Shown) -> String {
+    match shown.missing.as_slice() {
+        [] => format!("at a checkpoint, {:?} was given", shown.signal),
+        missing => format!("at a checkpoint, missing: {}", missing.join("; ")),
+    }
 }
 
 /// The next commands at a checkpoint.
@@ -19,10 +36,14 @@ pub fn next(run: &RunState, shown: &Shown) -> Vec<(String, String)> {
     let signal = if shown.signal.contains(' ') { format!("{:?}", shown.signal) } else { shown.signal.clone() };
     let names: Vec<&str> = shown.statements.iter().map(|one| one.name.as_str()).collect();
     let confirms = if names.is_empty() { String::new() } else { format!(" --confirms {}", names.join(",")) };
+    let back = ("cutover rollback".to_owned(), format!("undo run {}", run.number));
+    if shown.missing.is_empty() {
+        return vec![("cutover resume".to_owned(), "ask the gates once more, and go on".to_owned()), back];
+    }
     vec![
         (format!("cutover approve {signal}{confirms}"), "once all of it is true".to_owned()),
         ("cutover resume".to_owned(), "ask again, and go on where it is approved".to_owned()),
-        ("cutover rollback".to_owned(), format!("undo run {}", run.number)),
+        back,
     ]
 }
 

@@ -115,8 +115,7 @@ pub fn verdict(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) 
     if let Some(held) = &facts.held {
         let run = facts.last_run.as_ref().filter(|_| held.is_owner_alive);
         if let Some((run, shown)) = run.and_then(|run| Some((run, checkpoint::shown(run)?))) {
-            let place = format!("run {} waits at a checkpoint, in another terminal", run.number);
-            let words = format!("{place}, missing: {}", shown.missing.join("; "));
+            let words = format!("run {} waits in another terminal {}", run.number, checkpoint::stands(&shown));
             return (Verdict::Waiting, words, checkpoint::next(run, &shown).into_iter().take(1).collect());
         }
         let next = if held.is_owner_alive {
@@ -135,7 +134,7 @@ pub fn verdict(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) 
 fn open(run: &RunState) -> (Verdict, String, Vec<(String, String)>) {
     let number = run.number;
     if let Some(shown) = checkpoint::shown(run) {
-        let words = format!("run {number} stands at a checkpoint, missing: {}", shown.missing.join("; "));
+        let words = format!("run {number} stands {}", checkpoint::stands(&shown));
         return (Verdict::Waiting, words, checkpoint::next(run, &shown));
     }
     let place = run.stopped_in().map_or_else(String::new, |item| format!(" in {}", item.name));
@@ -182,7 +181,7 @@ fn serving(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) {
     let mut next = Vec::new();
     if facts.kept.iter().any(|number| *number != current.number) {
         next.push(if facts.is_undoable {
-            ("cutover rollback".to_owned(), "go back to the release before".to_owned())
+            ("cutover rollback".to_owned(), "undo the last run that changed something".to_owned())
         } else {
             ("cutover releases".to_owned(), "what `cutover rollback --to` can bring back".to_owned())
         });
@@ -322,7 +321,7 @@ OK: r3 serves since 2026-11-05 03:00:17 UTC
   kept      r1, r2, r3
   services  backend: running, healthy
             db: running
-next: cutover rollback  go back to the release before
+next: cutover rollback  undo the last run that changed something
 ";
         assert_eq!(status_text(&facts(Some(run)), &Style::plain(80)), expected);
     }

@@ -31,7 +31,12 @@ pub fn told_apart_text(head: &Head, file: &Path, style: &Style) -> String {
         ]);
     }
     out.push_str(&table.text(style, 2));
-    out.push_str(&lead("saved: ", &format!("{} (sha256 {})", file.display(), head.sha256), 2, style.width));
+    out.push_str(&lead(
+        "saved: ",
+        &format!("{} (digest of its changes {})", file.display(), head.sha256),
+        2,
+        style.width,
+    ));
     if head.all() > 0 {
         let next = format!("next: cutover data apply {}\n", file.display());
         out.push_str(&harmless(&next));

@@ -93,9 +93,12 @@ pub async fn state(source: &Place, options: &ApplyOptions) -> Result<State> {
     let work = Work::open(source, options).await?;
     work.session.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
     let standing = work.standing().await?;
+    let is_behind = !options.is_undo && !behind(&work.session, &work.head.sequences).await?.is_empty();
     work.session.batch_execute("ROLLBACK").await?;
     Ok(match standing {
         Standing { neither: 1.., conflicts, .. } => State::Neither(conflicts),
+        // Every row is there, but numbers that the target gave would be given again.
+        Standing { before: 0, .. } if is_behind => State::Between,
         Standing { before: 0, .. } => State::After,
         Standing { after: 0, .. } => State::Before,
         Standing { .. } => State::Between,
@@ -138,7 +141,7 @@ pub async fn apply(source: &Place, options: &ApplyOptions, say: &(dyn Fn(String)
         ..Applied::default()
     };
     if !options.is_undo {
-        applied.sequences = forward_sequences(&work.session, &work.catalog, &work.head.sequences).await?;
+        applied.sequences = forward_sequences(&work.session, &work.head.sequences).await?;
     }
     // What a commit answers is believed only when another transaction sees it.
     work.session.batch_execute("BEGIN").await?;
@@ -344,18 +347,32 @@ pub fn read(file: &Path, mut each: impl FnMut(&TableChanges, &Change) -> Result<
 }
 
 /// Sets the source's sequences so far forward as the target's: what was given there is not given again.
-async fn forward_sequences(session: &Client, source: &Catalog, values: &[SequenceValue]) -> Result<Vec<TableName>> {
+async fn forward_sequences(session: &Client, values: &[SequenceValue]) -> Result<Vec<TableName>> {
     let mut set = Vec::new();
-    for value in values {
-        let Some(here) = source.sequences.iter().find(|sequence| sequence.name == value.name) else { continue };
-        let Some(last) = value.last_value else { continue };
-        let is_ahead = here.last_value.is_none_or(|mine| if here.increment >= 0 { last > mine } else { last < mine });
-        if is_ahead {
-            let statement = "SELECT pg_catalog.setval($1::pg_catalog.text::pg_catalog.regclass, $2, true)";
-            let done = session.query_one(statement, &[&value.name.sql(), &last]).await;
-            done.with_context(|| format!("cannot set the sequence {} of the source", value.name))?;
-            set.push(value.name.clone());
-        }
+    for (name, last) in behind(session, values).await? {
+        let statement = "SELECT pg_catalog.setval($1::pg_catalog.text::pg_catalog.regclass, $2, true)";
+        let done = session.query_one(statement, &[&name.sql(), &last]).await;
+        done.with_context(|| format!("cannot set the sequence {name} of the source"))?;
+        set.push(name.clone());
     }
     Ok(set)
+}
+
+/// The source's sequences that would give a number which the target gave already, with the last such number. Those that
+/// belong to no table count as well: their numbers may stand on paper.
+async fn behind<'v>(session: &Client, values: &'v [SequenceValue]) -> Result<Vec<(&'v TableName, i64)>> {
+    let ask = "SELECT seqincrement, pg_catalog.pg_sequence_last_value(seqrelid) FROM pg_catalog.pg_sequence \
+               WHERE seqrelid = pg_catalog.to_regclass($1)";
+    let mut behind = Vec::new();
+    for value in values {
+        let Some(last) = value.last_value else { continue };
+        let row = session.query_opt(ask, &[&value.name.sql()]).await;
+        let row = row.with_context(|| format!("cannot read the sequence {} of the source", value.name))?;
+        let Some(row) = row else { continue };
+        let (increment, here): (i64, Option<i64>) = (row.get(0), row.get(1));
+        if here.is_none_or(|here| if increment >= 0 { last > here } else { last < here }) {
+            behind.push((&value.name, last));
+        }
+    }
+    Ok(behind)
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use self::lanes::Way;
 use super::filling::{self, Coming, Filling, Outlook};
-use super::import::{Course, Floor, Hold, Imported, Producer, Rows, Unit, first_full, follow};
+use super::import::{Course, Floor, Hold, Imported, Producer, Rows, Unit, as_before, first_full, follow};
 use super::{catalog, sequences};
 use crate::adapter::database::Place;
 use crate::adapter::files;
@@ -67,7 +67,10 @@ pub async fn copy(
     let (mut from, to) = tokio::try_join!(
         async { catalog::read(&holder.session, &patterns, &users_table).await.context("the source") },
         async {
-            catalog::read(&target.connect(&filling.session).await?, &patterns, &users_table).await.context("the target")
+            let session = target.connect(&filling.session).await?;
+            let mut to = catalog::read(&session, &patterns, &users_table).await.context("the target")?;
+            as_before(&session, &mut to).await?;
+            Ok(to)
         },
     )?;
     let concerns = filling::concerns(&[&from], catalog::compare(&from, &to))?;

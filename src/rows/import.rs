@@ -24,6 +24,7 @@ pub(super) use self::{
     course::{Course, first_full, follow},
     floor::{Floor, Producer},
     hold::Hold,
+    journal::as_before,
     load::{Expected, Lane, Rows, Unit},
 };
 use super::filling::Filling;

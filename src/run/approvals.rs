@@ -119,15 +119,8 @@ fn missing(shown: &Shown, given: &[&Approved]) -> Vec<String> {
         .filter(|gate| !gate.is_passed())
         .map(|gate| format!("{} is {}: {}", gate.name, gate.answer, gate.words))
         .collect();
-    let wanted = shown.people as usize;
-    if given.len() < wanted {
-        let have = given.iter().map(|one| one.given.user.as_str()).collect::<Vec<_>>().join(", ");
-        missing.push(match (wanted, given.len()) {
-            (1, _) => format!("the signal {:?}", shown.signal),
-            (_, 0) => format!("the signal {:?} from {wanted} people", shown.signal),
-            (_, count) => format!("the signal {:?} from {} more ({have} gave it)", shown.signal, wanted - count),
-        });
-    }
+    let given: Vec<&str> = given.iter().map(|one| one.given.user.as_str()).collect();
+    missing.extend(shown.wanted(&given));
     missing
 }
 

@@ -41,7 +41,7 @@ pub fn way_back(config: &Config, source: Option<&Place>, items: &[Item]) -> Vec<
     let freeze_target = FreezeSource { place: target.to_owned(), options: guard.clone() };
     let gate = ExpectFrozen { place: target.to_owned(), options: guard };
     let mut list = vec![
-        item("freeze_target", format!("make {target} refuse every write"), Act::FreezeSource(freeze_target)),
+        item("freeze_target", format!("make every table of {target} refuse writes"), Act::FreezeSource(freeze_target)),
         item(
             "expect_target_frozen",
             "writes of every kind are attempted there, and refused".into(),

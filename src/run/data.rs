@@ -56,7 +56,7 @@ pub fn freezing(config: &Config, place: &Place, deadline_s: u64) -> Planned {
     let freeze = FreezeSource { place: shown.clone(), options: options.clone() };
     let prove = ExpectFrozen { place: shown.clone(), options };
     let items = vec![
-        item("freeze_source", format!("make {shown} refuse every write"), Act::FreezeSource(freeze)),
+        item("freeze_source", format!("make every table of {shown} refuse writes"), Act::FreezeSource(freeze)),
         item("expect_frozen", "writes of every kind are attempted, and refused".into(), Act::ExpectFrozen(prove)),
     ];
     let mut planned = plan(config, format!("the freezing of {shown}"), items);

@@ -86,6 +86,21 @@ pub struct Shown {
     pub missing: Vec<String>,
 }
 
+impl Shown {
+    /// What is still wanted of people when these gave the signal; nothing once it is enough.
+    pub fn wanted(&self, given: &[&str]) -> Option<String> {
+        let (signal, people) = (&self.signal, self.people as usize);
+        match (people, given.len()) {
+            (people, count) if count >= people => None,
+            (1, _) => Some(format!("the signal {signal:?}")),
+            (_, 0) => Some(format!("the signal {signal:?} from {people} people")),
+            (_, count) => {
+                Some(format!("the signal {signal:?} from {} more ({} gave it)", people - count, given.join(", ")))
+            }
+        }
+    }
+}
+
 /// What one gate said.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct GateSeen {

@@ -46,7 +46,9 @@ impl ExpectFrozen {
         };
         let parts = [some("accepted", &proof.accepted), some("moved since the freeze", &proof.moved)];
         let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        let words = format!("{} is not frozen; {}", self.place, parts.join("; "));
+        // What moved stays moved: only a freeze that begins anew has counters that stand still.
+        let cure = "`cutover data unfreeze`, then `cutover data freeze`, begins anew";
+        let words = format!("{} is not frozen; {}; {cure}", self.place, parts.join("; "));
         Ok(Seen { answer: Answer::Refused, words, data })
     }
 }

@@ -122,7 +122,7 @@ impl ImportRows {
 pub(super) fn reversal(filling: &Filling) -> Reversal {
     match &filling.backup_token {
         Some(id) if filling.is_truncating_first => Reversal::Lossy(format!(
-            "the rows that the target's tables hold now are removed; they are in the backup {id} alone"
+            "the rows that the target's tables held before the import are removed for it; a rollback leaves the tables empty, and `cutover backup restore {id}` gives those rows back"
         )),
         _ => Reversal::Exact,
     }

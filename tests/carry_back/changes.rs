@@ -13,6 +13,8 @@ fn changes_are_told_apart_applied_counted_in_the_source_and_taken_back_by_a_roll
     let site = Site::new(&cluster, "carry");
     site.fill();
     let before = site.source_rows();
+    site.at_source("CREATE SEQUENCE slips START 1000");
+    site.at_target("CREATE SEQUENCE slips START 1000; SELECT setval('slips', 1041)");
     says(&site.migration.expect(0, &["data", "diff"]), &["NO CHANGES: no change in", "saved: "]);
 
     site.at_target(WRITES);
@@ -33,6 +35,7 @@ fn changes_are_told_apart_applied_counted_in_the_source_and_taken_back_by_a_roll
     let text = site.migration.expect(0, &["data", "apply", file, "--yes"]);
     says(&text, &["COMPLETE: the application of 32 changes", "counted in postgres@127.0.0.1"]);
     assert_eq!(site.source_rows(), site.target_rows_as_the_source_has_them());
+    assert_eq!(site.at_source("SELECT nextval('slips')"), "1042", "a number that was given there is not given again");
     let again = site.migration.expect(0, &["data", "apply", file, "--yes"]);
     says(&again, &["has every one of them already", "COMPLETE"]);
     assert_eq!(site.source_rows(), site.target_rows_as_the_source_has_them());

@@ -34,7 +34,7 @@ fn every_write_since_the_rows_were_moved_is_in_the_source_after_a_rollback_row_f
         assert_ne!(site.source_rows(), written);
 
         let plan = site.migration.expect(0, &["rollback", "--dry-run"]);
-        says(&plan, &["refuse every write", "save what was written to", "ids mapped back", "take writes again"]);
+        says(&plan, &["refuse writes", "save what was written to", "ids mapped back", "take writes again"]);
         let text = site.migration.expect(0, &["rollback", "--yes"]);
         says(&text, &["COMPLETE: the undoing of the", "34 changes (15 inserted, 6 updated, 13 deleted) counted in"]);
 

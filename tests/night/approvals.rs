@@ -232,7 +232,7 @@ fn a_run_that_waits_hears_the_approval_goes_on_by_itself_and_asks_its_gates_mean
     let desk = Desk::new(&book("frozen", "recheck = \"100ms\""));
     desk.write("proof.json", "{\"rows\": 1}");
     let child = desk.waiting();
-    says(&desk.expect(0, &["status"]), &["WAITING: run 1 waits at a checkpoint, in another terminal", "the signal"]);
+    says(&desk.expect(0, &["status"]), &["WAITING: run 1 waits in another terminal at a checkpoint", "the signal"]);
     std::fs::remove_file(desk.path("proof.json")).unwrap();
     let is_refused = |line: &serde_json::Value| line["data"]["gates"][0]["answer"] == "refused";
     desk.until("it saw that the file is gone", || desk.lines(1).last().is_some_and(is_refused));

@@ -35,7 +35,7 @@ pub struct Known {
 /// # Errors
 /// Every problem, in the order of the file.
 pub fn load_runbook(path: &Path, known: &[Known]) -> Result<Runbook, Problems> {
-    let missing = "`cutover init` writes one; the seeds' are in runbooks/";
+    let missing = "`cutover init` writes a first one, and the repository's runbooks/ holds whole ones";
     parse_text(&file::read_as(path, "a runbook", missing)?, path, known)
 }
 

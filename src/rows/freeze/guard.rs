@@ -21,7 +21,7 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = '25006',
         MESSAGE = pg_catalog.format('%s on %I.%I is refused: this database is frozen, its rows are moving elsewhere',
             TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME),
-        HINT = 'cutover unfreeze takes the freeze back';
+        HINT = 'cutover data unfreeze takes the freeze back';
 END
 $refuse$";
 

@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Transaction};
 use super::ballast;
 use super::floor::{self, Check, Plan, Producer, Sources, Total};
 use super::hold::{Hold, is_interrupted};
-use super::journal::{self, Before, Phase};
+use super::journal::{self, Before, Keys, Phase};
 use super::load::Lane;
 use super::{Imported, ImportedTable};
 use crate::adapter::clock::Stopwatch;
@@ -162,7 +162,8 @@ async fn set_out(hold: &mut Hold, course: &Course, tables: &[Table], file: &Path
     transaction.batch_execute(&lock).await.context("cannot lock the tables of the target; who uses them?")?;
     let items = set_aside::read(transaction.client(), &names).await?;
     let sequences = sequences::read(transaction.client(), &sequences).await?;
-    let before = Before { tables: names.clone(), sequences, had_schema };
+    let keys = tables.iter().map(Keys::of).collect();
+    let before = Before { tables: names.clone(), sequences, had_schema, keys };
     journal::begin(&transaction, &course.identity, &before).await?;
     ballast::take(&transaction, &names).await?;
     set_aside::take_down(&transaction, &items, file).await?;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use self::choose::{Chosen, FileTable};
 use super::course::{Course, first_full, follow};
 use super::hold::Hold;
+use super::journal;
 use super::{Imported, ImportedTable};
 use crate::adapter::database::Place;
 use crate::adapter::files;
@@ -78,7 +79,9 @@ pub async fn import(target: &Place, options: &Options, say: Say<'_>) -> Result<I
     let to = {
         let session = target.connect(&filling.session).await?;
         let users_table = filling.users_table()?;
-        catalog::read(&session, &filling.patterns()?, &users_table).await.context("the target")?
+        let mut to = catalog::read(&session, &filling.patterns()?, &users_table).await.context("the target")?;
+        journal::as_before(&session, &mut to).await?;
+        to
     };
     let Chosen { mut tables, mut concerns } = choose::tables(options, &metadata, &to, &mapping)?;
     if filling.is_disabling_foreign_keys {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Transaction};
 
 use super::{Imported, ballast};
-use crate::data::catalog::TableName;
+use crate::data::catalog::{Catalog, ForeignKey, Key, Table, TableName};
 use crate::data::digest::Sum;
 use crate::rows::sequences::Position;
 
@@ -59,6 +59,40 @@ pub(crate) struct Before {
     pub sequences: Vec<Position>,
     /// Whether the schema of ours was there before.
     pub had_schema: bool,
+    /// The keys of the tables, which are not there while they are set aside. An older record has none.
+    #[serde(default)]
+    pub keys: Vec<Keys>,
+}
+
+/// What tells the rows of a table apart, and what they point to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Keys {
+    table: TableName,
+    own: Vec<Key>,
+    foreign: Vec<ForeignKey>,
+}
+
+impl Keys {
+    /// Those of a table that nothing was taken from yet.
+    pub fn of(table: &Table) -> Self {
+        Self { table: table.name.clone(), own: table.keys.clone(), foreign: table.foreign_keys.clone() }
+    }
+}
+
+/// A catalog that was read while an import is under way lacks what is set aside: it gets its keys back, so that the import
+/// goes on with the tables that it began with.
+///
+/// # Errors
+/// When the target cannot be asked.
+pub(crate) async fn as_before(session: &Client, catalog: &mut Catalog) -> Result<()> {
+    let Some(line) = read(session).await?.filter(|line| line.phase == Phase::Loading) else { return Ok(()) };
+    for table in &mut catalog.tables {
+        if let Some(keys) = line.before.keys.iter().find(|keys| keys.table == table.name) {
+            table.keys.clone_from(&keys.own);
+            table.foreign_keys.clone_from(&keys.foreign);
+        }
+    }
+    Ok(())
 }
 
 /// The one line.
