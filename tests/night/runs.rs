@@ -105,3 +105,19 @@ fn a_commands_words_are_kept_in_the_log_that_it_names_and_its_secret_is_not() {
     let log = std::fs::read_to_string(desk.path("words.log")).unwrap();
     assert!(log.starts_with("the key is ") && !log.contains("hunter2"), "{log}");
 }
+
+#[test]
+fn a_run_that_was_killed_in_a_command_is_gone_on_with_and_undone_whole() {
+    let slow = "[[phase.entry]]\nname = \"slow\"\ncommand = [\"/bin/sh\", \"-c\", \"touch begun; sleep 5; touch slow\"]\n\
+                check = [\"test\", \"-e\", \"slow\"]\nundo = [\"rm\", \"-f\", \"slow\", \"begun\"]\n";
+    let desk = Desk::new(&book("", &(makes("a") + slow + &makes("b"))));
+    let mut child = desk.command("anna", &["run", "night.toml", "--yes", "--quiet"]).spawn().unwrap();
+    desk.until("the slow command has begun", || desk.path("begun").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    says(&desk.expect(0, &["status"]), &["slow", "cutover resume"]);
+    says(&desk.expect(0, &["resume"]), &["COMPLETE: the cutover night"]);
+    assert!(["a", "slow", "b"].iter().all(|name| desk.path(name).exists()));
+    desk.expect(0, &["rollback", "--yes"]);
+    assert!(["a", "slow", "b", "begun"].iter().all(|name| !desk.path(name).exists()));
+}

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use cutover::adapter::{clock, files};
 use cutover::journal::entry::{FORMAT, Header};
-use cutover::journal::{Fact, Journal, Lock, Outcome, runs};
+use cutover::journal::{Fact, Journal, Outcome, lock, runs};
 use serde_json::json;
 
 use crate::support::live::says;
@@ -43,6 +43,29 @@ fn configure(project: &Project, control: &Receiver, hook: &Receiver) {
         project.port,
         control.url("127.0.0.1", "/")
     ));
+}
+
+/// A process that holds the host's lock. It is no part of this one: what other tests start here would inherit it.
+struct Elsewhere(std::process::Child);
+
+impl Elsewhere {
+    fn locks(state: &Path) -> Self {
+        let mut command = std::process::Command::new("flock");
+        let child = command.arg("--no-fork").arg(state.join("lock")).args(["sleep", "120"]).spawn().unwrap();
+        let begun = clock::Stopwatch::start();
+        while lock::held(state).unwrap().is_none() {
+            assert!(begun.elapsed().as_secs() < 30, "the lock was not taken");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        Self(child)
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
 }
 
 /// Until the time to stop it is over, and one look more.
@@ -97,10 +120,10 @@ fn an_armed_watcher_goes_back_by_itself_unless_somebody_stops_it() {
 
     // So does a run that holds the lock.
     says(&project.expect(4, &["watch", "--once"]), &["going back by itself"]);
-    let lock = Lock::take(&project.state(), "deploy", clock::now()).unwrap();
+    let run = Elsewhere::locks(&project.state());
     let stopped = String::from_utf8(after_the_countdown(&project).stderr).unwrap();
     says(&stopped, &["does not go back by itself: another run holds the lock"]);
-    drop(lock);
+    drop(run);
     assert_ne!(project.images(), first, "nothing was done yet");
 
     says(&project.expect(4, &["watch", "--once"]), &["going back by itself"]);
