@@ -348,12 +348,8 @@ mod tests {
     fn what_was_so_already_is_nobodys_to_undo() {
         let plan = sample::keeping();
         let mut entries = sample::entries(sample::rolled_back(&plan, true));
-        entries.retain(|entry| {
-            !matches!(
-                &entry.fact,
-                Fact::Started { item: 0, .. } | Fact::Undoing { item: 0, .. } | Fact::Undone { item: 0, .. }
-            )
-        });
+        let is_undoing = |fact: &Fact| matches!(fact, Fact::Undoing { item: 0, .. } | Fact::Undone { item: 0, .. });
+        entries.retain(|one| !is_undoing(&one.fact) && !matches!(&one.fact, Fact::Started { item: 0, .. }));
         for entry in &mut entries {
             if let Fact::Done { item: 0, already, .. } = &mut entry.fact {
                 *already = true;
