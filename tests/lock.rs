@@ -169,7 +169,8 @@ fn what_a_killed_owner_left_at_work_holds_the_lock_and_is_named_until_it_ends() 
     );
     assert_eq!(seen(directory.path()).words(), words);
     assert!(!seen(directory.path()).is_owner_alive);
-    assert_eq!(Owner::begin(directory.path()).tell("take rollback"), words);
+    let next = "nothing was done; `cutover resume` ends that and goes on, `cutover rollback` ends it and goes back";
+    assert_eq!(Owner::begin(directory.path()).tell("take rollback"), format!("{words}; {next}"));
     kill(&orphan);
     assert_eq!(Owner::begin(directory.path()).tell("take rollback"), "taken");
 }

@@ -2,6 +2,8 @@
 # shellcheck shell=bash
 
 ENGINE_LOG="$LAB_STATE/dockerd.log"
+# The engine's own pools hold some thirty networks; tests side by side want more of them, and smaller ones.
+ENGINE_POOLS=(--default-address-pool "base=172.16.0.0/12,size=24")
 ENGINE_MARK="$LAB_STATE/engine.pid"
 PLUGIN_DIRECTORY=/usr/local/lib/docker/cli-plugins
 
@@ -63,7 +65,7 @@ start_engine_by_hand() {
   path="$(iptables_directory)$PATH"
   say "starting dockerd by hand, log in $ENGINE_LOG"
   # Closed: the lock, or the engine would hold it for as long as it lives.
-  PATH="$path" setsid --fork dockerd </dev/null >>"$ENGINE_LOG" 2>&1 {LAB_LOCK}>&-
+  PATH="$path" setsid --fork dockerd "${ENGINE_POOLS[@]}" </dev/null >>"$ENGINE_LOG" 2>&1 {LAB_LOCK}>&-
   wait_for 10 "dockerd to write its pid" test -s /var/run/docker.pid || true
   if [[ -s /var/run/docker.pid ]]; then cp /var/run/docker.pid "$ENGINE_MARK"; fi
 }

@@ -187,8 +187,8 @@ fn carried_lines(carried: &Value) -> Vec<String> {
 
 /// Whether the changes were given up at a person's wish.
 fn is_given_up(run: &RunState) -> bool {
-    let items = run.plan.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    items.iter().any(|item| item.pointer("/action/is_given_up") == Some(&Value::Bool(true)))
+    let mut items = run.plan.get("items").and_then(Value::as_array).into_iter().flatten();
+    items.any(|item| item.pointer("/action/is_given_up") == Some(&Value::Bool(true)))
 }
 
 /// What is left to do about those changes.
@@ -197,14 +197,12 @@ fn left_of_changes(run: &RunState) -> Vec<(&'static str, String)> {
     let carried = carried_back(run);
     let is_none = carried["seen"].as_str().is_some_and(|seen| seen.starts_with("no change"));
     if carried["saved"] == true && carried["applied"] == false && !is_none {
-        let file = evidence(run).into_iter().find(|one| one["what"] == "changes");
-        let file =
-            file.map_or_else(|| "the change file".to_owned(), |one| one["path"].as_str().unwrap_or("?").to_owned());
-        let words = "what was written to the target is saved and not in the source";
-        left.push(("operator", format!("{words}: cutover data apply {file}")));
+        let found = evidence(run).into_iter().find(|one| one["what"] == "changes");
+        let file = found.as_ref().map_or("the change file", |one| one["path"].as_str().unwrap_or("?"));
+        let words = format!("what was written to the target is saved and not in the source: cutover data apply {file}");
+        left.push(("operator", words));
     }
-    let accounts = carried["kept_accounts"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if !accounts.is_empty() {
+    if let Some(accounts) = carried["kept_accounts"].as_array().filter(|accounts| !accounts.is_empty()) {
         let names: Vec<&str> = accounts.iter().filter_map(Value::as_str).take(5).collect();
         let more = if accounts.len() > names.len() { ", …" } else { "" };
         let words = format!(
@@ -350,12 +348,8 @@ mod tests {
     fn what_was_so_already_is_nobodys_to_undo() {
         let plan = sample::keeping();
         let mut entries = sample::entries(sample::rolled_back(&plan, true));
-        entries.retain(|entry| {
-            !matches!(
-                &entry.fact,
-                Fact::Started { item: 0, .. } | Fact::Undoing { item: 0, .. } | Fact::Undone { item: 0, .. }
-            )
-        });
+        let is_undoing = |fact: &Fact| matches!(fact, Fact::Undoing { item: 0, .. } | Fact::Undone { item: 0, .. });
+        entries.retain(|one| !is_undoing(&one.fact) && !matches!(&one.fact, Fact::Started { item: 0, .. }));
         for entry in &mut entries {
             if let Fact::Done { item: 0, already, .. } = &mut entry.fact {
                 *already = true;

@@ -144,6 +144,12 @@ pub async fn carry_out(
     };
     if let Some(tally) = &probed {
         engine.journal.append(Fact::Note { text: tally.words() })?;
+        let directory = engine.journal.path().parent().unwrap_or_else(|| Path::new("."));
+        let path = runs::side_directory(directory, engine.number).join("probe.json");
+        // The journal has it in words already; the file is for the page of the run.
+        if let Err(error) = files::write_json(&path, &tally.to_json(), 0o600) {
+            tracing::warn!("what the prober saw could not be written to {}: {error:#}", path.display());
+        }
     }
     let (outcome, why) = match ended {
         Ended::With(outcome, why) => (outcome, why),

@@ -93,7 +93,7 @@ fn without_values(report: &verification::Report) -> Option<Value> {
 /// What the public route answered meanwhile, wherever a step, a line or a file beside the journal says so.
 pub fn gaps(run: &RunState, material: &Material<'_>) -> Vec<Gap> {
     let of = |(name, gap): (&str, &Value)| {
-        let requests = number(gap, "/requests").or_else(|| number(gap, "/total"))?;
+        let requests = ["/asked", "/requests", "/total"].iter().find_map(|key| number(gap, key))?;
         let longest = ["/longest_ms", "/longest_stall_ms", "/stall_ms"].iter().find_map(|key| number(gap, key));
         Some(Gap {
             step: name.to_owned(),
