@@ -11,8 +11,10 @@ use std::task::{Context, Poll};
 
 use cutover::adapter::database::Place;
 use cutover::data::catalog::TableName;
-use cutover::rows::freeze::{FreezeOptions, FreezeState, Frozen, freeze, hold, prove, state, unfreeze};
+use cutover::rows::freeze::{FreezeOptions, FreezeState, Frozen, Phase, freeze, hold, prove, state, unfreeze};
 use cutover::secret::Secret;
+use cutover::step::World;
+use cutover::step::freeze_source::FreezeSource;
 use support::cluster::{Cluster, programs};
 use tempfile::TempDir;
 
@@ -442,6 +444,21 @@ async fn a_freeze_that_was_cut_off_anywhere_goes_on_and_comes_back_exactly() {
         }
     }
     panic!("the freeze never came to its end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_that_was_killed_before_it_wrote_down_its_end_is_not_done_and_can_be_proven_after_it_went_on() {
+    let project = Project::managed("unwritten");
+    let (place, options) = (project.place(), project.options());
+    let mut frozen = project.freeze().await.unwrap();
+    (frozen.phase, frozen.frozen_at, frozen.lsn, frozen.counters) = (Phase::Guards, None, None, None);
+    std::fs::write(&options.record, serde_json::to_string(&frozen).unwrap()).unwrap();
+    let step = FreezeSource { place: place.shown().to_owned(), options };
+    let world = step.check(&place).await.unwrap();
+    assert!(matches!(world, World::Between(_)), "{world:?}");
+    let frozen = project.freeze().await.unwrap();
+    assert!(matches!(step.check(&place).await.unwrap(), World::After(_)));
+    assert!(prove(&place, &frozen, &|_| ()).await.unwrap().is_frozen());
 }
 
 /// Drives a future for so many polls and drops it there, as a kill would.

@@ -38,10 +38,11 @@ impl FreezeSource {
                 World::Between(format!("{shown} is open, although a record of a freeze stands"))
             }
             FreezeState::Open => World::Before(format!("{shown} takes writes")),
-            FreezeState::Frozen => {
-                let at = recorded.and_then(|frozen| frozen.frozen_at).unwrap_or_else(|| "?".to_owned());
-                World::After(format!("{shown} refuses every write, since {at}"))
-            }
+            // Killed between the last layer and the counters, it refuses writes, and nobody could prove that it did.
+            FreezeState::Frozen => match recorded.and_then(|frozen| frozen.frozen_at) {
+                Some(at) => World::After(format!("{shown} refuses every write, since {at}")),
+                None => World::Between(format!("{shown} refuses every write, and since when was not written down")),
+            },
             FreezeState::Partial(why) => World::Between(format!("{shown} is partly frozen: {why}")),
             FreezeState::Foreign(why) => World::Foreign(format!("{shown} was frozen by somebody else: {why}")),
         })
