@@ -49,8 +49,10 @@ impl Source {
             prometheus::raw(http, &self.base, &selector, reach, upto_ms, self.deadline).await
         };
         let job = self.job.replace('\\', "\\\\").replace('"', "\\\"");
-        let (counters, up, starts, maintenance) = tokio::try_join!(
-            of(self.selector.clone()),
+        // First the counters: whatever scrape they come from, the start of its process is then known too, and a counter
+        // that began anew is not taken once for the old one going on and once for a new one.
+        let counters = of(self.selector.clone()).await?;
+        let (up, starts, maintenance) = tokio::try_join!(
             of(format!("up{{job=\"{job}\"}}")),
             of(format!("process_start_time_seconds{{job=\"{job}\"}}")),
             of("cutover_maintenance".to_owned()),
