@@ -10,7 +10,8 @@ use super::data::go::go;
 use super::setup::Setup;
 use super::{exit, out, setup};
 use crate::adapter::clock;
-use crate::release::keep;
+use crate::adapter::docker::Docker;
+use crate::release::{Release, keep};
 use crate::report::releases::{releases_json, releases_text};
 use crate::run::{Refusal, prune};
 
@@ -66,16 +67,16 @@ pub async fn run(global: &Global, verb: &Releases) -> Result<u8> {
     let (state, config) = setup::state_directory(global)?;
     let setup = Setup::new(global, state, config.as_ref())?;
     let current = setup.store.current()?;
-    let docker = setup.docker.clone().negotiate().await.ok();
+    let docker = setup.docker.clone().negotiate().await;
+    if let Err(error) = &docker {
+        out::say(&format!("cutover: whether the images are kept is not known: {error:#}"));
+    }
     let mut rows = Vec::new();
     for number in setup.store.numbers()? {
         let Some(release) = setup.store.read(number)? else { continue };
         let is_whole = match &docker {
-            Some(docker) => {
-                let missing = tokio::time::timeout(DEADLINE, keep::missing(docker, &release)).await;
-                missing.ok().and_then(Result::ok).map(|missing| missing.is_empty())
-            }
-            None => None,
+            Ok(docker) => are_images_kept(docker, &release).await,
+            Err(_) => None,
         };
         rows.push((release, current == Some(number), is_whole));
     }
@@ -86,4 +87,15 @@ pub async fn run(global: &Global, verb: &Releases) -> Result<u8> {
         out::result(&releases_text(&rows, &style));
     }
     Ok(exit::DONE)
+}
+
+/// Whether all images of a release are here; nothing where that is not known, and then why is said.
+async fn are_images_kept(docker: &Docker, release: &Release) -> Option<bool> {
+    let why = match tokio::time::timeout(DEADLINE, keep::missing(docker, release)).await {
+        Ok(Ok(missing)) => return Some(missing.is_empty()),
+        Ok(Err(error)) => format!("{error:#}"),
+        Err(_) => format!("the engine did not answer within {} s", DEADLINE.as_secs()),
+    };
+    out::say(&format!("cutover: whether the images of {} are kept is not known: {why}", release.name()));
+    None
 }

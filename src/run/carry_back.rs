@@ -35,9 +35,9 @@ pub fn way_back(config: &Config, source: Option<&Place>, items: &[Item]) -> Vec<
     let Some(save) = items.iter().rev().find_map(|item| filled(&item.action, exports(config))) else {
         return Vec::new();
     };
-    let (target, users_table) = (save.target.clone(), save.users_table.clone());
+    let (target, users_table) = (save.compared.target.clone(), save.compared.users_table.clone());
     let target = target.as_str();
-    let (guard, mapping) = (freeze(config, target, FREEZE_S), save.mapping.clone());
+    let (guard, mapping) = (freeze(config, target, FREEZE_S), save.compared.mapping.clone());
     let freeze_target = FreezeSource { place: target.to_owned(), options: guard.clone() };
     let gate = ExpectFrozen { place: target.to_owned(), options: guard };
     let mut list = vec![
@@ -80,7 +80,7 @@ fn filled(act: &Act, directory: PathBuf) -> Option<SaveChanges> {
 /// Whether the run that is undone filled a target to its end, and that still stands: the target itself tells.
 async fn is_filled(undone: &Plan, state: &RunState, databases: &Databases) -> Result<bool> {
     let begun = undone.items.iter().zip(&state.items).filter(|(_, state)| state.was_begun);
-    let targets = begun.filter_map(|(item, _)| filled(&item.action, PathBuf::new())).map(|save| save.target);
+    let targets = begun.filter_map(|(item, _)| filled(&item.action, PathBuf::new())).map(|save| save.compared.target);
     for target in targets {
         reached(databases, &target, "saved", GIVE_UP).await?;
         let session = databases.shown(&target)?.connect("cutover").await?;
@@ -132,7 +132,7 @@ pub async fn chosen(
             Act::SaveChanges(step) if without.export => {
                 step.is_given_up = true;
                 item.name = "give_up_changes".into();
-                item.title = format!("give up what was written to {} since it was filled", step.target);
+                item.title = format!("give up what was written to {} since it was filled", step.compared.target);
             }
             Act::ApplyChanges(step) => {
                 if without.export {

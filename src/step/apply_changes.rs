@@ -9,7 +9,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::save_changes::{ChangesAt, counted, mapping};
+use super::compared::mapping;
+use super::save_changes::{ChangesAt, counted};
 use super::{Databases, RunTag, Say, Undone, World};
 use crate::data::change_file::Head;
 use crate::data::patterns;

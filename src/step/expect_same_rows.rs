@@ -1,53 +1,25 @@
 //! Expect same rows: every row of the target is the source's, user ids mapped; keys, sequences and assertions hold too.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::compared::{Compared, mapping};
 use super::{Answer, Databases, Say, Seen};
 use crate::adapter::files;
-use crate::data::patterns::Patterns;
 use crate::data::verification::{Report, Status};
-use crate::rows::verify::{self, Assert, Options, Source, Users};
-
-/// What the target is compared with.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub enum Against {
-    /// A live database, as it is shown.
-    Place(String),
-    /// The directory of an export.
-    Files(PathBuf),
-}
+use crate::rows::verify::{self, Assert, Options};
 
 /// The gate.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct ExpectSameRows {
-    /// What the target is compared with.
-    pub against: Against,
-    /// The target, as it is shown.
-    pub target: String,
-    /// `data.include`.
-    pub include: Vec<String>,
-    /// `data.exclude`.
-    pub exclude: Vec<String>,
-    /// Only these of them; all where it is empty.
-    pub tables: Vec<String>,
-    /// `data.user_columns`.
-    pub user_columns: BTreeMap<String, Vec<String>>,
-    /// `data.unmapped`.
-    pub unmapped: BTreeMap<String, Vec<String>>,
-    /// `data.users_table`.
-    pub users_table: String,
-    /// `user-mapping.json`, where ids were mapped.
-    pub mapping: Option<PathBuf>,
+    /// Both sides, and which of their rows.
+    #[serde(flatten)]
+    pub compared: Compared,
     /// What must be true: in words, and the query that gives rows where it is not.
     pub asserts: Vec<(String, String)>,
-    /// Connections to each side.
-    pub workers: usize,
     /// Whether rows are only counted.
     pub is_counting_only: bool,
     /// Whether it ends at the first table that fails.
@@ -60,21 +32,17 @@ pub struct ExpectSameRows {
 
 impl ExpectSameRows {
     fn options(&self, session: &str) -> Result<Options> {
-        let tables = Patterns::parse(&self.include, &self.exclude).and_then(|all| all.narrowed(&self.tables));
-        let mapping = self.mapping.as_ref().map(|path| {
-            files::read_json(path).with_context(|| format!("the mapping of user ids {} cannot be read", path.display()))
-        });
         let asserts = self.asserts.iter().map(|(name, sql)| Assert { name: name.clone(), sql: sql.clone() });
         Ok(Options {
-            users: Users::parse(&self.user_columns, &self.unmapped, &self.users_table)?,
-            mapping: mapping.transpose()?,
+            users: self.compared.users()?,
+            mapping: mapping(self.compared.mapping.as_deref())?,
             is_counting_only: self.is_counting_only,
             fails_fast: self.fails_fast,
             sample_percent: self.sample_percent,
             asserts: asserts.collect(),
-            workers: self.workers,
+            workers: self.compared.workers,
             session_name: session.to_owned(),
-            ..Options::new(tables.map_err(|error| anyhow!(error))?)
+            ..Options::new(self.compared.patterns()?)
         })
     }
 
@@ -83,11 +51,8 @@ impl ExpectSameRows {
     /// # Errors
     /// When a side cannot be read: nothing is known then.
     pub async fn compare(&self, databases: &Databases, session: &str, say: Say<'_>) -> Result<Report> {
-        let source = match &self.against {
-            Against::Place(shown) => Source::Database(databases.shown(shown)?.clone()),
-            Against::Files(directory) => Source::Files(directory.clone()),
-        };
-        let target = databases.shown(&self.target)?;
+        let source = self.compared.source(databases)?;
+        let target = databases.shown(&self.compared.target)?;
         let report = verify::verify(&source, target, &self.options(session)?, say).await?;
         if let Some(directory) = self.report.parent() {
             files::make_private_directory(directory)?;

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::expect_same_rows::Against;
+use super::compared::Against;
 use super::filling::{Sides, moved, patiently};
 use super::save_changes::SaveChanges;
 use super::{Databases, Reversal, RunTag, Say, Undone, World};

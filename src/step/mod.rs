@@ -7,6 +7,7 @@ pub mod back_up_database;
 pub mod beside;
 pub mod build_images;
 pub mod checkpoint;
+pub mod compared;
 pub mod containers;
 pub mod copy_rows;
 pub mod create_backup;

@@ -2,48 +2,26 @@
 //!
 //! Law: it is done when the file was read back whole, and its count and digest are those that were told apart.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::expect_same_rows::Against;
+use super::compared::{Against, Compared, mapping};
 use super::{Databases, Reversal, RunTag, Say, World};
-use crate::adapter::files;
 use crate::data::change_file::{Head, TableChanges};
-use crate::data::mapping::MappingFile;
-use crate::data::patterns::Patterns;
 use crate::rows::apply;
 use crate::rows::diff::{self, Diff, DiffOptions};
 use crate::rows::filling::Filling;
 use crate::rows::import;
-use crate::rows::verify::{Source, Users};
 
 /// The step.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct SaveChanges {
-    /// What the target was filled from: its old rows are read there.
-    pub against: Against,
-    /// The target, as it is shown.
-    pub target: String,
-    /// `data.include`.
-    pub include: Vec<String>,
-    /// `data.exclude`.
-    pub exclude: Vec<String>,
-    /// Only these of them; all where it is empty.
-    pub tables: Vec<String>,
-    /// `data.user_columns`.
-    pub user_columns: BTreeMap<String, Vec<String>>,
-    /// `data.unmapped`.
-    pub unmapped: BTreeMap<String, Vec<String>>,
-    /// `data.users_table`.
-    pub users_table: String,
-    /// `user-mapping.json`, where ids were mapped.
-    pub mapping: Option<PathBuf>,
-    /// Connections to each side.
-    pub workers: usize,
+    /// Both sides, and which of their rows.
+    #[serde(flatten)]
+    pub compared: Compared,
     /// Where the import left the sidecars of its rows.
     pub sidecars: Option<PathBuf>,
     /// Where exports go; the changes of a run have a directory of their own there.
@@ -80,7 +58,7 @@ fn beside(run: u32) -> String {
 impl SaveChanges {
     /// What was written to a target since it was filled like this.
     pub fn of(against: Against, filling: &Filling, target: &str, directory: PathBuf) -> Self {
-        Self {
+        let compared = Compared {
             against,
             target: target.to_owned(),
             include: filling.include.clone(),
@@ -91,10 +69,8 @@ impl SaveChanges {
             users_table: filling.users_table.clone(),
             mapping: filling.mapping.clone(),
             workers: filling.workers,
-            sidecars: filling.baselines.clone(),
-            directory,
-            is_given_up: false,
-        }
+        };
+        Self { compared, sidecars: filling.baselines.clone(), directory, is_given_up: false }
     }
 
     /// Refuses where somebody wrote to the target since it was filled: a run that goes back by itself saves nothing.
@@ -102,7 +78,7 @@ impl SaveChanges {
     /// # Errors
     /// When it was written to, or that cannot be told.
     pub async fn expect_nothing(&self, databases: &Databases, run: &RunTag, say: Say<'_>) -> Result<()> {
-        let session = databases.shown(&self.target)?.connect(&run.session()).await?;
+        let session = databases.shown(&self.compared.target)?.connect(&run.session()).await?;
         if !import::recorded(&session).await?.is_some_and(|recorded| recorded.is_complete) {
             return Ok(());
         }
@@ -110,7 +86,7 @@ impl SaveChanges {
         let head = found.with_context(|| {
             format!(
                 "whether {} was written to since it was filled cannot be told, so its rows are not taken back",
-                self.target
+                self.compared.target
             )
         })?;
         if head.head.all() == 0 {
@@ -119,20 +95,19 @@ impl SaveChanges {
         bail!(
             "{} was written to since it was filled: {}; its rows are not taken back, for `cutover rollback` saves those \
              first",
-            self.target,
+            self.compared.target,
             counted(&head.head)
         );
     }
 
     fn options(&self, directory: &Path, session: &str) -> Result<DiffOptions> {
-        let tables = Patterns::parse(&self.include, &self.exclude).and_then(|all| all.narrowed(&self.tables));
         Ok(DiffOptions {
-            tables: tables.map_err(|why| anyhow!(why))?,
-            users: Users::parse(&self.user_columns, &self.unmapped, &self.users_table)?,
-            mapping: mapping(self.mapping.as_deref())?,
+            tables: self.compared.patterns()?,
+            users: self.compared.users()?,
+            mapping: mapping(self.compared.mapping.as_deref())?,
             sidecars: self.sidecars.clone(),
             directory: directory.to_owned(),
-            workers: self.workers,
+            workers: self.compared.workers,
             session_name: session.to_owned(),
         })
     }
@@ -142,11 +117,8 @@ impl SaveChanges {
     /// # Errors
     /// When a side cannot be read, or what was found does not add up: then there is no change file.
     pub async fn make(&self, databases: &Databases, directory: &Path, session: &str, say: Say<'_>) -> Result<Diff> {
-        let baseline = match &self.against {
-            Against::Place(shown) => Source::Database(databases.shown(shown)?.clone()),
-            Against::Files(directory) => Source::Files(directory.clone()),
-        };
-        let target = databases.shown(&self.target)?;
+        let baseline = self.compared.source(databases)?;
+        let target = databases.shown(&self.compared.target)?;
         let found = diff::diff(&baseline, target, &self.options(directory, session)?, say).await?;
         let kept = apply::read(&found.file, |_, _| Ok(()))?;
         if kept != found.head {
@@ -165,7 +137,10 @@ impl SaveChanges {
     /// When it is there and cannot be read to its end.
     pub fn check(&self, run: &RunTag) -> Result<World> {
         if self.is_given_up {
-            return Ok(World::After(format!("given up: what was written to {} since it was filled", self.target)));
+            return Ok(World::After(format!(
+                "given up: what was written to {} since it was filled",
+                self.compared.target
+            )));
         }
         let file = self.directory(run).join(diff::FILE);
         if !file.exists() {
@@ -179,7 +154,10 @@ impl SaveChanges {
     /// Everything, unless the changes are given up.
     pub fn reversal(&self) -> Reversal {
         match self.is_given_up {
-            true => Reversal::Lossy(format!("what was written to {} since it was filled is not saved", self.target)),
+            true => Reversal::Lossy(format!(
+                "what was written to {} since it was filled is not saved",
+                self.compared.target
+            )),
             false => Reversal::Exact,
         }
     }
@@ -221,15 +199,4 @@ pub fn counted(head: &Head) -> String {
     };
     let (inserted, updated) = (sum(|table| table.inserted), sum(|table| table.updated));
     format!("{all} ({inserted} inserted, {updated} updated, {} deleted)", sum(|table| table.deleted))
-}
-
-/// The mapping of user ids, where there is one.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn mapping(path: Option<&Path>) -> Result<Option<MappingFile>> {
-    let read = |path: &Path| {
-        files::read_json(path).with_context(|| format!("the mapping of user ids {} cannot be read", path.display()))
-    };
-    path.map(read).transpose()
 }

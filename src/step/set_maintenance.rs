@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::{Undone, World};
 use crate::adapter::switch;
 
-/// The page; MESSAGE stands where the words of whoever switches it on come.
-const PAGE: &str = include_str!("maintenance_page.html");
-/// What stands there where nobody said anything.
+/// The page that a stack of ours shows, too, where the file holds nothing.
+const PAGE: &str = include_str!("../../caddy/maintenance.html");
+/// What stands there where nobody said anything; the words of whoever switches it on come in its place.
 const USUAL: &str = "The service is being maintained right now. Your data is safe, and nothing you saved before this page \
     appeared is lost.";
 
@@ -35,7 +35,7 @@ pub fn page(message: Option<&str>) -> String {
         other if other.is_control() => " ".to_owned(),
         other => other.to_string(),
     });
-    PAGE.replace("MESSAGE", &signs.collect::<String>())
+    PAGE.replace(USUAL, &signs.collect::<String>())
 }
 
 impl SetMaintenance {
@@ -98,5 +98,6 @@ mod tests {
         let made = page(Some("Back at <b>10</b> & later\n"));
         assert!(made.contains("Back at &lt;b&gt;10&lt;/b&gt; &amp; later "), "{made}");
         assert!(page(None).contains("Your data is safe") && !page(None).contains("MESSAGE"));
+        assert!(!page(Some("Back at four")).contains("Your data is safe"), "the words take the usual ones' place");
     }
 }

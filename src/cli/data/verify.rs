@@ -10,7 +10,7 @@ use crate::config::Environment;
 use crate::report::verified::verified_text;
 use crate::run::Refusal;
 use crate::run::data::options::{CompareWishes, same_rows};
-use crate::step::expect_same_rows::Against;
+use crate::step::compared::Against;
 
 /// The verb.
 ///

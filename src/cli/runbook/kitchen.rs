@@ -21,12 +21,12 @@ use crate::run::deploy::{Planned, health_gate};
 use crate::run::list::item;
 use crate::run::{Refusal, names};
 use crate::step::Act;
+use crate::step::compared::Against;
 use crate::step::create_backup::CreateBackup;
 use crate::step::expect_command::ExpectCommand;
 use crate::step::expect_dns::ExpectDns;
 use crate::step::expect_files::ExpectFiles;
 use crate::step::expect_health::ExpectHealth;
-use crate::step::expect_same_rows::Against;
 use crate::step::run_command::RunCommand;
 use crate::step::set_maintenance::{SetMaintenance, page};
 
@@ -175,10 +175,10 @@ impl Kitchen<'_> {
         let wishes = CompareWishes { is_counting_only: ask.settings.counts_only, ..CompareWishes::default() };
         let mut gate = same_rows(self.config, against, self.side("target")?.shown(), wishes);
         if self.maps_users {
-            gate.mapping = Some(self.config.data.directory.join(MAPPING_FILE));
+            gate.compared.mapping = Some(self.config.data.directory.join(MAPPING_FILE));
         }
         let what = if gate.is_counting_only { "the rows of each table are as many" } else { "every row is the same" };
-        let title = format!("{what} in {}", gate.target);
+        let title = format!("{what} in {}", gate.compared.target);
         Ok(self.gate(ask, title, Act::ExpectSameRows(gate)))
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::options::mapping;
+use super::options::{compared, mapping};
 use super::{item, plan};
 use crate::adapter::database::Place;
 use crate::adapter::files::sha256;
@@ -19,7 +19,7 @@ use crate::run::begin::plan_of;
 use crate::run::deploy::Planned;
 use crate::run::{Refusal, carry_back};
 use crate::step::apply_changes::ApplyChanges;
-use crate::step::expect_same_rows::Against;
+use crate::step::compared::Against;
 use crate::step::save_changes::{ChangesAt, SaveChanges, counted};
 use crate::step::{Act, Databases, RunTag};
 
@@ -46,11 +46,11 @@ pub async fn saving(
     wish: Option<Baseline>,
 ) -> Result<SaveChanges> {
     let target = databases.side("target").map_err(Refusal::usage)?;
-    let step = match wish {
+    let mut step = match wish {
         Some(baseline) => configured(config, databases, target, baseline)?,
         None => recorded(config, databases, target).await?,
     };
-    if let Against::Files(directory) = &step.against
+    if let Against::Files(directory) = &step.compared.against
         && !directory.join(metadata::FILE).exists()
     {
         return Err(Refusal::Gate(format!(
@@ -60,11 +60,14 @@ pub async fn saving(
         ))
         .into());
     }
-    if let Some(path) = step.mapping.as_ref().filter(|path| !path.exists()) {
+    if let Some(path) = step.compared.mapping.as_ref().filter(|path| !path.exists()) {
         let words = "is not there; bring it back: without it nobody knows which id became which";
         return Err(Refusal::Gate(format!("the mapping of user ids {} {words}", path.display())).into());
     }
-    Ok(if tables.is_empty() { step } else { SaveChanges { tables, ..step } })
+    if !tables.is_empty() {
+        step.compared.tables = tables;
+    }
+    Ok(step)
 }
 
 /// Where the import leaves what the rows of a target were, so that later writes are told apart in one stream.
@@ -81,16 +84,7 @@ fn configured(config: &Config, databases: &Databases, target: &Place, baseline: 
         Baseline::Source => Against::Place(databases.side("source").map_err(Refusal::usage)?.shown().to_owned()),
     };
     Ok(SaveChanges {
-        against,
-        target: target.shown().to_owned(),
-        include: data.include.clone(),
-        exclude: data.exclude.clone(),
-        tables: Vec::new(),
-        user_columns: data.user_columns.clone(),
-        unmapped: data.unmapped.clone(),
-        users_table: data.users_table.clone(),
-        mapping: mapping(config),
-        workers: data.workers as usize,
+        compared: compared(config, against, target.shown()),
         sidecars: Some(baselines(config, target.shown())),
         directory: exports(config),
         is_given_up: false,

@@ -12,7 +12,8 @@ use crate::rows::export;
 use crate::rows::filling::Filling;
 use crate::rows::users::MAPPING_FILE;
 use crate::run::Refusal;
-use crate::step::expect_same_rows::{Against, ExpectSameRows};
+use crate::step::compared::{Against, Compared};
+use crate::step::expect_same_rows::ExpectSameRows;
 
 /// What a person may ask for beside the configuration, when rows are compared.
 #[derive(Clone, Debug)]
@@ -38,22 +39,31 @@ impl Default for CompareWishes {
 /// The comparison of a target with what it was filled from.
 pub fn same_rows(config: &Config, against: Against, target: &str, wishes: CompareWishes) -> ExpectSameRows {
     let data = &config.data;
+    let compared = Compared { tables: wishes.tables, ..compared(config, against, target) };
     ExpectSameRows {
-        against,
-        target: target.to_owned(),
-        include: data.include.clone(),
-        exclude: data.exclude.clone(),
-        tables: wishes.tables,
-        user_columns: data.user_columns.clone(),
-        unmapped: data.unmapped.clone(),
-        users_table: data.users_table.clone(),
-        mapping: mapping(config),
+        compared,
         asserts: data.assertions.iter().map(|one| (one.name.clone(), one.sql.clone())).collect(),
-        workers: data.workers as usize,
         is_counting_only: wishes.is_counting_only,
         fails_fast: wishes.fails_fast,
         sample_percent: wishes.sample_percent,
         report: wishes.report.unwrap_or_else(|| data.directory.join("verification-report.json")),
+    }
+}
+
+/// All tables that the configuration names, of a target and what it is compared with.
+pub fn compared(config: &Config, against: Against, target: &str) -> Compared {
+    let data = &config.data;
+    Compared {
+        against,
+        target: target.to_owned(),
+        include: data.include.clone(),
+        exclude: data.exclude.clone(),
+        tables: Vec::new(),
+        user_columns: data.user_columns.clone(),
+        unmapped: data.unmapped.clone(),
+        users_table: data.users_table.clone(),
+        mapping: mapping(config),
+        workers: data.workers as usize,
     }
 }
 
