@@ -50,10 +50,8 @@ impl Met {
         met.stall = met.stall.max(since.unwrap_or_default());
         let Some(release) = release.filter(|_| by_itself.is_zero()) else { return };
         let is_settled = met.changes.last().is_none_or(|last| due > *last + SETTLED);
-        if met.serving != Some(release) && is_settled {
-            if met.serving.replace(release).is_some() {
-                met.changes.push(now);
-            }
+        if met.serving != Some(release) && is_settled && met.serving.replace(release).is_some() {
+            met.changes.push(now);
         }
     }
 

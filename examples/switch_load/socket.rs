@@ -1,4 +1,4 @@
-//! People on a websocket: one message a second, and its echo. Whoever is cut off comes back.
+//! People on a websocket: one message a second, and its echo. Some stay, some go after a while; whoever is cut off comes back.
 
 use std::io::{Error, Result};
 use std::sync::Arc;
@@ -12,16 +12,23 @@ use super::way::Connection;
 
 const PACE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(10);
+/// So many messages and a few more are said by those who go again.
+const SHORTLY: u64 = 5;
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
 
-/// Is connected, and connected again, for ever; every second one over TLS.
+/// Is connected, and connected again, for ever; every second one over TLS, and three of four only for a while.
 pub async fn live(people: Arc<People>, met: Arc<Met>, index: u64) {
+    let messages = if index.is_multiple_of(4) { u64::MAX } else { SHORTLY + index % 7 };
     loop {
         let (release, goodbye) = match connect(&people, index % 2 == 1).await {
             Ok((mut stream, release)) => {
                 met.socket_opened();
-                (release, talk(&mut stream, &met).await)
+                match talk(&mut stream, &met, messages).await {
+                    Ok(Parting::Ours) => continue,
+                    Ok(Parting::Theirs) => (release, Ok(())),
+                    Err(error) => (release, Err(error)),
+                }
             }
             Err(error) => (None, Err(Error::other(format!("no handshake: {error}")))),
         };
@@ -47,9 +54,15 @@ async fn connect(people: &People, is_tls: bool) -> Result<(Connection, Option<u3
     Ok((stream, release))
 }
 
-/// Speaks until the other side says goodbye; everything else is an error.
-async fn talk(stream: &mut Connection, met: &Met) -> Result<()> {
-    loop {
+/// Who ended the talk.
+enum Parting {
+    Ours,
+    Theirs,
+}
+
+/// Speaks so often, or until the other side says goodbye; everything else is an error.
+async fn talk(stream: &mut Connection, met: &Met, messages: u64) -> Result<Parting> {
+    for _ in 0..messages {
         // The mask may be nothing, but must be there.
         stream.write_all(&[0x80 | TEXT, 0x80 | 5, 0, 0, 0, 0, b'h', b'e', b'l', b'l', b'o']).await?;
         let (kind, content) =
@@ -70,13 +83,15 @@ async fn talk(stream: &mut Connection, met: &Met) -> Result<()> {
             () = tokio::time::sleep(PACE) => {}
         }
     }
+    stream.write_all(&[0x80 | CLOSE, 0x80, 0, 0, 0, 0]).await?;
+    Ok(Parting::Ours)
 }
 
 /// The application's own last words, not the proxy's.
-fn goodbye(content: &[u8]) -> Result<()> {
+fn goodbye(content: &[u8]) -> Result<Parting> {
     let words = String::from_utf8_lossy(content.get(2..).unwrap_or_default());
     if words.starts_with("release ") {
-        return Ok(());
+        return Ok(Parting::Theirs);
     }
     Err(Error::other(format!("closed by the proxy: {words:?}")))
 }

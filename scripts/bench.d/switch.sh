@@ -114,8 +114,8 @@ switch_gone() {
     ids="$(docker ps --all --quiet --filter "label=$name")"
     [[ -z $ids ]] || xargs docker rm --force --volumes <<<"$ids" >/dev/null
   done
-  docker ps --all --format '{{.Names}}' --filter label=dev.cutover.holds | grep "^$SWITCH_NAME-" | xargs -r docker rm --force >/dev/null
-  docker network ls --format '{{.Name}}' | grep -E "^(0-)?$SWITCH_NAME" | xargs -r docker network rm >/dev/null
+  docker ps --all --format '{{.Names}}' --filter label=dev.cutover.holds | { grep "^$SWITCH_NAME-" || true; } | xargs -r docker rm --force >/dev/null
+  docker network ls --format '{{.Name}}' | { grep -E "^(0-)?$SWITCH_NAME" || true; } | xargs -r docker network rm >/dev/null
   docker volume ls --quiet --filter "label=com.docker.compose.project=$SWITCH_NAME" | xargs -r docker volume rm >/dev/null
   docker image ls --format '{{.Repository}}:{{.Tag}}' "cutover.invalid/$SWITCH_NAME/*" | xargs -r docker image rm >/dev/null
   rm -rf "$BENCH_PLACE"
@@ -168,7 +168,7 @@ switch_begin() {
 }
 
 switch_way() {
-  local way=$1 times=$2 rate=$3 sockets=$4 said turn load feed
+  local way=$1 times=$2 rate=$3 sockets=$4 said turn load feed from
   switch_project "$way"
   trap switch_gone EXIT
   said="$BENCH_PLACE/said"
@@ -181,7 +181,10 @@ switch_way() {
   sleep 2
   for ((turn = 1; turn <= times; turn++)); do
     ((turn % 10 != 1)) || say "$way: change $turn of $times"
+    from="$(now_ms)"
     switch_change "$way" "$turn" >"$said" 2>&1 || { tail -n 20 "$said" >&2; fail "$way: change $turn failed"; }
+    # A change begins every five seconds at most, so that a hundred of them meet a million requests.
+    while [[ $way == blue-green ]] && (($(now_ms) - from < 5000)); do sleep 0.1; done
   done
   sleep 2
   exec {feed}>&-
