@@ -245,3 +245,21 @@ fn a_run_that_waits_hears_the_approval_goes_on_by_itself_and_asks_its_gates_mean
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(desk.path("after").exists());
 }
+
+#[test]
+fn an_approval_that_was_killed_while_a_gate_was_asked_can_be_given_again_at_once() {
+    let gate = "gate = \"command\"\ncommand = [\"/bin/sh\", \"-c\", \"touch asked; test ! -e slow || sleep 600\"]";
+    let desk = Desk::new(
+        &book("frozen", "").replace("gate = \"file\"\nfiles = [\"proof.json\"]\npointers = [\"/rows\"]", gate),
+    );
+    desk.expect(3, &["run", "night.toml", "--yes"]);
+    desk.write("slow", "");
+    std::fs::remove_file(desk.path("asked")).unwrap();
+    let mut child = desk.command("anna", &["approve", "frozen", "--confirms", ALL]).spawn().unwrap();
+    desk.until("the gate is asked", || desk.path("asked").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::fs::remove_file(desk.path("slow")).unwrap();
+    says(&desk.expect(0, &["approve", "frozen", "--confirms", ALL]), &["anna approved"]);
+    ends_and_is_undone(&desk);
+}
