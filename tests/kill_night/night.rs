@@ -91,9 +91,12 @@ impl Lane {
                 continue;
             };
             let is_done = matches!(run.outcome, Some((Outcome::Done, _)));
+            let is_unchanged = matches!(run.outcome, Some((Outcome::Unchanged, _)));
             let page = shown(&run);
             match (run.kind.as_str(), run.is_open(), is_done) {
                 ("rollback", false, true) => return (End::Undone, written),
+                // Nothing was changed before the kill: the run itself was ended by `rollback`.
+                ("cutover", false, false) if is_given_up && is_unchanged => return (End::Undone, None),
                 ("rollback", true, _) => self.act(&["resume"], "resume the rollback", &[0], most),
                 ("cutover", false, true) if !is_given_up => return (End::Done, written),
                 ("cutover", true, _) | (_, false, true) if is_given_up => {
