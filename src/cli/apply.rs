@@ -36,10 +36,11 @@ pub async fn run(global: &Global, verb: &Apply) -> Result<u8> {
         RunKind::Rollback => {
             let (state, config) = setup::state_directory(global)?;
             let setup = Setup::new(global, state, config.as_ref())?;
-            let to = document["asked"]["to"].as_u64().and_then(|number| u32::try_from(number).ok());
+            let number = |key: &str| document["asked"][key].as_u64().and_then(|number| u32::try_from(number).ok());
+            let (to, run) = (number("to"), number("run"));
             let without_export = document["asked"]["without_export"].as_bool().unwrap_or(false);
             let keep_changes_aside = document["asked"]["keep_changes_aside"].as_bool().unwrap_or(false);
-            let wishes = Rollback { to, without_export, keep_changes_aside, dry_run: false };
+            let wishes = Rollback { to, run, without_export, keep_changes_aside, dry_run: false };
             rollback::go(global, setup, &wishes, Some(&wanted)).await
         }
         RunKind::Cutover => {

@@ -192,6 +192,9 @@ pub struct Rollback {
     /// The release to bring back; without it the last run is undone
     #[arg(long, value_name = "RELEASE", value_parser = release)]
     pub to: Option<u32>,
+    /// The run to undo instead of the last one, by its number; what came after it and stands on it has to be undone first
+    #[arg(long, value_name = "NUMBER", conflicts_with = "to")]
+    pub run: Option<u32>,
     /// Do not export the database first; of a database that rows were moved into, what was written since is lost
     #[arg(long)]
     pub without_export: bool,

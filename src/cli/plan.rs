@@ -23,7 +23,7 @@ pub async fn run(global: &Global, verb: &Plan) -> Result<u8> {
             let (state, config) = setup::state_directory(global)?;
             let setup = Setup::new(global, state, config.as_ref())?;
             let words = serde_json::json!({
-                "to": wishes.to, "without_export": wishes.without_export, "keep_changes_aside": wishes.keep_changes_aside,
+                "to": wishes.to, "run": wishes.run, "without_export": wishes.without_export, "keep_changes_aside": wishes.keep_changes_aside,
             });
             (rollback::make(&setup, wishes).await?, words)
         }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::arguments::{Global, Rollback};
-use super::carry::{carry, carry_as, clear_unbegun, last_open, take_lock_from_the_dead};
+use super::carry::{carry, carry_as, clear_unbegun, last_open, nothing_open, take_lock_from_the_dead};
 use super::confirm::{confirm, confirm_phrase, confirm_plainly, phrase};
 use super::deploy::show;
 use super::setup::{self, Setup};
@@ -17,6 +17,7 @@ use crate::run::deploy::Planned;
 use crate::run::front::{self, Front};
 use crate::run::orphans;
 use crate::run::rollback::{self, Without};
+use crate::run::which;
 use crate::step::{Plan, RunKind};
 
 /// The verb.
@@ -47,7 +48,10 @@ pub async fn make(setup: &Setup, verb: &Rollback) -> Result<Planned> {
             bring_back::plan_to(&docker, &setup.store, number, (&basis, front.as_ref()), keep, without).await?
         }
         None => {
-            let (_, state, remarks) = rollback::target(&setup.state)?;
+            let (state, remarks) = match verb.run {
+                Some(number) => which::named(&setup.state, number)?,
+                None => which::last(&setup.state).map(|(_, state, remarks)| (state, remarks))?,
+            };
             let docker = match plan_of(&state)?.needs_engine() {
                 true => Some(setup.docker.clone().negotiate().await?),
                 false => None,
@@ -136,6 +140,13 @@ pub async fn go(global: &Global, setup: Setup, verb: &Rollback, wanted: Option<&
     let (lock, ended) = take_lock_from_the_dead(&setup.state, "rollback").await?;
     let unbegun = clear_unbegun(&setup.state)?;
     let last = last_open(&setup.state)?;
+    // What stopped half-way is dealt with before a run that is named is undone.
+    let is_other = |open: &RunState, number: u32| {
+        open.number != number && open.header.as_ref().and_then(|header| header.undoes) != Some(number)
+    };
+    if verb.run.is_some_and(|number| last.as_ref().is_some_and(|open| is_other(open, number))) {
+        nothing_open(&setup.state)?;
+    }
     if verb.to.is_none() {
         match &last {
             // A rollback that did not finish is gone on with, not begun anew.

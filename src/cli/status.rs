@@ -14,7 +14,7 @@ use crate::journal::{Outcome, lock, runs};
 use crate::report::paced;
 use crate::report::status::{Current, HeldFact, ServiceFact, StatusFacts, status_json, status_text};
 use crate::report::untold::Untold;
-use crate::run::rollback;
+use crate::run::which;
 
 /// How long the engine may take to answer; the verdict is given without it too, and says so.
 const DEADLINE: Duration = Duration::from_millis(500);
@@ -59,7 +59,7 @@ pub async fn gather(setup: &Setup) -> Result<StatusFacts> {
         engine: engine(setup, &project).await,
         current: current(setup)?,
         kept: setup.store.numbers()?,
-        is_undoable: rollback::target(&setup.state).is_ok(),
+        is_undoable: which::last(&setup.state).is_ok(),
         held: held.map(|held| HeldFact { words: held.words(), is_owner_alive: held.is_owner_alive }),
         project,
         environment,

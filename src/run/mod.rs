@@ -24,6 +24,7 @@ pub mod prune;
 pub mod refusal;
 pub mod rollback;
 mod sides;
+pub mod which;
 
 pub use engine::{End, Engine, Stop};
 pub use refusal::Refusal;

@@ -3,16 +3,14 @@
 //! It needs no configuration: what it does first was written into the journal by the run that it undoes.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::begin::plan_of;
 use super::deploy::Planned;
 use super::{Refusal, carry_back, orphans};
 use crate::adapter::docker::Docker;
-use crate::journal::runs::{self, RunFile};
-use crate::journal::{ItemState, Outcome, RunState, Standing};
+use crate::journal::{ItemState, RunState, Standing};
 use crate::release::keep;
 use crate::release::{Release, Store};
 use crate::step::containers::ModelAt;
@@ -29,44 +27,6 @@ pub struct Without {
     pub export: bool,
     /// What was written to a target since it was filled is saved, and not carried to the source.
     pub application: bool,
-}
-
-/// The run that a rollback without arguments undoes.
-///
-/// # Errors
-/// [`Refusal`], when there is nothing to undo; or when a journal cannot be read.
-pub fn target(state_directory: &Path) -> Result<(RunFile, RunState, Vec<String>)> {
-    let mut remarks = Vec::new();
-    let all = runs::list(&state_directory.join("runs")).context("cannot list the runs")?;
-    for file in all.into_iter().rev() {
-        let state = file.state()?;
-        let number = state.number;
-        let Some(header) = state.header.clone() else { continue };
-        match &state.outcome {
-            Some((Outcome::RolledBack, _)) => remarks.push(format!("run {number} failed and put itself back")),
-            Some((Outcome::Unchanged, _)) => {}
-            Some((Outcome::Done, _)) if header.undoes.is_some() => {
-                let undone = header.undoes.unwrap_or_default();
-                return Err(Refusal::Gate(format!(
-                    "nothing to undo: run {undone} was already undone by run {number}; \
-                     to go further back, name a release: `cutover releases`, then `cutover rollback --to r…`"
-                ))
-                .into());
-            }
-            Some((Outcome::Done, _)) if leaves_nothing(&state) => {
-                remarks.push(format!("run {number} left nothing that a rollback would undo"));
-            }
-            // Maintenance is often switched on around a rollback: what a person wants undone is what came before it.
-            Some((Outcome::Done, _)) if file.kind == RunKind::Maintenance.word() => {
-                remarks.push(format!(
-                    "run {number} ({}) is passed by: `cutover maintenance off` ends maintenance",
-                    state.plan["deed"].as_str().unwrap_or("maintenance")
-                ));
-            }
-            _ => return Ok((file, state, remarks)),
-        }
-    }
-    Err(Refusal::Gate("nothing to undo: no run on this host has changed anything".into()).into())
 }
 
 /// Makes the list that undoes a run; the engine is handed over where the run needed it.
@@ -165,7 +125,7 @@ fn to_undo(undone: &Plan, state: &RunState) -> Vec<Item> {
 
 /// Whether a finished run of data changed nothing that could be undone: it exported, or ended a freeze. A plan that this
 /// version cannot read is not passed by.
-fn leaves_nothing(state: &RunState) -> bool {
+pub(super) fn leaves_nothing(state: &RunState) -> bool {
     plan_of(state).is_ok_and(|plan| plan.kind == RunKind::Data && to_undo(&plan, state).is_empty())
 }
 

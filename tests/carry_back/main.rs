@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests start the program as a person would")]
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
+mod behind;
 mod changes;
 mod kills;
 mod rollback;

@@ -7,7 +7,7 @@ use crate::support::migration::Migration;
 use crate::support::written::{SCHEMA, TABLES};
 
 /// The columns that hold users.
-const USERS: &str = "[data]\nuser_columns = { sites = [\"owner\"], members = [\"owner\"], log = [\"owner\"] }\n";
+pub const USERS: &str = "[data]\nuser_columns = { sites = [\"owner\"], members = [\"owner\"], log = [\"owner\"] }\n";
 
 /// The migration, and the server that it is about.
 pub struct Site<'a> {
