@@ -142,7 +142,8 @@ pub async fn look(wishes: Wishes, tools: &Tools<'_>) -> Result<Seen> {
         other_profiles: known.into_iter().filter(|one| !profiles.names.contains(one)).collect(),
         set: pairs.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name.clone()).collect(),
         environment: variables.keys().filter(|name| tools.environment.get(name).is_some()).cloned().collect(),
-        handed_over: tools.handed_over.iter().map(|name| (*name).to_owned()).collect(),
+        // Compose gets the project's directory as PWD, whoever calls.
+        handed_over: tools.handed_over.iter().chain(&["PWD"]).map(|name| (*name).to_owned()).collect(),
         contexts: migration::contexts(&model),
         state_of: state_of(Path::new("/var/lib/cutover")),
         wishes,

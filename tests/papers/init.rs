@@ -49,7 +49,7 @@ impl Copy {
     }
 }
 
-fn projects() -> PathBuf {
+pub(super) fn projects() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/papers/projects")
 }
 
@@ -68,7 +68,7 @@ fn copy_all(from: &Path, to: &Path) {
 }
 
 #[track_caller]
-fn holds(file: &str, parts: &[&str]) {
+pub(super) fn holds(file: &str, parts: &[&str]) {
     for part in parts {
         assert!(file.contains(part), "{part:?} is not in\n{file}");
     }
@@ -104,7 +104,7 @@ fn node_with_postgres_and_redis() {
             "\n# package.json in project has the script \"db:migrate\"\nservice = \"api\"\n",
             "\ncommand = [\"pnpm\", \"db:migrate\"]\n",
             "\nurl = \"http://127.0.0.1:3000/healthz\"\n",
-            "\nvariables = [\"DB_NAME\", \"DB_PASSWORD\", \"DB_USER\"]\n",
+            "\nvariables = [\"DB_PASSWORD\"]\n",
             "\n[backup]\n",
             "\nservice = \"db\"\n",
             "\nurl_env = \"OLD_DB_URL\"\n",
@@ -151,7 +151,11 @@ fn prometheus_and_grafana() {
         |mode| std::fs::set_permissions(copy.project("secrets/grafana_admin.txt"), PermissionsExt::from_mode(mode));
     mode(0o644).unwrap();
     let open = copy.init(&[]);
-    holds(&open, &["# grafana_admin.txt belongs here too, but it is a file that is open to others (mode 0644)"]);
+    holds(
+        &open,
+        &["# grafana_admin.txt belongs here too, but it is not closed yet: it is open to others (mode 0644);\n\
+             # chmod 600 secrets/grafana_admin.txt."],
+    );
     std::fs::remove_file(copy.project("cutover.toml")).unwrap();
     std::fs::remove_file(copy.project("runbook.toml")).unwrap();
     mode(0o600).unwrap();
