@@ -12,8 +12,9 @@ use crate::support::kill::{When, kill_at, trace, was_killed};
 /// The most kills of one night, so that each night ends.
 const MOST: usize = 12;
 
-/// How long a night takes that nobody disturbs, and how often one is disturbed that somebody does.
+/// How long a night takes that nobody disturbs, how often it waits for the disk, and how often one is disturbed.
 const NIGHT_MS: u64 = 20_000;
+const NIGHT_SYNCS: u32 = 340;
 const KILLS_A_NIGHT: u64 = 6;
 /// Acts that take long: milliseconds, and calls of fsync.
 const USUAL: [(&str, u64, u32); 8] = [
@@ -148,9 +149,13 @@ impl Lane {
         command.stdout(Stdio::from(file.try_clone().unwrap())).stderr(Stdio::from(file));
         let (usual_ms, usual_syncs) = self.usual(name);
         let begun = Instant::now();
-        // What takes long is killed often: the moments are those of the night, not those of its acts.
-        let is_killed =
-            self.tally.kills < most && self.dice.up_to(NIGHT_MS) < (usual_ms * KILLS_A_NIGHT).min(NIGHT_MS * 9 / 10);
+        // What takes long and what writes much is killed often: the moments are those of the night, not those of its acts.
+        let (night_ms, night_syncs) = self.usual.values().fold((0, 0), |(ms, syncs), own| (ms + own.0, syncs + own.1));
+        let (night_ms, night_syncs) = (night_ms.max(NIGHT_MS), u64::from(night_syncs.max(NIGHT_SYNCS)));
+        let share = usual_ms * 1_000 / night_ms + u64::from(usual_syncs) * 1_000 / night_syncs;
+        let again = self.story.iter().rev().take_while(|told| told.contains(": killed")).count();
+        let chance = (share / 2 * KILLS_A_NIGHT).min(900) >> again.min(3);
+        let is_killed = self.tally.kills < most && self.dice.up_to(1_000) < chance;
         let status = match self.dice.up_to(4) {
             _ if !is_killed => {
                 let traced = self.project.path("traced.txt");
