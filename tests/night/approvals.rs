@@ -65,6 +65,8 @@ fn standing(signal: &str, more: &str) -> Desk {
         &["WAITING: run 1 stands at a checkpoint", signal, "everything before it", "--confirms window,contacts"],
     );
     assert!(desk.path("before").exists() && !desk.path("after").exists());
+    let again = desk.expect(3, &["run", "night.toml", "--yes"]);
+    says(&again, &["run 1 (cutover) stands at a checkpoint and waits for", signal, "cutover approve"]);
     says(&desk.expect(0, &["status"]), &["WAITING: run 1 stands at a checkpoint", "cutover approve"]);
     desk
 }
@@ -232,6 +234,7 @@ fn a_run_that_waits_hears_the_approval_goes_on_by_itself_and_asks_its_gates_mean
     let desk = Desk::new(&book("frozen", "recheck = \"100ms\""));
     desk.write("proof.json", "{\"rows\": 1}");
     let child = desk.waiting();
+    says(&desk.expect(5, &["run", "night.toml", "--yes"]), &["holds the lock"]);
     says(&desk.expect(0, &["status"]), &["WAITING: run 1 waits in another terminal at a checkpoint", "the signal"]);
     std::fs::remove_file(desk.path("proof.json")).unwrap();
     let is_refused = |line: &serde_json::Value| line["data"]["gates"][0]["answer"] == "refused";
