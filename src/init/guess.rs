@@ -32,6 +32,7 @@ pub fn draft(seen: &Seen) -> Draft {
     sections.extend(prometheus(seen));
     sections.extend(databases(seen));
     remarks.extend(written_over(seen));
+    remarks.extend(seen.databases.iter().flat_map(|one| one.remarks.clone()));
     let shots = stack::one_shots(&seen.model);
     if !shots.is_empty() {
         let (shots, ends) = (shots.join(", "), if shots.len() == 1 { "ends" } else { "end" });
@@ -237,7 +238,10 @@ fn databases(seen: &Seen) -> Vec<Section> {
     for (header, place, what) in given {
         if let Some((key, value)) = place {
             let why = format!("named on the command line: the database that is being {what}");
-            sections.push(Section::new(header).sure(key, text(value), why));
+            let of_it = seen.databases.iter().find(|one| header.trim_matches(['[', ']']) == one.table);
+            let words = of_it.and_then(|one| one.words.clone());
+            let section = Section::new(header).sure(key, text(value), why);
+            sections.push(words.into_iter().fold(section, Section::say));
         }
     }
     if sections.len() == 2 {
