@@ -195,7 +195,7 @@ mod tests {
             certificates_finding(&[picture(Verdict::Ok, end - DAY_S / 2, end)], 7, NOW)
         };
         assert_eq!((of(3).verdict, of(1).verdict), (Rules::Ok, Rules::Breach));
-        assert_eq!(of(1).evidence, "the certificate of a.test is valid for 60 min more, less than 2 h 00 min");
+        assert_eq!(of(1).evidence, "the certificate of a.test is valid for 1 h 00 min more, less than 2 h 00 min");
         // The one that ends first is not always the one that ends too soon.
         let long = picture(Verdict::Ok, 0, NOW + 5 * DAY_S);
         let short = picture(Verdict::Ok, NOW - 3600, NOW + 11 * 3600);
