@@ -236,7 +236,7 @@ async fn what_the_importer_left_beside_the_rows_is_the_baseline() {
         ..Filling::default()
     };
     std::fs::create_dir(empty.directory.path().join("sidecars")).unwrap();
-    let options = import::Options { directory: export.clone(), filling };
+    let options = import::Options { directory: export.clone(), filling, checked: None };
     import::import(&empty.place(&empty.target), &options, &|_| ()).await.unwrap();
     empty.must_be_equal().await;
     for table in TABLES {

@@ -120,7 +120,7 @@ async fn recorded(config: &Config, databases: &Databases, target: &Place) -> Res
         return Ok(step);
     }
     let filling = filling(config);
-    let options = import::Options { directory: config.data.directory.clone(), filling: filling.clone() };
+    let options = import::Options { directory: config.data.directory.clone(), filling: filling.clone(), checked: None };
     if config.data.directory.exists() && import::identity(&options).is_ok_and(|identity| identity == recorded) {
         return configured(config, databases, target, Baseline::Files);
     }
