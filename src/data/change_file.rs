@@ -83,6 +83,39 @@ impl TableChanges {
     }
 }
 
+/// A table of the target, or columns of one, that the baseline does not have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Uncompared {
+    /// The table.
+    pub table: TableName,
+    /// The columns, where the table itself was compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+    /// Its rows, or those of which one of the columns holds something; none where they could not be counted.
+    pub rows: Option<u64>,
+}
+
+impl Uncompared {
+    /// In words.
+    pub fn words(&self) -> String {
+        let rows = match self.rows {
+            Some(1) => "1 row".to_owned(),
+            Some(rows) => format!("{rows} rows"),
+            None => "rows that could not be counted".to_owned(),
+        };
+        match &self.columns[..] {
+            [] => format!("the table {} of the target ({rows}) is not in the baseline: it is not compared", self.table),
+            columns => format!(
+                "the target's {} has columns that are not in the baseline ({}; {rows} with something in them): they are \
+                 not compared",
+                self.table,
+                columns.join(", ")
+            ),
+        }
+    }
+}
+
 /// A sequence and the last value that it gave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -114,6 +147,9 @@ pub struct Head {
     pub target_lsn: String,
     /// The tables, in the order of their lines.
     pub tables: Vec<TableChanges>,
+    /// What the baseline does not have, so that nothing tells what was written there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncompared: Vec<Uncompared>,
     /// The target's sequences.
     pub sequences: Vec<SequenceValue>,
     /// SHA-256 of all lines behind this one.

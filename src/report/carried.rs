@@ -7,6 +7,9 @@ use super::planned::act;
 use super::text::counted;
 use crate::journal::{RunState, Standing};
 
+/// How many accounts are named.
+const NAMED: usize = 5;
+
 /// What was written to a target since it was filled: how much, where it is kept, and whether the source has it.
 pub fn carried_back(run: &RunState) -> Value {
     let of = |kind: &str| (0..run.items.len()).find(|index| act(run, *index) == kind).map(|index| &run.items[index]);
@@ -21,6 +24,8 @@ pub fn carried_back(run: &RunState) -> Value {
         "applied": applied.is_some_and(|item| item.standing == Standing::Done),
         "proof": applied.map(|item| &item.said),
         "kept_accounts": applied.and_then(|item| item.data.get("keptAccounts")),
+        "left_aside": applied.and_then(|item| item.data.get("aside")),
+        "not_in_the_baseline": saved.data.get("notInTheBaseline"),
     })
 }
 
@@ -45,8 +50,19 @@ pub fn kept_aside(run: &RunState) -> Option<String> {
     let carried = carried_back(run);
     let is_none = carried["seen"].as_str().is_some_and(|seen| seen.starts_with("no change"));
     let is_aside = carried["saved"] == true && carried["applied"] == false && !is_none;
-    let found = evidence(run).into_iter().find(|one| one["what"] == "changes").filter(|_| is_aside)?;
+    change_file(run).filter(|_| is_aside)
+}
+
+fn change_file(run: &RunState) -> Option<String> {
+    let found = evidence(run).into_iter().find(|one| one["what"] == "changes")?;
     found["path"].as_str().map(str::to_owned)
+}
+
+/// The first of some names, with a sign that there are more.
+fn named(names: &Value) -> String {
+    let names: Vec<&str> = names.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let more = if names.len() > NAMED { ", …" } else { "" };
+    format!("{}{more}", names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", "))
 }
 
 /// What is left to do about those changes.
@@ -57,13 +73,26 @@ pub fn left_of_changes(run: &RunState) -> Vec<(&'static str, String)> {
         left.push(("operator", words));
     }
     let carried = carried_back(run);
-    if let Some(accounts) = carried["kept_accounts"].as_array().filter(|accounts| !accounts.is_empty()) {
-        let names: Vec<&str> = accounts.iter().filter_map(Value::as_str).take(5).collect();
-        let more = if accounts.len() > names.len() { ", …" } else { "" };
+    if let Some(count) = carried["left_aside"]["changes"].as_u64().filter(|count| *count > 0) {
+        let file = change_file(run).unwrap_or_else(|| "the change file".to_owned());
         let words = format!(
-            "{} that the old service does not have stand in the source: {}{more}; make those users there",
+            "{} of accounts that the source does not have {} not in the source, for its foreign keys ask for them: {}; make \
+             those users there with these ids, then: cutover data apply {file} --keep-new-accounts",
+            counted(usize::try_from(count).unwrap_or(usize::MAX), "change"),
+            if count == 1 { "is" } else { "are" },
+            named(&carried["left_aside"]["accounts"])
+        );
+        left.push(("developer", words));
+    }
+    for table in carried["not_in_the_baseline"].as_array().into_iter().flatten() {
+        let said = table["words"].as_str().unwrap_or_default();
+        left.push(("developer", format!("{said}; the rows stay in the target")));
+    }
+    if let Some(accounts) = carried["kept_accounts"].as_array().filter(|accounts| !accounts.is_empty()) {
+        let words = format!(
+            "{} that the old service does not have: {}; make those users there",
             counted(accounts.len(), "id"),
-            names.join(", ")
+            named(&carried["kept_accounts"])
         );
         left.push(("developer", words));
     }
