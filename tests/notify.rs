@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests start the program as a person would")]
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
+#[path = "notify/runs.rs"]
+mod runs;
 mod support;
 
 use std::process::Command;
@@ -14,7 +16,7 @@ use support::cluster::Cluster;
 use support::live::says;
 use support::mailbox::{self, Mailbox};
 use support::migration::Migration;
-use support::receiver::{Answer, Identity, Receiver};
+use support::receiver::{Answer, Asked, Identity, Receiver};
 
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
@@ -421,12 +423,16 @@ undo = ["rm", "after"]
 #[test]
 fn a_run_that_waits_for_a_person_says_what_it_waits_for_and_what_to_type() {
     let hook = Receiver::plain();
-    let notify = "allow_hosts = [\"localhost\"]\n".to_owned()
-        + &channel("hook", "webhook", "url_env = \"U0\"\nevents = [\"checkpoints\"]");
-    let desk = Desk::new(&notify, &[("U0", &hook.url("localhost", "/in"))]);
+    let dead = support::project::free_port();
+    let notify = "allow_hosts = [\"localhost\"]\nattempts = 1\n".to_owned()
+        + &channel("hook", "webhook", "url_env = \"U0\"\nevents = [\"checkpoints\"]")
+        + &channel("dead", "webhook", "url_env = \"U1\"\nevents = [\"checkpoints\"]");
+    let dead = format!("http://localhost:{dead}/in");
+    let desk = Desk::new(&notify, &[("U0", &hook.url("localhost", "/in")), ("U1", &dead)]);
     std::fs::write(desk.home.path().join("night.toml"), BOOK).unwrap();
     std::fs::write(desk.home.path().join("proof.json"), "{\"rows\": 1}").unwrap();
-    desk.expect(3, &["run", "night.toml", "--yes"]);
+    let said = desk.expect(3, &["run", "night.toml", "--yes"]);
+    says(&said, &["Not everybody was told (the run does not depend on it)", "(checkpoint_waits)"]);
     let told = hook.next().json();
     assert_eq!((&told["event"], &told["severity"]), (&json!("checkpoint_waits"), &json!("warn")));
     assert_eq!(told["title"], "shop test: run 1 waits for \"frozen\"");
@@ -441,4 +447,9 @@ fn a_run_that_waits_for_a_person_says_what_it_waits_for_and_what_to_type() {
     desk.expect(0, &["approve", "frozen", "--confirms", "notice"]);
     desk.expect(0, &["resume"]);
     assert!(hook.rest().is_empty(), "it passed: nobody is asked again");
+    // Who was not told is kept with the run: in its history, and on its page.
+    says(&desk.expect(0, &["history", "1"]), &["dead (webhook) was not told: localhost", "(checkpoint_waits)"]);
+    let document: Value = serde_json::from_str(&desk.expect(0, &["report", "1", "--output", "json"])).unwrap();
+    let notes = document["notes"].to_string();
+    assert!(notes.contains("dead (webhook) was not told"), "{notes}");
 }

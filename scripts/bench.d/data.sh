@@ -147,13 +147,14 @@ measure() {
   rm -rf "$BENCH_PLACE/dump" "$BENCH_PLACE/pgcopydb" "$BENCH_PLACE/ours/migration-data"
 }
 
-# bench_data: the last size has the rounds and the peers; smaller ones show how the time grows.
+# bench_data: one size has the rounds and the peers, the last where no other is named; the others show how time and memory grow.
 bench_data() {
-  local rounds=5 as_json=false scales="1GB" load scale all
+  local rounds=5 as_json=false scales="1GB" peers="" load scale all
   while (($#)); do
     case $1 in
       --rounds) rounds=${2:?how many rounds?}; shift 2 ;;
       --scale) scales=${2:?which size?}; shift 2 ;;
+      --peers) peers=${2:?at which size?}; shift 2 ;;
       --json) as_json=true; shift ;;
       *) refuse "data does not know $1" ;;
     esac
@@ -179,9 +180,11 @@ TOML
   exec {BENCH_NEVER}<> <(:)
   start_server
   IFS=, read -ra all <<<"$scales"
+  BENCH_PEERS=${peers:-${all[-1]}}
+  [[ ,$scales, == *,$BENCH_PEERS,* ]] || refuse "--peers $BENCH_PEERS is none of the sizes $scales"
   for scale in "${all[@]}"; do bytes_of "$scale" >"$BENCH_PLACE/$scale.bytes"; done
   for scale in "${all[@]}"; do
-    if [[ $scale == "${all[-1]}" ]]; then measure "$scale" "$rounds" true; else measure "$scale" 1 false; fi
+    if [[ $scale == "$BENCH_PEERS" ]]; then measure "$scale" "$rounds" true; else measure "$scale" 1 false; fi
   done
   data_result "$load" "$rounds" "${all[@]}" >"$BENCH_PLACE/result.json"
   if $as_json; then cat "$BENCH_PLACE/result.json"; else data_text; fi
@@ -207,13 +210,14 @@ data_result() {
   local load=$1 rounds=$2 sizes='[]' scale
   shift 2
   for scale in "$@"; do sizes="$(jq --argjson one "$(of_scale "$scale")" '. + [$one]' <<<"$sizes")"; done
-  jq -n --argjson machine "$(data_machine "$load")" --argjson rounds "$rounds" --argjson sizes "$sizes" '
+  jq -n --argjson machine "$(data_machine "$load")" --argjson rounds "$rounds" --argjson sizes "$sizes" --arg peers "$BENCH_PEERS" '
     def median: sort | if length % 2 == 1 then .[(length - 1) / 2] else (.[length / 2 - 1] + .[length / 2]) / 2 end;
     def target($name; $value; $limit; $unit): {name: $name, value: ($value * 1000 | round / 1000), limit: $limit, unit: $unit, pass: ($value <= $limit)};
     def ratio($name): (.ms[$name].ours | median) / (.ms[$name].peer | median);
     def per_gb($name): (.ms[$name].ours | median) / .bytes * 1e6;
-    ($sizes[-1]) as $last | ($sizes | map(select(.bytes >= 100000000 and .bytes < $last.bytes)) | last) as $before |
-    {schema: "cutover-bench/v1", bench: "data", machine: $machine, rounds: $rounds, sizes: $sizes,
+    ($sizes | map(select(.scale == $peers)) | last) as $last |
+    ($sizes | map(select(.bytes >= 100000000)) | sort_by(.bytes)) as $grown |
+    {schema: "cutover-bench/v1", bench: "data", machine: $machine, rounds: $rounds, peers_at: $peers, sizes: $sizes,
      median_ms: ($last.ms | map_values(map_values(median))),
      targets: ([
        target("copy, ratio to pgcopydb clone with split tables"; ($last | ratio("copy")); 0.9; ""),
@@ -221,9 +225,8 @@ data_result() {
        target("verify, every row of both sides"; ($last | per_gb("compare")); 4; "s per GB"),
        target("verify, ratio to md5 in SQL"; ($last | ratio("compare")); 0.25; ""),
        target("memory, the most of any process at any size"; ([$sizes[].memory_mib[]] | max); 200; "MiB")]
-       + if $before == null then [] else
-           [["copy", "files", "compare"][] as $name | target("\($name), s per GB at \($last.scale) against \($before.scale)"; ($last | per_gb($name)) / ($before | per_gb($name)); 1.25; "")]
-         end)}'
+       + [range(1; $grown | length) as $at | ["copy", "files", "compare"][] as $name | $grown[$at] as $larger | $grown[$at - 1] as $smaller |
+          target("\($name), s per GB at \($larger.scale) against \($smaller.scale)"; ($larger | per_gb($name)) / ($smaller | per_gb($name)); 1.25; "")])}'
 }
 
 data_machine() {
@@ -246,7 +249,7 @@ data_text() {
     "machine: \(.machine.cpu), \(.machine.cores) cores, \(.machine.memory), Linux \(.machine.kernel), PostgreSQL \(.machine.postgres), pgcopydb \(.machine.pgcopydb), cutover \(.machine.cutover); load \(.machine.load)",
     (if (.machine.load | split(" ")[0] | tonumber) > .machine.cores then "The machine was busy with other work: measure again when its load is below its number of cores." else empty end),
     "",
-    (.sizes[-1] as $last | "  \("\($last.scale), rounds: \(.rounds)" | left(38))   median    least to most",
+    (.peers_at as $peers | (.sizes | map(select(.scale == $peers)) | last) as $last | "  \("\($last.scale), rounds: \(.rounds)" | left(38))   median    least to most",
       line("cutover data copy"; $last.ms.copy.ours), line("pgcopydb clone, split 200 MB"; $last.ms.copy.peer),
       line("cutover data export + import"; $last.ms.files.ours), line("pg_dump -Fd -j4 + pg_restore -j4"; $last.ms.files.peer),
       line("the same, uncompressed (-Z0), once"; $last.ms.plain.peer), line("pg_dump | pg_restore, once"; $last.ms.pipe.peer),

@@ -262,4 +262,13 @@ whole_night() {
   [[ $(sql fresh 'SELECT count(*) FROM readings') == $((moved + 1)) ]] || fail "rows are missing in the new database"
   expect 0 cutover status
   expect 0 cutover history
+
+  act "The page of that night, for whoever was not there: $night/report.html"
+  expect 0 cutover report -o "$night/report.html"
+  # A browser that is there by chance opens it too, without a network.
+  if command -v chromium >/dev/null; then
+    chromium --headless --no-sandbox --disable-gpu --window-size=1200,2400 --screenshot="$PWD/$night/report.png" "file://$PWD/$night/report.html" \
+      >"$night/browser.log" 2>&1 || fail "the page could not be opened; see $night/browser.log"
+    echo "as a browser shows it: $night/report.png"
+  fi
 }

@@ -129,6 +129,14 @@ impl Compose {
         command
     }
 
+    /// A reading of files as a person writes them: `$PWD` in them is the project's directory, wherever we were started.
+    fn reading(&self, sources: &Sources, arguments: Vec<String>) -> Result<Command> {
+        let mut command = self.command(arguments, Duration::from_secs(60));
+        command.environment.push(("PWD".to_owned(), sources.directory.display().to_string()));
+        command.input = variables(sources)?;
+        Ok(command)
+    }
+
     async fn read(&self, arguments: Vec<String>) -> Result<String> {
         let bytes = self.process.run(self.command(arguments, Duration::from_secs(60)), &|_| ()).await?;
         String::from_utf8(bytes).context("docker compose printed something that is not UTF-8")
@@ -149,8 +157,7 @@ impl Compose {
     /// When the files are not valid; compose's words name file and key.
     pub async fn render(&self, sources: &Sources) -> Result<(Value, Vec<String>)> {
         let warnings = Mutex::new(Vec::new());
-        let mut command = self.command(config_arguments(sources, &["--format", "json"]), Duration::from_secs(60));
-        command.input = variables(sources)?;
+        let command = self.reading(sources, config_arguments(sources, &["--format", "json"]))?;
         let heard = |line: &str| {
             if let Ok(mut warnings) = warnings.lock() {
                 warnings.push(words::of_warning(line).to_owned());

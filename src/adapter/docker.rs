@@ -231,13 +231,13 @@ impl Docker {
         Ok(containers)
     }
 
-    /// The containers of a compose project, one-shots left out.
+    /// The containers of a compose project; one-shots, and what only holds an image, left out.
     ///
     /// # Errors
     /// [`EngineAway`], or the engine's own words.
     pub async fn containers(&self, project: &str) -> Result<Vec<Container>> {
         let mut containers = self.labelled(&[format!("{}={project}", label::PROJECT)]).await?;
-        containers.retain(|container| !container.is_one_off);
+        containers.retain(|container| !container.is_one_off && !container.labels.contains_key(label::HOLDS));
         Ok(containers)
     }
 

@@ -16,6 +16,7 @@ use crate::adapter::{clock, files};
 use crate::journal::lock::{self, LockError};
 use crate::journal::runs::RunFile;
 use crate::journal::{Fact, Lock, Outcome, RunState, runs, state};
+use crate::notify::Delivery;
 use crate::release::Store;
 use crate::report::event::{Both, Deaf};
 use crate::report::paced::{Pace, Paced};
@@ -166,6 +167,7 @@ pub async fn carry_as(
     let listener = logged(listener(global, setup, &open), setup, &open)?;
     listener.hear(began(&open));
     let telling = Telling::begin(setup, &open);
+    let listener: Box<dyn Listener> = Box::new(Both(listener, telling.listener(&open)));
     let mut engine = Engine {
         plan: &open.plan,
         actor: &hands,
@@ -182,21 +184,28 @@ pub async fn carry_as(
     let prober = front.map(|front| Prober::start(&setup.http, &front));
     let finish = if open.waits {
         let begins_to_wait = |run: &RunState| telling.waits(&open.plan, run);
-        waiting::carry_out(&mut engine, &open.state, &open.tag.side, exit_of, &begins_to_wait).await?
+        waiting::carry_out(&mut engine, &open.state, &open.tag.side, exit_of, &begins_to_wait).await
     } else {
-        begin::carry_out(&mut engine, &open.state, exit_of, prober).await.map_err(MidRun)?
+        begin::carry_out(&mut engine, &open.state, exit_of, prober).await.map_err(|error| MidRun(error).into())
     };
     drop(listener);
-    last_words(global, setup, &open, &finish, telling, exit_of).await
+    match finish {
+        Ok(finish) => last_words(global, setup, &mut open, &finish, &telling, exit_of).await,
+        Err(error) => {
+            let told = telling.broke_off(&open.plan, open.tag.number, &error).await;
+            telling::failures(&told).iter().for_each(|words| out::say(words));
+            Err(error)
+        }
+    }
 }
 
 /// The result, and what is kept of it.
 async fn last_words(
     global: &Global,
     setup: &Setup,
-    open: &Open,
+    open: &mut Open,
     finish: &begin::Finish,
-    telling: Telling,
+    telling: &Telling,
     exit_of: fn(Outcome) -> u8,
 ) -> Result<u8> {
     let entries = crate::journal::read(open.journal.path()).map_err(MidRun)?;
@@ -213,7 +222,9 @@ async fn last_words(
             document["public_route"] = tally.to_json();
         }
         if setup.notifier.is_some() {
-            document["told"] = telling::document(&telling.end(setup, &open.plan, &run, finish).await);
+            let told = telling.end(setup, &open.plan, &run, finish).await;
+            document["told"] = telling::document(&told);
+            keep_told(setup, open, &told);
         }
         out::json(document);
     } else {
@@ -228,11 +239,21 @@ async fn last_words(
         }
         let told = telling.end(setup, &open.plan, &run, finish).await;
         telling::failures(&told).iter().for_each(|words| out::result(words));
+        keep_told(setup, open, &told);
     }
     if finish.is_waiting {
         return Ok(exit::WAITING);
     }
     Ok(finish.outcome.map_or(exit::INTERRUPTED, exit_of))
+}
+
+/// Who was not told is kept with the run, for its page and its history. The run does not depend on that either.
+fn keep_told(setup: &Setup, open: &mut Open, told: &[Delivery]) {
+    for text in telling::remarks(told) {
+        if let Err(error) = open.journal.append(Fact::Note { text: setup.redactor.clean(&text) }) {
+            tracing::warn!("who was not told could not be kept in the journal: {error}");
+        }
+    }
 }
 
 /// The hands for an open run: with the variables of its commands, and the engine where it is needed.

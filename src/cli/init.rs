@@ -1,5 +1,7 @@
 //! `init`: a first cutover.toml for a project that is there already. Looks, guesses, writes; never overwrites.
 
+mod databases;
+
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -80,11 +82,13 @@ pub async fn run(global: &Global, verb: &Init) -> Result<u8> {
         handed_over: &PASSED,
     };
     let seen = look::look(wishes(verb, directory)?, &tools).await;
-    let seen = seen.map_err(|error| Refusal::Usage(format!("{error:#}")))?;
+    let mut seen = seen.map_err(|error| Refusal::Usage(format!("{error:#}")))?;
+    // What the checks would refuse is not written.
+    let config = config::parse(&guess::draft(&seen).text(&seen.name.0), &path, &environment)?;
+    seen.databases = databases::seen(&config, &environment).await;
     let draft = guess::draft(&seen);
     let text = draft.text(&seen.name.0);
-    // What the checks would refuse is not written.
-    let config = config::parse(&text, &path, &environment)?;
+    config::parse(&text, &path, &environment)?;
     let known = built_ins::known();
     // What must be told more than the first book can know is left for later.
     let simple = known.iter().filter(|one| one.needs.iter().all(|need| *need == "of"));

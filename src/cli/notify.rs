@@ -59,6 +59,9 @@ pub struct Send {
     /// Show the text and who would get it, and stop
     #[arg(long)]
     pub dry_run: bool,
+    /// As a step of the run whose number is in CUTOVER_RUN: once for each run, and a channel that fails fails nothing
+    #[arg(long, hide = true)]
+    pub in_run: bool,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -73,10 +76,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 pub async fn run(global: &Global, verb: &Notify) -> Result<u8> {
     let config = setup::config(global)?;
     let setup = Setup::without_engine(global, config.state.directory.clone(), Some(&config))?;
-    let Some(notifier) = setup.notifier.clone() else {
-        let why = "there is nobody to tell: add [notify] with a [[notify.channel]] to the configuration";
-        return Err(Refusal::Usage(why.into()).into());
-    };
+    let Some(notifier) = setup.notifier.clone() else { return Err(nobody().into()) };
     match &verb.what {
         NotifyVerb::Test(verb) => test(global, &config, &setup, &notifier, verb).await,
         NotifyVerb::Send(verb) => send(global, &config, &setup, &notifier, verb).await,
@@ -142,12 +142,52 @@ struct Sent {
     at: String,
     by: String,
     to: Vec<String>,
+    /// The run whose step it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run: Option<u32>,
+}
+
+/// The run that this process is a step of.
+fn run_of_process(verb: &Send) -> Result<Option<u32>> {
+    if !verb.in_run {
+        return Ok(None);
+    }
+    let number = Environment::of_process().get("CUTOVER_RUN").and_then(|number| number.parse().ok());
+    let why = || Refusal::Usage("--in-run is for steps of a run: CUTOVER_RUN holds no number of one".into());
+    Ok(Some(number.ok_or_else(why)?))
+}
+
+/// Whether a notice could be sent as the configuration stands: its text is whole, and somebody gets it. A runbook is told
+/// so before it begins, and not in the middle of the night.
+///
+/// # Errors
+/// What is missing, in words.
+pub fn can_be_sent(config: &Config, setup: &Setup, notice: &str) -> Result<()> {
+    let verb = Send {
+        notice: notice.to_owned(),
+        channel: Vec::new(),
+        set: Vec::new(),
+        again: false,
+        dry_run: true,
+        in_run: true,
+    };
+    let Some(notifier) = &setup.notifier else { return Err(nobody().into()) };
+    recipients(notifier, &verb)?;
+    written(config, setup, &verb).map(drop)
+}
+
+fn nobody() -> Refusal {
+    Refusal::Usage("there is nobody to tell: add [notify] with a [[notify.channel]] to the configuration".into())
+}
+
+fn written(config: &Config, setup: &Setup, verb: &Send) -> Result<Text> {
+    let templates = config.notify.as_ref().and_then(|notify| notify.templates.as_deref());
+    Ok(text_of(&verb.notice, templates, &values(config, setup, verb)?).map_err(Refusal::Usage)?)
 }
 
 async fn send(global: &Global, config: &Config, setup: &Setup, notifier: &Notifier, verb: &Send) -> Result<u8> {
-    let values = values(config, setup, verb)?;
-    let templates = config.notify.as_ref().and_then(|notify| notify.templates.as_deref());
-    let text = text_of(&verb.notice, templates, &values).map_err(Refusal::Usage)?;
+    let run = run_of_process(verb)?;
+    let text = written(config, setup, verb)?;
     let channels = recipients(notifier, verb)?;
     let names: Vec<String> = channels.iter().map(|one| one.name.clone()).collect();
     let kept = setup.state.join("notify").join("sent").join(format!("{}.json", verb.notice));
@@ -156,7 +196,12 @@ async fn send(global: &Global, config: &Config, setup: &Setup, notifier: &Notifi
         preview(global, &verb.notice, &text, &channels, before.as_ref());
         return Ok(exit::DONE);
     }
-    if let Some(before) = before.filter(|_| !verb.again) {
+    // A run that is gone on with has sent it; what an earlier run sent was about that one.
+    if let Some(before) = before.as_ref().filter(|before| run.is_some() && before.run == run) {
+        out::result(&format!("the notice {} was sent by this run already, {}", verb.notice, moment(&before.at)));
+        return Ok(exit::DONE);
+    }
+    if let Some(before) = before.filter(|_| !verb.again && run.is_none()) {
         return Err(Refusal::Gate(format!(
             "the notice {} was sent {} by {} to {}; if users shall get it once more, add --again",
             verb.notice,
@@ -188,10 +233,30 @@ async fn send(global: &Global, config: &Config, setup: &Setup, notifier: &Notifi
         if let Some(directory) = kept.parent() {
             files::make_private_directory(directory)?;
         }
-        files::write_json(&kept, &Sent { at: clock::now(), by: setup::by(), to }, 0o600)?;
+        files::write_json(&kept, &Sent { at: clock::now(), by: setup::by(), to, run }, 0o600)?;
+    }
+    if verb.in_run {
+        out::result(&in_one_line(&verb.notice, &told));
+        return Ok(exit::DONE);
     }
     show(global, &told, &format!("the notice {} was sent", verb.notice));
     Ok(if told.iter().all(|one| one.has_arrived) { exit::DONE } else { exit::REFUSED })
+}
+
+/// What came of it, for the line of a step: who got it, and who did not.
+fn in_one_line(notice: &str, told: &[Delivery]) -> String {
+    let (arrived, failed): (Vec<&Delivery>, Vec<&Delivery>) = told.iter().partition(|one| one.has_arrived);
+    let names =
+        |all: &[&Delivery], between| all.iter().map(|one| one.channel.as_str()).collect::<Vec<_>>().join(between);
+    let failures = || failed.iter().map(|one| one.words()).collect::<Vec<_>>().join("; ");
+    let again = format!("cutover notify send {notice} --again --channel {:?}", names(&failed, ","));
+    match (arrived.is_empty(), failed.is_empty()) {
+        (_, true) => format!("the notice {notice} was sent to {}", names(&arrived, ", ")),
+        (false, _) => {
+            format!("the notice {notice} was sent to {}; {}; to try again: {again}", names(&arrived, ", "), failures())
+        }
+        (true, _) => format!("the notice {notice} reached nobody: {}; to try again: {again}", failures()),
+    }
 }
 
 fn recipients<'a>(notifier: &'a Notifier, verb: &Send) -> Result<Vec<&'a Listed>> {

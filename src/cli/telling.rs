@@ -1,5 +1,7 @@
-//! Telling of runs: that one begins, in the background, and how it ended, before the program ends. Nothing waits for a
-//! channel but the end, and nothing fails because of one.
+//! Telling of runs: that one begins, waits, or turns back, in the background, and how it ended, before the program ends.
+//! Nothing waits for a channel but the end, and nothing fails because of one.
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -7,11 +9,12 @@ use tokio::task::JoinHandle;
 use super::out;
 use super::setup::Setup;
 use crate::adapter::clock;
+use crate::adapter::notify::Notice;
 use crate::journal::RunState;
-use crate::notify::{Begun, Delivery, Ended, Notifier, Place, Topic, Waits};
+use crate::notify::{Begun, BrokeOff, Delivery, Ended, Notifier, Place, Topic, TurnsBack, Waits};
 use crate::report::style::Style;
 use crate::report::text::moment;
-use crate::report::{checkpoint, result};
+use crate::report::{Event, Listener, checkpoint, result};
 use crate::run::begin::{Finish, Open};
 use crate::step::Plan;
 use crate::watch::metrics;
@@ -19,10 +22,12 @@ use crate::watch::metrics;
 /// Columns of a result in a notice: telephones are narrow.
 const WIDTH: usize = 72;
 
-/// Who is told of a run.
+/// Who is told of a run, and what they are being told.
+#[derive(Clone)]
 pub struct Telling {
     notifier: Option<Notifier>,
-    begun: Option<JoinHandle<Vec<Delivery>>>,
+    /// One after the other, so that nobody hears of an end before its begin.
+    under_way: Arc<Mutex<Option<JoinHandle<Vec<Delivery>>>>>,
 }
 
 /// The place that notices name.
@@ -34,7 +39,7 @@ pub fn place(project: &str, environment: &str) -> Place {
 impl Telling {
     /// Tells that a run begins, or goes on; the run does not wait for it.
     pub fn begin(setup: &Setup, open: &Open) -> Self {
-        let notifier = setup.notifier.clone();
+        let telling = Self { notifier: setup.notifier.clone(), under_way: Arc::default() };
         let header = open.state.header.as_ref();
         let begun = Begun {
             place: place(&open.plan.project, &open.plan.environment),
@@ -45,26 +50,57 @@ impl Telling {
             goes_on: open.tag.epoch > 1,
             at_ms: clock::wall_ms(),
         };
-        let task = notifier.clone().map(|notifier| {
-            let notice = begun.notice();
-            tokio::spawn(async move { notifier.tell(Topic::Runs, &notice).await })
-        });
-        Self { notifier, begun: task }
+        telling.tell(Topic::Runs, begun.notice());
+        telling
+    }
+
+    /// Tells in the background; the end waits for it.
+    fn tell(&self, topic: Topic, notice: Notice) {
+        let Some(notifier) = self.notifier.clone() else { return };
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = under_way.take();
+        *under_way = Some(tokio::spawn(async move {
+            let mut told = ended(before).await;
+            told.extend(notifier.tell(topic, &notice).await);
+            told
+        }));
+    }
+
+    /// What came of everything that was told until now.
+    async fn told(&self) -> Vec<Delivery> {
+        let before = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).take();
+        ended(before).await
     }
 
     /// Tells that it waits for a person, and goes on waiting itself; the run does not wait for the telling.
     pub fn waits(&self, plan: &Plan, run: &RunState) {
-        let (Some(notifier), Some(waits)) = (self.notifier.clone(), waits_of(plan, run)) else { return };
-        tokio::spawn(async move { notifier.tell(Topic::Checkpoints, &waits.notice()).await });
+        if let Some(waits) = waits_of(plan, run) {
+            self.tell(Topic::Checkpoints, waits.notice());
+        }
     }
 
-    /// Tells how it ended, or that it waits for a person; gives what came of telling, also of its begin.
-    pub async fn end(self, setup: &Setup, plan: &Plan, run: &RunState, finish: &Finish) -> Vec<Delivery> {
+    /// A listener that tells when the run has failed and turns back: the way back can take long, and somebody may want to
+    /// be there.
+    pub fn listener(&self, open: &Open) -> Box<dyn Listener> {
+        let items = open.plan.items.iter().map(|item| item.title.clone()).collect();
+        let (run, deed) = (open.tag.number, deed(&open.plan));
+        let place = place(&open.plan.project, &open.plan.environment);
+        let words = TurnsBack { place, run, deed, step: String::new(), why: String::new(), at_ms: 0 };
+        Box::new(Turn { telling: self.clone(), items, words: Mutex::new(words) })
+    }
+
+    /// Tells that it ended in the middle because of an error of its own.
+    pub async fn broke_off(&self, plan: &Plan, run: u32, error: &anyhow::Error) -> Vec<Delivery> {
+        let place = place(&plan.project, &plan.environment);
+        let why = format!("{error:#}");
+        self.tell(Topic::Runs, BrokeOff { place, run, deed: deed(plan), why, at_ms: clock::wall_ms() }.notice());
+        self.told().await
+    }
+
+    /// Tells how it ended, or that it waits for a person; gives what came of all that was told.
+    pub async fn end(&self, setup: &Setup, plan: &Plan, run: &RunState, finish: &Finish) -> Vec<Delivery> {
         let Some(notifier) = &self.notifier else { return Vec::new() };
-        let mut told = match self.begun {
-            Some(task) => task.await.unwrap_or_default(),
-            None => Vec::new(),
-        };
+        let mut told = self.told().await;
         if finish.is_waiting {
             if let Some(waits) = waits_of(plan, run) {
                 told.extend(notifier.tell(Topic::Checkpoints, &waits.notice()).await);
@@ -97,6 +133,36 @@ impl Telling {
         told.extend(notices);
         told.extend(counted);
         told
+    }
+}
+
+async fn ended(task: Option<JoinHandle<Vec<Delivery>>>) -> Vec<Delivery> {
+    match task {
+        Some(task) => task.await.unwrap_or_default(),
+        None => Vec::new(),
+    }
+}
+
+/// Hears why a run failed, and tells it once the run turns back because of it.
+struct Turn {
+    telling: Telling,
+    items: Vec<String>,
+    words: Mutex<TurnsBack>,
+}
+
+impl Listener for Turn {
+    fn hear(&self, event: Event) {
+        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Failed { item, why } => {
+                (words.step, words.why) = (self.items.get(item).cloned().unwrap_or_default(), why);
+            }
+            Event::TurnsBack if !words.why.is_empty() => {
+                words.at_ms = clock::wall_ms();
+                self.telling.tell(Topic::Runs, words.notice());
+            }
+            _ => {}
+        }
     }
 }
 
@@ -139,6 +205,12 @@ pub fn failures(told: &[Delivery]) -> Option<String> {
     lines.insert(0, "Not everybody was told (the run does not depend on it)".into());
     lines.push(format!("  try it: cutover notify test {:?}", last.channel));
     Some(lines.join("\n"))
+}
+
+/// The same for the journal: one line for each that was not told. What arrived is not worth a line.
+pub fn remarks(told: &[Delivery]) -> Vec<String> {
+    let failed = told.iter().filter(|one| !one.has_arrived);
+    failed.map(|one| format!("{} ({})", one.words(), one.event)).collect()
 }
 
 /// For programs.

@@ -16,8 +16,11 @@ use super::types::{
 use super::value::{Item, Value};
 use super::watching::{Channel, StabilizeRule, channel, notify, rule, stabilize};
 
-/// The names under which a compose model is looked for, in compose's own order.
-const COMPOSE_FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+/// The names under which compose looks for a model, in its own order; the first one counts.
+pub const COMPOSE_FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+/// The names of the file that compose lays over it, whichever of those it is; the first one counts.
+pub const COMPOSE_OVERRIDES: [&str; 4] =
+    ["compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"];
 
 /// The configuration, or nothing if something that it needs is missing.
 pub(super) fn build(reader: &Reader<'_>, path: &Path, directory: &Path) -> Option<Config> {
@@ -93,9 +96,8 @@ fn index(path: &str) -> usize {
 pub(super) fn discover_compose(reader: &mut Reader<'_>, directory: &Path) {
     if let Some(file) = COMPOSE_FILES.iter().find(|name| directory.join(name).is_file()) {
         let mut names = vec![(*file).to_owned()];
-        let stem = file.rsplit_once('.').map_or(*file, |(stem, _)| stem);
-        let overrides = ["yaml", "yml"].map(|extension| format!("{stem}.override.{extension}"));
-        names.extend(overrides.into_iter().find(|name| directory.join(name).is_file()));
+        let over = COMPOSE_OVERRIDES.iter().find(|name| directory.join(name).is_file());
+        names.extend(over.map(|name| (*name).to_owned()));
         found_beside(reader, "compose.files", names);
     }
     if directory.join(".env").is_file() {

@@ -32,6 +32,7 @@ mod value;
 mod watching;
 
 pub use broken::state_directory_of_broken;
+pub use build::{COMPOSE_FILES, COMPOSE_OVERRIDES};
 pub use choices::{
     ChannelKind, DnsProvider, Handling, OnExpiry, OnFailure, OnRollback, Part, PullPolicy, RowsFrom, RuleKind,
     RuleLevel, RuleSide, SectionPlace, Strategy, TsigAlgorithm, UserProvider, When,

@@ -2,11 +2,8 @@
 
 use std::path::Path;
 
-/// Names that compose looks for, in its order; the first one counts.
-const BASES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
-/// Names of the file that compose lays over it.
-const OVERRIDES: [&str; 4] =
-    ["compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"];
+use crate::config::{COMPOSE_FILES, COMPOSE_OVERRIDES};
+
 /// How people name the files of an environment, and the environment.
 const ENVIRONMENTS: [(&str, &str); 4] =
     [("production", "production"), ("prod", "production"), ("staging", "staging"), ("stage", "staging")];
@@ -70,8 +67,8 @@ pub fn candidates(directory: &Path, said: &Said, environment: Option<&str>) -> V
         return vec![Candidate::plain(names, format!("COMPOSE_FILE says so, {place}"))];
     }
     let is_there = |name: &str| directory.join(name).is_file();
-    let base = BASES.into_iter().find(|name| is_there(name));
-    let over = OVERRIDES.into_iter().find(|name| is_there(name));
+    let base = COMPOSE_FILES.into_iter().find(|name| is_there(name));
+    let over = COMPOSE_OVERRIDES.into_iter().find(|name| is_there(name));
     let left = over.map_or_else(String::new, |over| {
         format!("; {over} is left out, because compose reads it only where no file is named")
     });

@@ -31,6 +31,8 @@ pub fn draft(seen: &Seen) -> Draft {
     sections.extend(caddy(seen));
     sections.extend(prometheus(seen));
     sections.extend(databases(seen));
+    remarks.extend(written_over(seen));
+    remarks.extend(seen.databases.iter().flat_map(|one| one.remarks.clone()));
     let shots = stack::one_shots(&seen.model);
     if !shots.is_empty() {
         let (shots, ends) = (shots.join(", "), if shots.len() == 1 { "ends" } else { "end" });
@@ -80,6 +82,23 @@ fn build_words(count: usize) -> &'static str {
 
 fn built(seen: &Seen) -> Vec<String> {
     model::services(&seen.model).into_iter().filter(|service| model::is_built(&seen.model, service)).collect()
+}
+
+/// Directories of the project that services built here may write to: a release does not hold what is in them.
+fn written_over(seen: &Seen) -> Vec<String> {
+    let mounts = |service: String| {
+        let shown: Vec<String> = stack::writable_mounts(&seen.model, &service, &seen.directory)
+            .into_iter()
+            .map(|(source, target)| {
+                format!(
+                    "{service}: ./{source} is mounted over {target} for writing; what is in it is no part of a release, and a \
+                     rollback does not bring it back"
+                )
+            })
+            .collect();
+        shown
+    };
+    built(seen).into_iter().flat_map(mounts).collect()
 }
 
 fn deploy(seen: &Seen, migration: Option<&Found>) -> Vec<Section> {
@@ -219,7 +238,10 @@ fn databases(seen: &Seen) -> Vec<Section> {
     for (header, place, what) in given {
         if let Some((key, value)) = place {
             let why = format!("named on the command line: the database that is being {what}");
-            sections.push(Section::new(header).sure(key, text(value), why));
+            let of_it = seen.databases.iter().find(|one| header.trim_matches(['[', ']']) == one.table);
+            let words = of_it.and_then(|one| one.words.clone());
+            let section = Section::new(header).sure(key, text(value), why);
+            sections.push(words.into_iter().fold(section, Section::say));
         }
     }
     if sections.len() == 2 {

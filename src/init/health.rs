@@ -98,16 +98,23 @@ fn local_address(line: &str) -> Option<(u16, String)> {
     }
     // `curl localhost:8080/health`, as curl and wget take it.
     let is_asked = ["curl", "wget"].iter().any(|tool| line.contains(tool));
-    let bare = line.split_whitespace().find_map(|word| {
-        let word = word.trim_matches(['"', '\'']);
-        let rest = ["localhost", "127.0.0.1"].iter().find_map(|host| word.strip_prefix(host))?;
-        let (port, path) = match rest.strip_prefix(':') {
-            Some(rest) => rest.find('/').map_or((rest, "/"), |at| rest.split_at(at)),
-            None => ("80", if rest.is_empty() { "/" } else { rest }),
-        };
-        (path.starts_with('/') && !path.contains('$')).then(|| Some((port.parse().ok()?, path.to_owned())))?
-    });
-    bare.filter(|_| is_asked)
+    let bare: Vec<(&str, (u16, String))> =
+        line.split_whitespace().filter_map(|word| Some((word, bare_address(word)?))).collect();
+    // `--noproxy localhost localhost:3000/up`: a name alone may be what a flag wants.
+    let is_more = |(word, _): &&(&str, (u16, String))| word.contains([':', '/']);
+    let found = bare.iter().find(is_more).or(bare.first());
+    found.filter(|_| is_asked).map(|(_, address)| address.clone())
+}
+
+/// Port and path of an address without its scheme, where it is one of this very container.
+fn bare_address(word: &str) -> Option<(u16, String)> {
+    let word = word.trim_matches(['"', '\'']);
+    let rest = ["localhost", "127.0.0.1"].iter().find_map(|host| word.strip_prefix(host))?;
+    let (port, path) = match rest.strip_prefix(':') {
+        Some(rest) => rest.find('/').map_or((rest, "/"), |at| rest.split_at(at)),
+        None => ("80", if rest.is_empty() { "/" } else { rest }),
+    };
+    (path.starts_with('/') && !path.contains('$')).then(|| Some((port.parse().ok()?, path.to_owned())))?
 }
 
 fn of_image(model: &Value, project: &str, service: &str) -> Option<Candidate> {
@@ -181,6 +188,7 @@ mod tests {
             ("CMD node -e \"fetch('http://localhost:4000/ok').then(r => 1)\"", Some((4000, "/ok"))),
             ("CMD-SHELL curl --fail localhost:9000/live || exit 1", Some((9000, "/live"))),
             ("CMD curl -f localhost", Some((80, "/"))),
+            ("CMD-SHELL curl -s --noproxy localhost localhost:3000/up | grep -q OK", Some((3000, "/up"))),
             ("CMD python -c \"import urllib.request as u; u.urlopen('http://0.0.0.0:8000/up')\"", Some((8000, "/up"))),
             ("CMD curl http://backend:3000/", None),
             ("CMD pg_isready -h localhost", None),

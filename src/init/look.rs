@@ -97,13 +97,26 @@ pub struct Seen {
     pub health: Vec<(Candidate, Option<u16>)>,
     /// Whether Prometheus counts Caddy's requests; nothing where it was not asked.
     pub has_series: Option<bool>,
+    /// The databases that were named, after a look at each.
+    pub databases: Vec<DatabaseSeen>,
     /// Whose runs stand in the usual state directory, where there are any.
     pub state_of: Option<String>,
     /// What is worth a remark.
     pub remarks: Vec<String>,
 }
 
-/// Looks at everything.
+/// A database that was named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseSeen {
+    /// `source` or `target`.
+    pub table: &'static str,
+    /// What it is, where it was reached.
+    pub words: Option<String>,
+    /// What stands in the way, and what is worth a remark.
+    pub remarks: Vec<String>,
+}
+
+/// Looks at everything but the databases.
 ///
 /// # Errors
 /// When there is no compose file, or compose cannot read what there is.
@@ -142,8 +155,10 @@ pub async fn look(wishes: Wishes, tools: &Tools<'_>) -> Result<Seen> {
         other_profiles: known.into_iter().filter(|one| !profiles.names.contains(one)).collect(),
         set: pairs.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name.clone()).collect(),
         environment: variables.keys().filter(|name| tools.environment.get(name).is_some()).cloned().collect(),
-        handed_over: tools.handed_over.iter().map(|name| (*name).to_owned()).collect(),
+        // Compose gets the project's directory as PWD, whoever calls.
+        handed_over: tools.handed_over.iter().chain(&["PWD"]).map(|name| (*name).to_owned()).collect(),
         contexts: migration::contexts(&model),
+        databases: Vec::new(),
         state_of: state_of(Path::new("/var/lib/cutover")),
         wishes,
         directory,

@@ -26,8 +26,8 @@ pub fn section(seen: &Seen) -> (Option<Section>, Vec<String>) {
                 "the compose secrets that are files; none may be missing, empty or open to others",
             );
         for (name, fault) in open {
-            let words = format!("{name} belongs here too, but it is {fault}; after that is mended, add it");
-            remarks.push(format!("the secret file {name} is {fault}"));
+            let words = format!("{name} belongs here too, but it is not closed yet: it {fault}. After that, add it.");
+            remarks.push(format!("the secret file {name} {fault}"));
             section.words.push(words);
         }
     }
@@ -59,7 +59,11 @@ fn files(seen: &Seen) -> (Option<Files>, Vec<String>) {
         let fault = std::fs::metadata(path).ok().and_then(|metadata| crate::secret::judge(&metadata).err());
         match fault {
             None => names.push(name),
-            Some(fault) => open.push((name, format!("a file that {fault} (chmod 600 {})", path.display()))),
+            Some(fault) => {
+                // The fault ends with what to do about "it".
+                let fault = fault.to_string().replace(" it", &format!(" {}", shown(&seen.directory, path)));
+                open.push((name, fault));
+            }
         }
     }
     (Some((directory.to_owned(), names, open)), remarks)
@@ -70,12 +74,12 @@ fn variables(seen: &Seen) -> (Vec<String>, String) {
     let mut names = Vec::new();
     let (mut required, mut blank, mut outside) = (0, 0, 0);
     for (name, need) in &seen.variables {
-        let is_set = seen.set.contains(name);
         let is_ours = seen.environment.contains(name);
         let counter = match need {
             Need::Required => &mut required,
-            // Without a value compose goes on with an empty text: what is a secret, or is set today, must not be lost.
-            Need::Plain if is_set || model::sounds_secret(name) => &mut blank,
+            // Without a value compose goes on with an empty text: a secret must not be lost like that. What is plain is
+            // told by compose's own warning.
+            Need::Plain if model::sounds_secret(name) => &mut blank,
             _ if is_ours && !seen.handed_over.contains(name) => &mut outside,
             _ => continue,
         };

@@ -1,5 +1,7 @@
 //! What the services of a stack are: databases, a proxy, Prometheus, things that run once. Told by images, names and commands.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::health::{image_name, reached};
@@ -58,6 +60,18 @@ pub fn named_volumes(model: &Value, service: &str) -> Vec<String> {
     let mounts = model::service(model, service).and_then(|own| own.get("volumes")).and_then(Value::as_array);
     let named = mounts.into_iter().flatten().filter(|one| one.get("type").and_then(Value::as_str) == Some("volume"));
     named.filter_map(|one| Some(one.get("source")?.as_str()?.to_owned())).collect()
+}
+
+/// What a service has mounted for writing from inside a directory: source within it, and target.
+pub fn writable_mounts(model: &Value, service: &str, directory: &Path) -> Vec<(String, String)> {
+    let mounts = model::service(model, service).and_then(|own| own.get("volumes")).and_then(Value::as_array);
+    let of = |one: &Value| {
+        let is_meant = one.get("type").and_then(Value::as_str) == Some("bind")
+            && one.get("read_only").and_then(Value::as_bool) != Some(true);
+        let source = Path::new(one.get("source")?.as_str()?).strip_prefix(directory).ok()?.display().to_string();
+        is_meant.then_some((source, one.get("target")?.as_str()?.to_owned()))
+    };
+    mounts.into_iter().flatten().filter_map(of).collect()
 }
 
 /// The service that is Caddy, and where the host reaches its pages.

@@ -158,8 +158,12 @@ pub fn fold(number: u32, kind: &str, entries: &[Entry]) -> RunState {
             run.outcome = None;
         }
         run.epoch = entry.epoch;
-        let first = run.times.take().map_or_else(|| entry.at.clone(), |(first, _)| first);
-        run.times = Some((first, entry.at.clone()));
+        // What is remarked after the end, such as a verdict on what it brought up, does not move the end.
+        let is_remark = run.outcome.is_some() && matches!(entry.fact, Fact::Note { .. } | Fact::Verdict { .. });
+        if !is_remark {
+            let first = run.times.take().map_or_else(|| entry.at.clone(), |(first, _)| first);
+            run.times = Some((first, entry.at.clone()));
+        }
         take(&mut run, entry);
     }
     run

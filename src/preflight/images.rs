@@ -20,7 +20,10 @@ pub(super) async fn check(ask: &Ask<'_>) -> Found {
     };
     let project = ask.config().compose_project();
     let mut wanted: Vec<(String, String)> = Vec::new();
-    for service in model::services(&model.value) {
+    // Of the services that run one image, the one that is built here answers for all of them.
+    let is_built = |service: &String| ask.config().compose.build.contains(service);
+    let (built, others): (Vec<String>, Vec<String>) = model::services(&model.value).into_iter().partition(is_built);
+    for service in built.into_iter().chain(others) {
         let reference = model::image(&model.value, project, &service);
         if !wanted.iter().any(|(_, known)| *known == reference) {
             wanted.push((service, reference));

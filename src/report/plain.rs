@@ -36,8 +36,15 @@ struct State<W> {
     out: Patient<W>,
     run: u32,
     names: Vec<String>,
-    /// What an item said already, without numbers, and when last.
-    said: BTreeMap<usize, (Vec<String>, Duration)>,
+    said: BTreeMap<usize, Said>,
+}
+
+/// What an item has said: the shapes of its lines, and the last one with its time.
+#[derive(Debug)]
+struct Said {
+    shapes: Vec<String>,
+    last: String,
+    at: Duration,
 }
 
 impl<W: Write + Send> Plain<W> {
@@ -102,19 +109,21 @@ impl<W> State<W> {
         })
     }
 
-    /// Whether a saying is worth a line: it differs in more than numbers from all before, or the last one is old.
+    /// Whether a saying is worth a line: it differs in more than numbers from all before, or in numbers only and the last
+    /// one is old. The very same words are told once.
     fn is_news(&mut self, item: usize, text: &str, since_boot: fn() -> Duration) -> bool {
         let shape: String = text.chars().filter(|one| one.is_alphabetic() || "(),:;/".contains(*one)).collect();
-        let now = since_boot();
-        let (known, last) = self.said.entry(item).or_insert_with(|| (Vec::new(), now));
-        let is_new = known.len() < MOST_SAYINGS && !known.contains(&shape);
-        if !is_new && now.saturating_sub(*last) < PACE {
+        let at = since_boot();
+        let known = self.said.entry(item).or_insert_with(|| Said { shapes: Vec::new(), last: String::new(), at });
+        let is_new = known.shapes.len() < MOST_SAYINGS && !known.shapes.contains(&shape);
+        if known.last == text || !is_new && at.saturating_sub(known.at) < PACE {
             return false;
         }
         if is_new {
-            known.push(shape);
+            known.shapes.push(shape);
         }
-        *last = now;
+        text.clone_into(&mut known.last);
+        known.at = at;
         true
     }
 }
@@ -205,6 +214,20 @@ NOW run 7: NOT PROVEN: healthy: 502
         let text = heard(clocks, events);
         let told: Vec<&str> = text.lines().skip(1).filter_map(|line| line.split(": ").nth(1)).collect();
         assert_eq!(told, ["healthy for 0 s", "healthy for 5 s", "healthy for 10 s", "waiting for db"]);
+    }
+
+    #[test]
+    fn the_same_words_are_told_once_however_long_they_stay_true() {
+        static SECONDS: AtomicU64 = AtomicU64::new(0);
+        let clocks = Clocks {
+            now: || "NOW".into(),
+            since_boot: || Duration::from_secs(SECONDS.fetch_add(60, Ordering::SeqCst)),
+        };
+        let says = |text: &str| Event::Says { item: 0, text: text.into() };
+        let (none, other) = ("www.move.test: no certificate was served", "www.move.test: it is for another name");
+        let text = heard(clocks, vec![says(none), says(none), says(none), says(other), says(other), says(none)]);
+        let told: Vec<&str> = text.lines().skip(1).filter_map(|line| line.split("build: ").nth(1)).collect();
+        assert_eq!(told, [none, other, none]);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct Fetched {
     pub built: BTreeSet<String>,
     /// By a pull.
     pub pulled: BTreeSet<String>,
+    /// By the build of another service, whose image they run too.
+    pub shared: BTreeSet<String>,
 }
 
 /// Judges the services in the given order.
@@ -56,7 +58,8 @@ fn judge_one(look: &Look, project: &str, service: &str, fetched: &Fetched) -> Ju
         reasons.push(format!("image: {reference} names another image now ({} → {})", short(runs), short(wanted)));
     }
     reasons.extend(files.iter().map(|path| format!("file: {path} changed")));
-    let is_fetched = fetched.built.contains(service) || fetched.pulled.contains(service);
+    let is_built = fetched.built.contains(service) || fetched.shared.contains(service);
+    let is_fetched = is_built || fetched.pulled.contains(service);
     let change = if own.is_empty() && model::replicas(&look.rendered, service) == 0 {
         Change::Keep
     } else if own.is_empty() {
@@ -65,7 +68,7 @@ fn judge_one(look: &Look, project: &str, service: &str, fetched: &Fetched) -> Ju
     } else if !reasons.is_empty() {
         Change::Recreate
     } else if is_fetched {
-        reasons.push(if fetched.built.contains(service) { "is built anew".into() } else { "is pulled anew".into() });
+        reasons.push(if is_built { "is built anew".into() } else { "is pulled anew".into() });
         Change::Perhaps
     } else if let Some(down) = own.iter().find(|container| !is_at_work(container)) {
         reasons.push(format!("is {}", down.state.status));

@@ -94,11 +94,16 @@ fn fetched(config: &Config, look: &Look, wishes: &Wishes) -> Result<Fetched> {
             return Err(Refusal::Usage(why).into());
         }
     }
+    let is_built_now = |service: &&String| !wishes.without_build && config.compose.build.contains(service);
+    let built_now: BTreeSet<String> =
+        all.iter().filter(is_built_now).map(|service| model::image(&look.rendered, project, service)).collect();
     for service in &all {
         let reference = model::image(&look.rendered, project, service);
         let is_here = look.images.contains_key(&reference);
-        if !wishes.without_build && config.compose.build.contains(service) {
+        if is_built_now(&service) {
             fetched.built.insert(service.clone());
+        } else if built_now.contains(&reference) {
+            fetched.shared.insert(service.clone());
         } else if model::is_built(&look.rendered, service) {
             if !is_here {
                 let why = format!(

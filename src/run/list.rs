@@ -203,7 +203,8 @@ impl List<'_> {
             return None;
         }
         let (images, from) = self.images_of(&self.fetched.built);
-        let title = format!("build {}", images.values().cloned().collect::<Vec<_>>().join(", "));
+        let described: BTreeSet<&str> = images.values().map(String::as_str).collect();
+        let title = format!("build {}", described.into_iter().collect::<Vec<_>>().join(", "));
         let step = BuildImages {
             project: self.config.compose_project().to_owned(),
             directory: self.config.directory.clone(),

@@ -19,6 +19,9 @@ const IS_THERE: i32 = 0;
 /// Exit code by which a check says that it is not there.
 const IS_NOT_THERE: i32 = 1;
 
+/// Of a line that a program said last, so much is kept.
+const LONGEST_LINE: usize = 400;
+
 /// The step.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct RunCommand {
@@ -81,7 +84,9 @@ impl RunCommand {
             };
         }
         Ok(if self.mark(run, "done").exists() {
-            World::After(format!("{name} ended with 0; it has no check, so nothing else is known"))
+            let last = self.last_words(run, "run");
+            let said = if last.is_empty() { last } else { format!(" and said: {last}") };
+            World::After(format!("{name} ended with 0{said}; it has no check, so nothing else is known"))
         } else if self.mark(run, "begun").exists() {
             World::Between(format!("{name} was begun, and did not end with 0"))
         } else {
@@ -127,9 +132,14 @@ impl RunCommand {
         say: Say<'_>,
     ) -> Result<(i32, String)> {
         let code = self.call(process, variables, &self.run, run, "ask", say).await?;
-        let text = std::fs::read_to_string(self.log(run, "ask")).unwrap_or_default();
+        Ok((code, self.last_words(run, "ask")))
+    }
+
+    /// The last line that it said; nothing where it said nothing, or its log is gone.
+    fn last_words(&self, run: &RunTag, what: &str) -> String {
+        let text = std::fs::read_to_string(self.log(run, what)).unwrap_or_default();
         let last = text.lines().rev().find(|line| !line.trim().is_empty());
-        Ok((code, last.unwrap_or_default().trim().to_owned()))
+        last.unwrap_or_default().trim().chars().take(LONGEST_LINE).collect()
     }
 
     /// Where the words of one of its programs are kept.

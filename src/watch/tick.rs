@@ -16,6 +16,8 @@ use crate::judge::rules::{Finding, Rule, Standing, Verdict};
 pub const ERRORS: &str = "errors";
 /// The rule that asks the route directly.
 pub const OUTAGE: &str = "outage";
+/// What the rule on errors says before anything could be counted.
+const FIRST_MINUTE: &str = "the first minute is not over";
 /// The note of the tick that accepts the window.
 pub const ACCEPTED: &str = "the window is accepted";
 
@@ -192,7 +194,7 @@ fn count(inputs: &Inputs, window: &mut Window) -> Minutes {
     let finding = fetched.map(|_| match last {
         Some(counted) => errors_finding(window, &counted),
         None => window.rules.get(ERRORS).map_or_else(
-            || Finding::no_data("the first minute is not over"),
+            || Finding::no_data(FIRST_MINUTE),
             |old| Finding { verdict: old.verdict, evidence: old.evidence.clone() },
         ),
     });
@@ -266,7 +268,11 @@ fn stand(window: &mut Window, findings: &[(Rule, Finding)], inputs: &Inputs, is_
     for (rule, finding) in findings {
         let mut standing = window.rules.remove(&rule.name);
         let is_new = standing.is_none();
-        let has_changed = Standing::take(&mut standing, finding, inputs.now.wall_ms);
+        // Why the errors cannot be judged is news as soon as it is known, and not half an hour later.
+        let is_settled = standing.as_ref().is_some_and(|old| old.evidence == FIRST_MINUTE)
+            && finding.verdict.is_unknown()
+            && finding.evidence != FIRST_MINUTE;
+        let has_changed = Standing::take(&mut standing, finding, inputs.now.wall_ms) || is_settled;
         let Some(standing) = standing else { continue };
         window.rules.insert(rule.name.clone(), standing.clone());
         window.known.insert(rule.name.clone(), rule.clone());

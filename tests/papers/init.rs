@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use super::support::cluster;
 use super::support::project::{Project, free_port};
 
 /// A copy of a project in a directory of its own. Files that begin with a point are kept without it.
@@ -30,9 +31,14 @@ impl Copy {
         self.path("project").join(name)
     }
 
-    fn cutover(&self, arguments: &[&str]) -> Output {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
-        command.args(arguments).current_dir(self.path("project")).env_remove("COMPOSE_FILE").output().unwrap()
+        command.args(arguments).current_dir(self.path("project")).env_remove("COMPOSE_FILE");
+        command
+    }
+
+    fn cutover(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
     }
 
     /// Runs it, wants it to end well, and gives what it wrote.
@@ -49,7 +55,7 @@ impl Copy {
     }
 }
 
-fn projects() -> PathBuf {
+pub(super) fn projects() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/papers/projects")
 }
 
@@ -68,7 +74,7 @@ fn copy_all(from: &Path, to: &Path) {
 }
 
 #[track_caller]
-fn holds(file: &str, parts: &[&str]) {
+pub(super) fn holds(file: &str, parts: &[&str]) {
     for part in parts {
         assert!(file.contains(part), "{part:?} is not in\n{file}");
     }
@@ -104,7 +110,7 @@ fn node_with_postgres_and_redis() {
             "\n# package.json in project has the script \"db:migrate\"\nservice = \"api\"\n",
             "\ncommand = [\"pnpm\", \"db:migrate\"]\n",
             "\nurl = \"http://127.0.0.1:3000/healthz\"\n",
-            "\nvariables = [\"DB_NAME\", \"DB_PASSWORD\", \"DB_USER\"]\n",
+            "\nvariables = [\"DB_PASSWORD\"]\n",
             "\n[backup]\n",
             "\nservice = \"db\"\n",
             "\nurl_env = \"OLD_DB_URL\"\n",
@@ -151,7 +157,11 @@ fn prometheus_and_grafana() {
         |mode| std::fs::set_permissions(copy.project("secrets/grafana_admin.txt"), PermissionsExt::from_mode(mode));
     mode(0o644).unwrap();
     let open = copy.init(&[]);
-    holds(&open, &["# grafana_admin.txt belongs here too, but it is a file that is open to others (mode 0644)"]);
+    holds(
+        &open,
+        &["# grafana_admin.txt belongs here too, but it is not closed yet: it is open to others (mode 0644);\n\
+             # chmod 600 secrets/grafana_admin.txt."],
+    );
     std::fs::remove_file(copy.project("cutover.toml")).unwrap();
     std::fs::remove_file(copy.project("runbook.toml")).unwrap();
     mode(0o600).unwrap();
@@ -297,4 +307,38 @@ fn a_project_goes_from_init_to_a_deploy_and_back_with_few_edits() {
     assert_ne!(release(), first, "another release serves");
     project.expect(0, &["rollback", "--yes"]);
     assert_eq!(release(), first, "the first release serves again, through the proxy");
+}
+
+#[test]
+fn databases_that_are_named_are_looked_at_and_nothing_of_them_is_changed() {
+    let cluster = cluster::shared();
+    let (old, new) = (cluster.database("init_old"), cluster.database("init_new"));
+    cluster.sql(
+        &old,
+        "CREATE SCHEMA auth; CREATE TABLE auth.users (id uuid PRIMARY KEY);
+         CREATE TABLE profiles (id int PRIMARY KEY, user_id uuid REFERENCES auth.users);
+         INSERT INTO profiles SELECT generate_series(1, 40); ANALYZE profiles",
+    );
+    let copy = Copy::of("site");
+    let url = |database: &str| cluster.url(database);
+    let init = |new: &str| {
+        let mut command = copy.command(&["init", "--source-env", "OLD_DB_URL", "--target-env", "NEW_DB_URL"]);
+        command.args(["--runbook", "night.toml"]).env("OLD_DB_URL", url(&old)).env("NEW_DB_URL", new);
+        let output = command.output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+        assert!(output.status.success(), "{said}");
+        let file = std::fs::read_to_string(copy.project("cutover.toml")).unwrap();
+        std::fs::remove_file(copy.project("cutover.toml")).unwrap();
+        std::fs::remove_file(copy.project("night.toml")).unwrap();
+        (file.replace("\n# ", " "), said)
+    };
+    let (file, said) = init(&url(&new));
+    holds(
+        &file,
+        &["1 table with about 40 rows", "no table of the schema public", "Looked at when this was written: PostgreSQL"],
+    );
+    holds(&said, &["source: profiles.user_id leads to auth.users: [users] moves those accounts"]);
+    let (file, said) = init("postgres://nobody@127.0.0.1:1/nothing");
+    holds(&file, &["1 table with about 40 rows"]);
+    holds(&said, &["target: connection: "]);
 }

@@ -6,6 +6,7 @@
     reason = "tests start the program as a person would; a helper of a test fails the test"
 )]
 
+mod built;
 mod init;
 mod report;
 mod serve;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::{Compose, Sources, config_arguments, variables, words};
+use super::{Compose, Sources, config_arguments, words};
 
 impl Compose {
     /// The merged files with their variables still in them.
@@ -26,9 +26,7 @@ impl Compose {
     }
 
     async fn asked(&self, sources: &Sources, arguments: Vec<String>) -> Result<Vec<u8>> {
-        let mut command = self.command(arguments, std::time::Duration::from_secs(60));
-        command.input = variables(sources)?;
-        let asked = self.process.run(command, &|_| ()).await;
+        let asked = self.process.run(self.reading(sources, arguments)?, &|_| ()).await;
         asked.map_err(words::without_values).context("the compose files are not valid")
     }
 }

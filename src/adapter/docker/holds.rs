@@ -53,11 +53,15 @@ impl Docker {
 
     /// Makes a container that is never started: while it is there, `docker image prune --all` spares the image.
     ///
+    /// An image that compose built carries the labels of its service, and a container takes over those of its image: they
+    /// are written over, or compose and we would take the holder for a container of the project.
+    ///
     /// # Errors
     /// The engine's own words; one that already holds this image is no error.
     pub async fn hold(&self, name: &str, image: &str, release: &str) -> Result<()> {
         if let Some(there) = self.container(name).await? {
-            if Some(there.image_id) == self.image_id(image).await? {
+            let is_of_no_project = there.labels.get(label::PROJECT).is_none_or(String::is_empty);
+            if is_of_no_project && Some(there.image_id) == self.image_id(image).await? {
                 return Ok(());
             }
             // Left by a run that was killed before the release was recorded: the number is given anew.
@@ -66,7 +70,11 @@ impl Docker {
         let body = ContainerCreateBody {
             image: Some(image.to_owned()),
             cmd: Some(vec!["held by cutover, never started".to_owned()]),
-            labels: Some(HashMap::from([(label::HOLDS.to_owned(), release.to_owned())])),
+            labels: Some(HashMap::from([
+                (label::HOLDS.to_owned(), release.to_owned()),
+                (label::PROJECT.to_owned(), String::new()),
+                (label::SERVICE.to_owned(), String::new()),
+            ])),
             host_config: Some(HostConfig { network_mode: Some("none".to_owned()), ..HostConfig::default() }),
             ..ContainerCreateBody::default()
         };

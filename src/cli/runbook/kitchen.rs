@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::adapter::database::Place;
 use crate::adapter::switch;
 use crate::cli::arguments::{Deploy, Global};
 use crate::cli::dns::look::Look;
+use crate::cli::notify;
 use crate::cli::setup::Setup;
 use crate::config::runbook::Settings;
 use crate::config::{Config, Environment, Part, RowsFrom, SecretAt};
@@ -139,7 +140,8 @@ impl Kitchen<'_> {
 
     pub(super) async fn notice(&self, ask: &Ask<'_>) -> Result<Planned> {
         let notice = ask.settings.notice.clone().unwrap_or_default();
-        let mut step = self.program(ask, self.own(&["notify", "send", &notice, "--yes"])?);
+        notify::can_be_sent(self.config, self.setup, &notice).with_context(|| ask.name.to_owned())?;
+        let mut step = self.program(ask, self.own(&["notify", "send", &notice, "--yes", "--in-run"])?);
         step.environment = variables(self.config);
         Ok(self.gate(ask, format!("send the notice {notice} to users"), Act::RunCommand(step)))
     }

@@ -18,7 +18,7 @@ pub(super) const KEYS: &[Key] = &[
     key("project.environment", Text(Shape::Word), Is("\"production\""), "The name of this environment. It is part of the phrases that destructive steps ask for."),
     // ---- compose
     table("compose", Table, "The compose model that is deployed."),
-    key("compose.files", List(Shape::Path), Unset("the first of compose.yaml, compose.yml, docker-compose.yaml, docker-compose.yml beside this file, and its .override file"), "The compose files, in the order in which they are merged."),
+    key("compose.files", List(Shape::Path), Unset("the first of compose.yaml, compose.yml, docker-compose.yml, docker-compose.yaml beside this file, and its .override file"), "The compose files, in the order in which they are merged."),
     key("compose.env_files", List(Shape::Path), Unset("`.env` beside this file, where there is one"), "Files with variables for the compose model (`--env-file`), in order. Variables of the environment do not reach compose unless secrets.variables names them."),
     key("compose.profiles", List(Shape::Service), Is("[]"), "The compose profiles that are switched on."),
     key("compose.build", List(Shape::Service), Is("[]"), "The services whose images are built here; the others are pulled."),

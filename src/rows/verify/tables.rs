@@ -15,6 +15,10 @@ use crate::data::patterns;
 use crate::data::sidecar_shape::Shape;
 use crate::rows::plain_types::is_plain;
 
+/// Buckets of key hashes, as a power of two: few enough that the sums of all workers stay in the processor's cache, many
+/// enough that a table of a million rows with one wrong row names it from some hundred.
+const MOST_BITS: u32 = 12;
+
 /// Where user ids stand, as the configuration says it.
 #[derive(Clone, Debug, Default)]
 pub struct Users {
@@ -139,7 +143,7 @@ impl Both {
         let key = identities.into_iter().find(is_whole).unwrap_or_default().to_vec();
         let rows = source.rows_estimate.max(target.rows_estimate).max(0).unsigned_abs();
         let rows = rows.max(source.bytes.max(target.bytes) / 256);
-        let bits = (rows / 64).next_power_of_two().trailing_zeros().clamp(4, 16);
+        let bits = (rows / 64).next_power_of_two().trailing_zeros().clamp(4, MOST_BITS);
         let reading =
             |table: &Table| Reading { number, table: table.clone(), columns: columns.clone(), is_binary: false };
         let both = Self {

@@ -195,3 +195,20 @@ fn fifty_rules_are_judged_and_the_worst_is_the_verdict() {
     assert_eq!((verdicts.level, verdicts.why.as_str()), (Level::Hold, "rule 49: 17"));
     assert_eq!(verdicts.rules.len(), 51);
 }
+
+#[test]
+fn why_the_errors_cannot_be_judged_is_news_as_soon_as_the_first_minute_is_over_and_only_then() {
+    let mut world = World::new();
+    let inputs = world.inputs();
+    let said = world.tick(&inputs);
+    assert_eq!(said.rules[0].standing.evidence, FIRST_MINUTE);
+    let mut blind = || {
+        world.pass(5, 0);
+        let fetched = Fetched { window: counts::Window::default(), ..world.fetched() };
+        let inputs = Inputs { counts: Some(Ok(fetched)), ..world.inputs() };
+        world.tick(&inputs)
+    };
+    let first = blind();
+    assert!(first.has_changed() && first.rules[0].standing.verdict == Verdict::NoData, "{first:?}");
+    assert!(!blind().has_changed(), "told once");
+}
