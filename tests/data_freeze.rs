@@ -327,7 +327,7 @@ async fn sessions_that_may_not_be_ended_are_named_and_stopped_all_the_same() {
     project.unfreeze().await.unwrap();
     writer.batch_execute("BEGIN; UPDATE public.item SET name = 'x'").await.unwrap();
     let options = FreezeOptions { deadline_s: 6, ..project.options() };
-    let said = std::sync::Mutex::new(Vec::new());
+    let said = Mutex::new(Vec::new());
     let say = |line: String| said.lock().unwrap().push(line);
     let error = freeze(&project.place(), &options, &say).await.unwrap_err().to_string();
     assert!(error.contains("stay locked by app_weak") && error.contains("shop"), "{error}");

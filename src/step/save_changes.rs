@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::compared::{Against, Compared, mapping};
 use super::{Databases, Reversal, RunTag, Say, World};
-use crate::data::change_file::{Head, TableChanges, Uncompared};
+use crate::data::change_file::{Head, TableChanges};
+use crate::data::uncompared::Uncompared;
 use crate::rows::apply;
 use crate::rows::diff::{self, Diff, DiffOptions};
 use crate::rows::filling::Filling;

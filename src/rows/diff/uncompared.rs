@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use crate::adapter::database::Session;
 use crate::data::catalog::{Catalog, Table, TableName, quoted};
-use crate::data::change_file::Uncompared;
 use crate::data::patterns::Patterns;
+use crate::data::uncompared::Uncompared;
 use crate::rows::catalog;
 use crate::rows::verify::tables::Both;
 
