@@ -15,6 +15,7 @@ use crate::report::paced;
 use crate::report::status::{Current, HeldFact, ServiceFact, StatusFacts, status_json, status_text};
 use crate::report::untold::Untold;
 use crate::report::way_back::WayBack;
+use crate::run::data::standing::standing;
 use crate::run::{before, which};
 
 /// How long the engine may take to answer; the verdict is given without it too, and says so.
@@ -58,6 +59,7 @@ pub async fn gather(setup: &Setup) -> Result<StatusFacts> {
     });
     let (engine, back) = tokio::join!(engine(setup, &project), way_back(setup));
     Ok(StatusFacts {
+        moves: standing(&setup.state)?,
         engine,
         back: back?,
         current: current(setup)?,

@@ -178,9 +178,9 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
             row("failed in", line);
         }
     }
-    if let Some(progress) = &facts.progress {
-        row("progress", progress.clone());
-    }
+    facts.progress.iter().for_each(|progress| row("progress", progress.clone()));
+    let moves = facts.moves.iter().zip(std::iter::once("rows").chain(std::iter::repeat("")));
+    moves.for_each(|(one, name)| row(name, one.words()));
     if !facts.kept.is_empty() {
         let kept: Vec<String> = facts.kept.iter().map(|number| format!("r{number}")).collect();
         row("kept", kept.join(", "));
@@ -233,6 +233,7 @@ pub fn status_json(facts: &StatusFacts) -> Value {
             "failure": cause(run, is_stuck(run)).map(|(item, why)| json!({ "item": item, "why": why })),
         })),
         "progress": facts.progress,
+        "rows": facts.moves,
         "lock": facts.held.as_ref().map(|held| json!({ "words": held.words, "is_owner_alive": held.is_owner_alive })),
         "kept": facts.kept,
         "way_back": facts.back.as_ref().map(WayBack::to_json),

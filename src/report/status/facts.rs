@@ -1,6 +1,7 @@
 //! What the verdict rests on: facts, gathered by the caller. Nothing here is judged.
 
 use crate::journal::RunState;
+use crate::report::moves::Standing as Moves;
 use crate::report::untold::Untold;
 use crate::report::way_back::WayBack;
 
@@ -58,6 +59,8 @@ pub struct StatusFacts {
     pub is_undoable: bool,
     /// What the engine says, or why it was not asked or did not answer.
     pub engine: Result<Vec<ServiceFact>, String>,
+    /// What is frozen and what was filled, in words and for programs.
+    pub moves: Vec<Moves>,
     /// Channels that were not told what they should have been, and why.
     pub untold: Vec<Untold>,
 }
