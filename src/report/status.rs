@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::SCHEMA;
 use super::checkpoint;
 use super::history::ended;
+use super::moves::Standing as Moves;
 use super::planned::{cause, cause_line, deed, is_stuck};
 use super::style::{Paint, Style};
 use super::table::{Cell, Table};
@@ -64,6 +65,8 @@ pub struct StatusFacts {
     pub is_undoable: bool,
     /// What the engine says, or why it was not asked or did not answer.
     pub engine: Result<Vec<ServiceFact>, String>,
+    /// What is frozen and what was filled, in words and for programs.
+    pub moves: Vec<Moves>,
     /// Channels that were not told what they should have been, and why.
     pub untold: Vec<Untold>,
 }
@@ -231,9 +234,9 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
             row("failed in", line);
         }
     }
-    if let Some(progress) = &facts.progress {
-        row("progress", progress.clone());
-    }
+    facts.progress.iter().for_each(|progress| row("progress", progress.clone()));
+    let moves = facts.moves.iter().zip(std::iter::once("rows").chain(std::iter::repeat("")));
+    moves.for_each(|(one, name)| row(name, one.words()));
     if !facts.kept.is_empty() {
         let kept: Vec<String> = facts.kept.iter().map(|number| format!("r{number}")).collect();
         row("kept", kept.join(", "));
@@ -282,6 +285,7 @@ pub fn status_json(facts: &StatusFacts) -> Value {
             "failure": cause(run, is_stuck(run)).map(|(item, why)| json!({ "item": item, "why": why })),
         })),
         "progress": facts.progress,
+        "rows": facts.moves,
         "lock": facts.held.as_ref().map(|held| json!({ "words": held.words, "is_owner_alive": held.is_owner_alive })),
         "kept": facts.kept,
         "services": facts.engine.as_ref().ok().map(|services| services.iter().map(|one| json!({
