@@ -9,19 +9,20 @@ use serde_json::Value;
 /// Names each thing that both models would use, and change.
 pub fn shared(ours: Option<&Value>, theirs: Option<&Value>) -> Vec<String> {
     let (Some(ours), Some(theirs)) = (ours, theirs) else { return Vec::new() };
-    let kinds: [(&str, fn(&Value) -> BTreeSet<String>); 5] = [
-        ("the volume", |model| names(model, "volumes")),
-        ("the network", |model| names(model, "networks")),
-        ("the container", containers),
-        ("the port", ports),
-        ("the directory", directories),
+    let own = all(ours);
+    all(theirs).into_iter().filter(|one| own.contains(one)).collect()
+}
+
+/// Everything that bringing a model up would use, and change.
+fn all(model: &Value) -> Vec<String> {
+    let kinds = [
+        ("the volume", names(model, "volumes")),
+        ("the network", names(model, "networks")),
+        ("the container", containers(model)),
+        ("the port", ports(model)),
+        ("the directory", directories(model)),
     ];
-    let mut same = Vec::new();
-    for (what, of) in kinds {
-        let own = of(ours);
-        same.extend(of(theirs).into_iter().filter(|one| own.contains(one)).map(|one| format!("{what} {one}")));
-    }
-    same
+    kinds.into_iter().flat_map(|(what, found)| found.into_iter().map(move |one| format!("{what} {one}"))).collect()
 }
 
 /// What compose itself makes is called after the project; what has a name of its own, or is external, need not be.
