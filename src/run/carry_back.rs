@@ -134,6 +134,11 @@ pub async fn chosen(
                 item.name = "give_up_changes".into();
                 item.title = format!("give up what was written to {} since it was filled", step.compared.target);
             }
+            Act::SaveChanges(step) => {
+                if let Some(why) = step.moved_since(databases, "cutover").await? {
+                    return Err(Refusal::Gate(format!("{why}; then {GIVE_UP}")).into());
+                }
+            }
             Act::ApplyChanges(step) => {
                 if without.export {
                     continue;
