@@ -210,8 +210,12 @@ async fn last_words(
 ) -> Result<u8> {
     let entries = crate::journal::read(open.journal.path()).map_err(MidRun)?;
     let run = state::fold(open.tag.number, open.plan.kind.word(), &entries);
-    if open.plan.kind == RunKind::Rollback {
-        keep_manifest(&setup.state, &run, &entries)?;
+    if open.plan.kind == RunKind::Rollback
+        && let Err(error) = keep_manifest(&setup.state, &run, &entries)
+    {
+        // The run has ended as it has ended; a disk without room for a paper about it changes nothing of that.
+        let again = "it is written once there is room, by the next verb that takes the lock";
+        out::say(&format!("cutover: the manifest of this rollback could not be written: {error:#}; {again}"));
     }
     if global.is_json() {
         let mut document = match finish.is_waiting {
