@@ -19,7 +19,7 @@ use crate::journal::{Fact, Lock, Outcome, RunState, runs, state};
 use crate::notify::Delivery;
 use crate::release::Store;
 use crate::report::event::{Both, Deaf};
-use crate::report::paced::{Pace, Paced};
+use crate::report::paced::Pace;
 use crate::report::plain::{Clocks, Plain};
 use crate::report::screen::Screen;
 use crate::report::{Event, Listener, checkpoint, manifest, result};
@@ -341,13 +341,13 @@ fn listener(global: &Global, setup: &Setup, open: &Open) -> Box<dyn Listener> {
     if global.quiet {
         Box::new(Deaf)
     } else if super::setup::is_live(global, &crate::config::Environment::of_process()) {
-        let screen = Box::new(Screen::new(setup.style));
-        match &open.plan.course {
+        Box::new(match &open.plan.course {
             Some(course) => {
-                Box::new(Paced::new(screen, Pace::of(course, record::budget(&setup.state, &course.runbook))))
+                let budget = record::budget(&setup.state, &course.runbook);
+                Screen::paced(setup.style, Pace::of(course, budget, &open.state))
             }
-            None => screen,
-        }
+            None => Screen::new(setup.style),
+        })
     } else {
         Box::new(Plain::new(std::io::stderr(), Clocks { now: clock::now, since_boot: clock::since_boot }))
     }

@@ -54,8 +54,8 @@ pub struct StatusFacts {
     pub current: Option<Current>,
     /// The last run.
     pub last_run: Option<RunState>,
-    /// How far an open run by a runbook is.
-    pub progress: Option<String>,
+    /// How far an open run by a runbook is, and what it does now.
+    pub progress: Option<(String, Option<String>)>,
     /// Who holds the lock.
     pub held: Option<HeldFact>,
     /// Kept releases, oldest first.
@@ -232,7 +232,8 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
         }
     }
     if let Some(progress) = &facts.progress {
-        row("progress", progress.clone());
+        row("progress", progress.0.clone());
+        progress.1.iter().for_each(|now| row("now", now.clone()));
     }
     if !facts.kept.is_empty() {
         let kept: Vec<String> = facts.kept.iter().map(|number| format!("r{number}")).collect();
@@ -281,7 +282,8 @@ pub fn status_json(facts: &StatusFacts) -> Value {
             "stopped_in": run.stopped_in().map(|item| &item.name),
             "failure": cause(run, is_stuck(run)).map(|(item, why)| json!({ "item": item, "why": why })),
         })),
-        "progress": facts.progress,
+        "progress": facts.progress.as_ref().map(|(words, _)| words),
+        "now": facts.progress.as_ref().and_then(|(_, now)| now.as_ref()),
         "lock": facts.held.as_ref().map(|held| json!({ "words": held.words, "is_owner_alive": held.is_owner_alive })),
         "kept": facts.kept,
         "services": facts.engine.as_ref().ok().map(|services| services.iter().map(|one| json!({
