@@ -18,6 +18,7 @@ mod migrate;
 mod serve;
 mod settings;
 mod shutdown;
+mod socket;
 mod worker;
 
 use settings::Settings;

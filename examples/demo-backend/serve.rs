@@ -6,23 +6,27 @@ use crate::log;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::shutdown::Farewell;
+use crate::socket;
 use anyhow::{Result, bail};
 use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 struct App {
     settings: Settings,
     database: Database,
     metrics: Metrics,
+    /// Tells open sockets that the end has come.
+    ending: Arc<watch::Sender<bool>>,
 }
 
 type Shared = State<Arc<App>>;
@@ -39,8 +43,10 @@ pub async fn run(settings: Settings) -> Result<()> {
     let listener = TcpListener::bind(("0.0.0.0", settings.port)).await?;
     log(&format!("release {} serves on port {}", settings.release, settings.port));
     let metrics = Metrics::new(settings.release)?;
-    let app = Arc::new(App { settings, database: Database::default(), metrics });
+    let ending = Arc::new(watch::Sender::new(false));
+    let app = Arc::new(App { settings, database: Database::default(), metrics, ending: Arc::clone(&ending) });
     axum::serve(listener, routes(app)).with_graceful_shutdown(farewell.wait()).await?;
+    socket::end_all(&ending).await;
     log("ended");
     Ok(())
 }
@@ -51,6 +57,8 @@ fn routes(app: Arc<App>) -> Router {
         .route("/", get(root))
         .route("/items", get(list_items).post(add_item))
         .route("/slow", get(slow))
+        .route("/upload", post(upload))
+        .route("/socket", get(open_socket))
         .layer(from_fn_with_state(Arc::clone(&app), disturb));
     Router::new()
         .route("/health", get(health))
@@ -156,6 +164,16 @@ async fn slow(State(app): Shared, uri: Uri) -> Response {
     tokio::time::sleep(Duration::from_millis(pause)).await;
     let release = app.settings.release.to_string();
     Json(json!({ "release": release, "slept_ms": pause })).into_response()
+}
+
+/// Takes a body in and says how long it was; the database is left alone.
+async fn upload(State(app): Shared, body: Bytes) -> Response {
+    let release = app.settings.release.to_string();
+    Json(json!({ "release": release, "bytes": body.len() })).into_response()
+}
+
+async fn open_socket(State(app): Shared, request: Request) -> Response {
+    socket::open(request, app.settings.release, app.ending.subscribe())
 }
 
 /// A failed question to the database is 503: the server is well, what it needs is not.

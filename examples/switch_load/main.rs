@@ -1,134 +1,81 @@
-//! Load for `scripts/bench switch`: people on kept connections and on new ones, some slow, some uploading, until standard input
-//! ends; then one line of JSON. Law: a request that got no whole answer below 500 is a failure, whatever the reason.
+//! Load for `scripts/bench switch`. Law: the pace is constant whatever the answers do (an open loop), a request is timed from when
+//! it was meant to begin, and one that got no whole answer below 500 is a failure, whatever the reason.
+//!
+//! `load PLAIN TLS CERTIFICATE RATE SOCKETS`: people at work until standard input ends, then one line of JSON.
+//! `first-answer PLAIN RELEASE PROGRAM…`: starts a program, and prints after how many milliseconds the release answered first.
 
-#![allow(clippy::print_stdout, reason = "the line of JSON is what it is for")]
-#![allow(clippy::disallowed_methods, reason = "an example measures by the ordinary clock")]
+#![allow(clippy::print_stdout, reason = "the line is what it is for")]
+#![allow(clippy::disallowed_methods, reason = "an example measures by the ordinary clock and starts what it measures")]
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+mod first_answer;
+mod http1;
+mod http2;
+mod met;
+mod people;
+mod socket;
+mod way;
+
+use std::io::{Error, Read, Result};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// What a person does.
-#[derive(Clone, Copy)]
-struct Person {
-    request: &'static str,
-    is_kept: bool,
-    is_uploading: bool,
-    pause: Duration,
+use met::Met;
+use people::People;
+use way::Way;
+
+/// The longest that the last answers are waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["load", plain, tls, certificate, rate, sockets] => {
+            let number = |word: &str| word.parse().map_err(Error::other);
+            let way = Way::new(plain, tls, certificate)?;
+            let (rate, sockets) = (number(rate)?, number(sockets)?);
+            load(&runtime, Arc::new(People::new(way)), rate, sockets);
+            Ok(())
+        }
+        ["first-answer", plain, release, program, rest @ ..] => {
+            let after = runtime.block_on(first_answer::after(plain, release, program, rest))?;
+            println!("{:.1}", after.as_secs_f64() * 1000.0);
+            Ok(())
+        }
+        _ => Err(Error::other("load PLAIN TLS CERTIFICATE RATE SOCKETS, or first-answer PLAIN RELEASE PROGRAM…")),
+    }
 }
 
-/// What all of them met.
-#[derive(Default)]
-struct Met {
-    micros: Vec<u32>,
-    failures: Vec<String>,
-    last_good: Option<Instant>,
-    stall: Duration,
-}
-
-fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:80".into());
-    let people: usize = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(20);
-    let person = |request, is_kept, is_uploading, ms| Person {
-        request,
-        is_kept,
-        is_uploading,
-        pause: Duration::from_millis(ms),
-    };
-    let kinds = [
-        person("GET /health", true, false, 10),
-        person("GET /health", true, false, 10),
-        person("GET /health", false, false, 10),
-        person("GET /slow?ms=200", true, false, 0),
-        person("POST /items", false, true, 100),
-    ];
-    let (met, is_over) = (Arc::new(Mutex::new(Met::default())), Arc::new(AtomicBool::new(false)));
-    let threads: Vec<_> = (0..people)
-        .map(|index| {
-            let (met, is_over, address) = (Arc::clone(&met), Arc::clone(&is_over), address.clone());
-            let person = kinds[index % kinds.len()];
-            std::thread::spawn(move || live(&address, person, &met, &is_over))
-        })
-        .collect();
-    drop(std::io::stdin().read_to_end(&mut Vec::new()));
-    is_over.store(true, Ordering::Relaxed);
-    let broken = threads.into_iter().map(std::thread::JoinHandle::join).filter(Result::is_err).count();
-    let Ok(mut met) = met.lock() else { return };
-    met.micros.sort_unstable();
-    let at = |share: f64| met.micros.get((met.micros.len() as f64 * share) as usize).copied().unwrap_or(0) / 1000;
-    let failed = met.failures.len() + broken;
-    let line = serde_json::json!({
-        "asked": met.micros.len() + met.failures.len(), "failed": failed, "longest_stall_ms": met.stall.as_millis() as u64,
-        "median_ms": at(0.5), "p99_ms": at(0.99), "first_failure": met.failures.first(),
+fn load(runtime: &tokio::runtime::Runtime, people: Arc<People>, rate: u64, sockets: u64) {
+    let (met, open) = (Arc::new(Met::default()), Arc::new(AtomicU64::new(0)));
+    for index in 0..sockets {
+        runtime.spawn(socket::live(Arc::clone(&people), Arc::clone(&met), index));
+    }
+    let is_over = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let told = Arc::clone(&is_over);
+    std::thread::spawn(move || {
+        drop(std::io::stdin().read_to_end(&mut Vec::new()));
+        told.store(true, Ordering::Relaxed);
     });
-    println!("{line}");
-}
-
-fn live(address: &str, person: Person, met: &Mutex<Met>, is_over: &AtomicBool) {
-    let mut kept = None;
-    while !is_over.load(Ordering::Relaxed) {
-        let began = Instant::now();
-        let answer = ask(address, person, &mut kept);
-        if answer.is_err() || !person.is_kept {
-            kept = None;
+    let began = Instant::now();
+    for index in 0.. {
+        let due = began + Duration::from_nanos(index * 1_000_000_000 / rate);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        if is_over.load(Ordering::Relaxed) {
+            break;
         }
-        let took = u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX);
-        if let Ok(mut met) = met.lock() {
-            match answer {
-                Ok(()) => {
-                    let now = Instant::now();
-                    let since = met.last_good.replace(now).map(|last| now.duration_since(last));
-                    met.stall = met.stall.max(since.unwrap_or_default());
-                    // A slow request takes as long as it was asked to; its time says nothing of the way.
-                    if !person.request.contains("slow") {
-                        met.micros.push(took);
-                    } else {
-                        met.micros.push(took.saturating_sub(200_000));
-                    }
-                }
-                Err(why) => met.failures.push(format!("{}: {why}", person.request)),
-            }
-        }
-        std::thread::sleep(person.pause);
+        let (people, met, open) = (Arc::clone(&people), Arc::clone(&met), Arc::clone(&open));
+        open.fetch_add(1, Ordering::Relaxed);
+        runtime.spawn(async move {
+            people::ask(&people, &met, index, due).await;
+            open.fetch_sub(1, Ordering::Relaxed);
+        });
     }
-}
-
-fn ask(address: &str, person: Person, kept: &mut Option<TcpStream>) -> Result<(), String> {
-    let plainly = |error: std::io::Error| error.to_string();
-    if kept.is_none() {
-        let stream = TcpStream::connect(address).map_err(plainly)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30))).map_err(plainly)?;
-        stream.set_nodelay(true).map_err(plainly)?;
-        *kept = Some(stream);
+    let took = began.elapsed();
+    while open.load(Ordering::Relaxed) > 0 && began.elapsed() < took + PATIENCE {
+        std::thread::sleep(Duration::from_millis(10));
     }
-    let Some(stream) = kept else { return Err("no connection".into()) };
-    let body = if person.is_uploading { format!("{{\"name\":\"{}\"}}", "x".repeat(50_000)) } else { String::new() };
-    let connection = if person.is_kept { "keep-alive" } else { "close" };
-    let head = format!(
-        "{} HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-        person.request,
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).map_err(plainly)?;
-    let (mut bytes, mut piece) = (Vec::new(), [0_u8; 8192]);
-    loop {
-        if let Some(status) = whole(&bytes) {
-            return if status < 500 { Ok(()) } else { Err(format!("status {status}")) };
-        }
-        match stream.read(&mut piece).map_err(plainly)? {
-            0 => return Err("cut off".into()),
-            count => bytes.extend_from_slice(&piece[..count]),
-        }
-    }
-}
-
-fn whole(bytes: &[u8]) -> Option<u16> {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
-    let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
-    let status = head.split_whitespace().nth(1)?.parse().ok()?;
-    (bytes.len() >= end + 4 + length.unwrap_or(0)).then_some(status)
+    println!("{}", met.told(took, open.load(Ordering::Relaxed)));
 }

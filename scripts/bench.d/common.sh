@@ -54,6 +54,14 @@ find_binary() {
   [[ -x $CUTOVER ]] || fail "$CUTOVER is no program"
 }
 
+# The load generator, in BENCH_LOAD, and the images that it is aimed at.
+find_load() {
+  say "building the load generator, and the lab's images where they are not there"
+  (cd "$BENCH_ROOT" && cargo build --quiet --example switch_load)
+  "$BENCH_ROOT/scripts/lab" images
+  BENCH_LOAD="$BENCH_ROOT/target/debug/examples/switch_load"
+}
+
 # Facts that a number means nothing without, as JSON.
 machine() {
   local model

@@ -11,7 +11,7 @@ trap '[[ -z $DEMO_BUILD_PID ]] || kill -- "-$DEMO_BUILD_PID" 2>/dev/null || true
 
 # Dependencies' versions are left out: a lock file that moves must not make every test wait for new images.
 demo_recipe() {
-  { echo "demo for $(host_release ID) $(host_release VERSION_ID) $(uname -m)"; hash_tree examples compose/images/demo scripts/lab.d/demo_image.sh; } | hash_of
+  { echo "demo for $(host_release ID) $(host_release VERSION_ID) $(uname -m)"; hash_tree examples/demo-backend compose/images/demo scripts/lab.d/demo_image.sh; } | hash_of
 }
 
 demo_is_current() {

@@ -102,11 +102,11 @@ pub fn clear_unbegun(state: &Path) -> Result<Option<RunFile>> {
 /// Refuses to begin while an earlier run is open.
 ///
 /// # Errors
-/// [`Refusal::Interrupted`].
+/// [`Refusal::Waiting`] where it stands at a checkpoint, else [`Refusal::Interrupted`].
 pub fn nothing_open(state: &Path) -> Result<()> {
     let Some(open) = last_open(state)? else { return Ok(()) };
     if let Some(shown) = checkpoint::shown(&open) {
-        return Err(Refusal::Interrupted(format!(
+        return Err(Refusal::Waiting(format!(
             "run {} ({}) stands at a checkpoint and waits for {:?}; `cutover approve`, then `cutover resume`; `cutover \
              rollback` undoes it",
             open.number, open.kind, shown.signal

@@ -11,7 +11,7 @@ pub const DONE: u8 = 0;
 pub const FAILED: u8 = 1;
 /// Usage or configuration.
 pub const USAGE: u8 = 2;
-/// Waiting for an approval.
+/// Waiting for an approval: this run, or the one that is open and stands in the way of this call.
 pub const WAITING: u8 = 3;
 /// A gate refused: check failed, plan drifted, nothing to do; or a run failed and was held, as configured.
 pub const REFUSED: u8 = 4;
@@ -42,6 +42,7 @@ pub fn of_error(error: &anyhow::Error) -> u8 {
             return match refusal {
                 Refusal::Gate(_) => REFUSED,
                 Refusal::Interrupted(_) => INTERRUPTED,
+                Refusal::Waiting(_) => WAITING,
                 Refusal::Usage(_) => USAGE,
             };
         }
@@ -75,6 +76,7 @@ mod tests {
         let code = |refusal: Refusal| of_error(&anyhow::Error::from(refusal).context("while planning"));
         assert_eq!(code(Refusal::Gate(String::new())), 4);
         assert_eq!(code(Refusal::Interrupted(String::new())), 6);
+        assert_eq!(code(Refusal::Waiting(String::new())), 3);
         assert_eq!(code(Refusal::Usage(String::new())), 2);
         assert_eq!(of_error(&anyhow::anyhow!("anything else")), 1);
     }

@@ -139,7 +139,9 @@ fn said(reply: &Reply, name: &str, kind: &str) -> Said {
         let (serial, minimum) = entry.soa()?;
         Some(Soa { zone: entry.name.clone(), serial, minimum, ttl: entry.ttl })
     });
+    let signatures = reply.answers.iter().filter(|entry| entry.kind == "RRSIG");
     Said {
+        signed_until: signatures.filter_map(|entry| entry.value.parse().ok()).min(),
         code: reply.code.clone(),
         is_authoritative: reply.is_authoritative,
         is_authenticated: reply.is_authenticated,

@@ -113,6 +113,17 @@ pub fn published(model: &Value) -> Vec<(String, String, u16, String)> {
     found
 }
 
+/// Which of these services publishes a port of the host, and the port that it listens on itself.
+pub fn published_by<'a>(model: &Value, services: &'a [String], port: u16) -> Option<(&'a String, u16)> {
+    services.iter().find_map(|name| {
+        let ports = service(model, name)?.get("ports")?.as_array()?;
+        let found = ports
+            .iter()
+            .find(|one| one.get("published").and_then(Value::as_str).and_then(|one| one.parse().ok()) == Some(port))?;
+        Some((name, u16::try_from(found.get("target")?.as_u64()?).ok()?))
+    })
+}
+
 /// What stands inside the project's directory and reaches a service as configuration: compose `configs` and
 /// `secrets` that are files, and read-only bind mounts. Mounts from elsewhere (`/run/cutover`, sockets) are state.
 pub fn config_sources(model: &Value, directory: &Path) -> Vec<ConfigSource> {

@@ -9,6 +9,9 @@ pub enum Refusal {
     /// An earlier run was interrupted; exit code 6.
     #[error("{0}")]
     Interrupted(String),
+    /// An earlier run stands at a checkpoint and waits for a person; exit code 3.
+    #[error("{0}")]
+    Waiting(String),
     /// The call or the configuration cannot be carried out; exit code 2.
     #[error("{0}")]
     Usage(String),

@@ -89,6 +89,8 @@ impl RunCommand {
             World::After(format!("{name} ended with 0{said}; it has no check, so nothing else is known"))
         } else if self.mark(run, "begun").exists() {
             World::Between(format!("{name} was begun, and did not end with 0"))
+        } else if self.mark(run, "undone").exists() {
+            World::Before(format!("the undo command of {name} ended with 0; it has no check, so nothing else is known"))
         } else {
             World::Before(format!("{name} was not run"))
         })
@@ -100,6 +102,7 @@ impl RunCommand {
     /// When it cannot be started, does not end in time, or ends with another code than 0.
     pub async fn run(&self, process: &Process, variables: &Variables, run: &RunTag, say: Say<'_>) -> Result<Value> {
         files::write_atomically(&self.mark(run, "begun"), b"", 0o600)?;
+        files::remove_if_there(&self.mark(run, "undone"))?;
         self.must(process, variables, &self.run, run, "run", say).await?;
         files::write_atomically(&self.mark(run, "done"), b"", 0o600)?;
         Ok(json!({ "log": self.log(run, "run") }))
@@ -114,6 +117,7 @@ impl RunCommand {
             return Ok(Undone::Stays(format!("{} has no undo command: what it did stays", self.name)));
         };
         self.must(process, variables, undo, run, "undo", say).await?;
+        files::write_atomically(&self.mark(run, "undone"), b"", 0o600)?;
         for word in ["done", "begun"] {
             files::remove_if_there(&self.mark(run, word))?;
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future;
 
 use super::asked::Route;
-use super::host::{self, Number};
+use super::host::{self, Number, Serving};
 use super::own::{self, Places};
 use super::requests::Source;
 use super::tick::Inputs;
@@ -20,6 +20,7 @@ use crate::config::StabilizeRule;
 use crate::judge::ladder::Level;
 use crate::judge::probe::Asked;
 use crate::judge::rules::{Finding, Rule};
+use crate::release::Store;
 use crate::rows::backup;
 use crate::run::data::freeze_record;
 
@@ -118,20 +119,20 @@ impl Watcher {
             let engine = crate::judge::probe::Engine::Unknown("no engine is watched".into());
             return host::Looked { engine, findings: Vec::new(), numbers: Vec::new() };
         };
-        let late = || host::Looked {
-            engine: crate::judge::probe::Engine::Unknown(late()),
-            findings: vec![(
-                Rule {
-                    name: "services".into(),
-                    level: Level::Hold,
-                    patience_s: 0,
-                    advice: "look at the engine".into(),
-                },
-                Finding::cannot_ask(late()),
-            )],
-            numbers: Vec::new(),
+        let serving = match self.serving() {
+            Ok(serving) => serving,
+            Err(error) => return unasked(&format!("which release serves is not known: {error:#}")),
         };
-        timed(host::look(docker, project, window)).await.unwrap_or_else(late)
+        let looked = timed(host::look(docker, project, serving.as_ref(), window)).await;
+        looked.unwrap_or_else(|| unasked(&late()))
+    }
+
+    /// The side that serves, where the current release runs as one.
+    fn serving(&self) -> anyhow::Result<Option<Serving>> {
+        let store = Store::new(&self.state);
+        let Some(release) = store.current()? else { return Ok(None) };
+        let side = store.read(release)?.and_then(|record| record.side);
+        Ok(side.map(|side| Serving { release, services: side.services }))
     }
 
     /// The slow questions, side by side.
@@ -184,6 +185,17 @@ impl Watcher {
         let asked = timed(database::frozen(place, &record)).await;
         let (rule, finding) = asked.unwrap_or_else(|| Some((rule(), Finding::cannot_ask(late()))))?;
         Some((rule, finding, Vec::new()))
+    }
+}
+
+/// The engine was not asked to the end.
+fn unasked(why: &str) -> host::Looked {
+    let advice = "look at the engine".to_owned();
+    let rule = Rule { name: "services".into(), level: Level::Hold, patience_s: 0, advice };
+    host::Looked {
+        engine: crate::judge::probe::Engine::Unknown(why.to_owned()),
+        findings: vec![(rule, Finding::cannot_ask(why))],
+        numbers: Vec::new(),
     }
 }
 

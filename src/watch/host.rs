@@ -1,5 +1,6 @@
 //! Host and engine: services that are ill, restarts, containers killed for memory, room on disks. Read only.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::adapter::docker::{Container, Docker};
@@ -17,6 +18,25 @@ const RESTART_MS: u64 = 30 * 60 * 1000;
 /// A number to remember, its name, and for how long (milliseconds).
 pub type Number = (String, i64, u64);
 
+/// The side of a release that serves.
+pub struct Serving {
+    /// Its release.
+    pub release: u32,
+    /// Its services, as the project's own model names them.
+    pub services: BTreeSet<String>,
+}
+
+impl Serving {
+    /// Services of it that have no container.
+    fn gone(&self, containers: &[Container]) -> Vec<String> {
+        let is_there = |service: &String| {
+            containers.iter().any(|one| one.side_release() == Some(self.release) && one.plain_service() == service)
+        };
+        let gone = self.services.iter().filter(|service| !is_there(service));
+        gone.map(|service| format!("{service} of r{}, which serves, has no container", self.release)).collect()
+    }
+}
+
 /// What the engine says: the rules, and the voice that a direct question needs beside it.
 pub struct Looked {
     /// Whether services are well.
@@ -27,12 +47,21 @@ pub struct Looked {
     pub numbers: Vec<Number>,
 }
 
-/// Asks the engine about the containers of a project.
-pub async fn look(docker: &Docker, project: &str, window: &Window) -> Looked {
+/// Asks the engine about the containers of a project, and about those of the side that serves beside it, where one does.
+/// What is kept warm besides is no reason to call anything ill.
+pub async fn look(docker: &Docker, project: &str, serving: Option<&Serving>, window: &Window) -> Looked {
     let services = rule("services", Level::Hold, 60, "look at `docker compose ps` and at the logs of what is ill");
     let restarts = rule("restarts", Level::Watch, 0, "look at the last lines of the log before the restart");
     let memory = rule("memory kills", Level::Hold, 0, "raise the limit in the compose file, or find out who eats it");
-    let asked = async { docker.clone().negotiate().await?.containers(project).await };
+    let asked = async {
+        let docker = docker.clone().negotiate().await?;
+        let (own, sides) = tokio::join!(docker.containers(project), docker.sides(project));
+        let (mut all, sides) = (own?, sides?);
+        all.extend(
+            sides.into_iter().filter(|one| serving.is_some_and(|side| one.side_release() == Some(side.release))),
+        );
+        Ok::<_, anyhow::Error>(all)
+    };
     let containers = match asked.await {
         Ok(containers) => containers,
         Err(error) => {
@@ -41,7 +70,8 @@ pub async fn look(docker: &Docker, project: &str, window: &Window) -> Looked {
             return Looked { engine: Engine::Unknown(format!("{error:#}")), findings, numbers: Vec::new() };
         }
     };
-    let ill: Vec<String> = containers.iter().filter_map(illness).collect();
+    let gone = serving.map(|side| side.gone(&containers)).unwrap_or_default();
+    let ill: Vec<String> = containers.iter().filter_map(illness).chain(gone).collect();
     let (seen, engine) = match (&containers[..], &ill[..]) {
         ([], _) => {
             let said = format!("the project {project} has no container");

@@ -144,7 +144,7 @@ async fn the_gate_passes_only_what_is_good_and_calls_silence_unknown() {
 #[tokio::test]
 async fn an_acme_challenge_must_reach_caddy() {
     let answer = |server: &'static str| {
-        axum::Router::new().fallback(async move || ([("server", server)], axum::http::StatusCode::PERMANENT_REDIRECT))
+        axum::Router::new().fallback(async move || ([("server", server)], http::StatusCode::PERMANENT_REDIRECT))
     };
     let serve = async |router: axum::Router| {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

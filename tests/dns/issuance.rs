@@ -252,4 +252,13 @@ async fn the_switch_ends_the_back_off_and_the_name_is_served_with_a_certificate(
     assert_eq!(code, 0, "{text}");
     let (code, text) = site.told(&["dns", "check", "--certificates"]);
     assert_eq!(code, 0, "{text}");
+
+    // From now on the watcher looks at it: it is good for half a day, and judged by that. Without its Caddy it is gone.
+    let (verdict, evidence) = site.watched("certificates");
+    assert_eq!(verdict, "ok", "{evidence}");
+    assert!(evidence.starts_with("the first to end is that of www.move.test, in 1"), "{evidence}");
+    town.compose(&["stop", "--timeout", "0", "front"]);
+    let (verdict, evidence) = site.watched("certificates");
+    assert_eq!(verdict, "breach", "{evidence}");
+    assert!(evidence.contains(&format!("www.move.test at {front}:80: port 80 does not answer")), "{evidence}");
 }

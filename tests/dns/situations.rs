@@ -36,6 +36,10 @@ pub struct Situation {
     pub panel: Panel,
     pub is_signed: bool,
     pub is_forged: bool,
+    /// Its zone is the one of signatures-ended.zone.
+    pub has_ended: bool,
+    /// The zone as the configuration names it, without `.test`; empty where it does not.
+    pub says_zone: &'static str,
     pub wanted: &'static [(&'static str, &'static [&'static str])],
     pub before: Option<(&'static str, &'static [&'static str])>,
     pub asks_ttl: bool,
@@ -83,6 +87,8 @@ const GOOD: Situation = Situation {
     panel: Panel::Caches,
     is_signed: false,
     is_forged: false,
+    has_ended: false,
+    says_zone: "",
     wanted: NEW,
     before: None,
     asks_ttl: false,
@@ -259,6 +265,19 @@ pub const SITUATIONS: &[Situation] = &[
     Situation { zone: "resolver-late", panel: Panel::With(MUTE), ..ALONE },
     Situation { zone: "resolver-refuses", panel: Panel::With(TWO), ..ALONE },
     Situation { zone: "not-delegated", parent: "", wanted: NEW, ..GOOD },
+    Situation {
+        zone: "not-handed-on",
+        one: with_both!("other A 192.0.2.10"),
+        wanted: &[("www.shop", &["A 192.0.2.10"])],
+        ..GOOD
+    },
+    Situation {
+        zone: "named-and-not-handed-on",
+        one: with_both!("other A 192.0.2.10"),
+        wanted: &[("www.shop", &["A 192.0.2.10"])],
+        says_zone: "shop.named-and-not-handed-on",
+        ..GOOD
+    },
     // ---- DNSSEC
     Situation {
         zone: "signed",
@@ -277,6 +296,7 @@ pub const SITUATIONS: &[Situation] = &[
         is_forged: true,
         ..GOOD
     },
+    Situation { zone: "signatures-ended", one: "signed", two: "", parent: ONLY_ONE, has_ended: true, ..GOOD },
     // ---- aliases
     Situation {
         zone: "alias",
@@ -412,6 +432,9 @@ fn names(situation: &Situation) -> Vec<Name> {
 
 async fn look(stage: &Stage, situation: &Situation, at_seconds: u64) -> (Picture, Vec<Subject>) {
     let mut wish = stage.wish(names(situation));
+    if !situation.says_zone.is_empty() {
+        wish.zone = Some(format!("{}.test", situation.says_zone));
+    }
     if let Panel::With(last) = situation.panel {
         wish.resolvers[2] = at(last, stage.port);
     }

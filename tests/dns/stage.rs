@@ -105,6 +105,8 @@ pub fn stage() -> Stage {
     Stage { port, _directory: directory, _daemons: daemons, _mute: mute, ends }
 }
 
+/// A zone whose signatures have ended.
+const ENDED: &str = include_str!("signatures-ended.zone");
 const PARENT_NAME: &str = "test.";
 
 fn delegation(situation: &Situation) -> String {
@@ -122,6 +124,9 @@ fn delegation(situation: &Situation) -> String {
 fn authorities(root: PathBuf, port: u16, zone: &dyn Fn(&str, &str) -> String) -> Vec<Daemon> {
     let full = |situation: &Situation| format!("{}.test", situation.zone);
     let file = |situation: &Situation, lines: &str, serial: &str| {
+        if situation.has_ended {
+            return ZoneFile::new(&full(situation), ENDED);
+        }
         let mut file = ZoneFile::new(&full(situation), zone(&full(situation), lines).replace("2026112101", serial));
         if situation.is_signed {
             file.settings = "    dnssec-signing: on\n    dnssec-policy: lab\n".into();
@@ -156,7 +161,12 @@ fn resolvers(root: PathBuf, port: u16) -> Vec<Daemon> {
     let keys = |zone: &str| {
         output("/usr/sbin/keymgr", &["-c", conf.to_str().unwrap(), &format!("{zone}.test."), "ds"], " 13 2 ")
     };
-    let mut anchors = String::new();
+    // No patience with signatures that have just ended.
+    let mut anchors = "  val-sig-skew-min: 0\n  val-sig-skew-max: 0\n".to_owned();
+    for situation in SITUATIONS.iter().filter(|one| one.has_ended) {
+        let key = ENDED.lines().find_map(|line| line.split_once("DNSKEY\t")).unwrap().1;
+        anchors += &format!("  trust-anchor: \"{}.test. DNSKEY {key}\"\n", situation.zone);
+    }
     for situation in SITUATIONS.iter().filter(|one| one.is_signed) {
         let all = keys(situation.zone);
         let anchor = all.lines().find(|line| line.contains(" 13 2 ")).unwrap_or_else(|| panic!("no DS: {all}"));

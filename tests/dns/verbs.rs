@@ -106,8 +106,8 @@ impl Site {
             .unwrap()
     }
 
-    /// What the watcher's rule about names says now: verdict and evidence.
-    fn watched(&self) -> (String, String) {
+    /// What a rule of the watcher says now: verdict and evidence.
+    pub fn watched(&self, rule: &str) -> (String, String) {
         let path = self.directory.path().join("cutover.toml");
         let text = fs::read_to_string(&path).unwrap();
         if !text.contains("[stabilize]") {
@@ -116,8 +116,8 @@ impl Site {
         let output = self.call(&["--output", "json", "watch", "--once"]);
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let rules = json["rules"].as_array().unwrap();
-        let names = rules.iter().find(|rule| rule["name"] == "names").unwrap_or_else(|| panic!("{json}"));
-        let word = |key: &str| names[key].as_str().unwrap().to_owned();
+        let said = rules.iter().find(|said| said["name"] == rule).unwrap_or_else(|| panic!("{json}"));
+        let word = |key: &str| said[key].as_str().unwrap().to_owned();
         (word("verdict"), word("evidence"))
     }
 
@@ -208,7 +208,7 @@ fn names_are_switched_by_a_signed_update_waited_for_and_brought_back() {
     let (code, text) = site.told(&["dns", "switch", "--yes"]);
     assert_eq!(code, 4, "{text}");
     assert!(text.contains("there is nothing to switch"), "{text}");
-    let (verdict, evidence) = site.watched();
+    let (verdict, evidence) = site.watched("names");
     assert_eq!((verdict.as_str(), evidence.ends_with("as configured")), ("ok", true), "{evidence}");
 
     let (code, text) = site.told(&["rollback", "--yes"]);
@@ -219,7 +219,7 @@ fn names_are_switched_by_a_signed_update_waited_for_and_brought_back() {
         assert_eq!(site.dig(last, "app.move.test", "CNAME"), "");
         assert_eq!(site.dig(last, "app.move.test", "A"), "4 198.51.100.7");
     }
-    assert_eq!(site.watched(), ("ok".into(), "the names were not switched yet".into()), "they were taken back");
+    assert_eq!(site.watched("names"), ("ok".into(), "the names were not switched yet".into()), "they were taken back");
     no_secret_in(&site.directory.path().join("state"), KEY.1);
 }
 
@@ -258,7 +258,7 @@ fn records_that_somebody_else_changed_meanwhile_are_not_brought_back_over() {
     assert_eq!(code, 0, "{text}");
     site.update("update delete www.move.test. A\nupdate add www.move.test. 60 A 203.0.113.99\n");
     assert_eq!(site.dig(11, "www.move.test", "A"), "60 203.0.113.99");
-    let (verdict, evidence) = site.watched();
+    let (verdict, evidence) = site.watched("names");
     assert!(verdict == "breach" && evidence.contains("203.0.113.99"), "{verdict}: {evidence}");
     let (code, text) = site.told(&["rollback", "--yes"]);
     assert_ne!(code, 0, "{text}");

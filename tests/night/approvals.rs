@@ -65,6 +65,8 @@ fn standing(signal: &str, more: &str) -> Desk {
         &["WAITING: run 1 stands at a checkpoint", signal, "everything before it", "--confirms window,contacts"],
     );
     assert!(desk.path("before").exists() && !desk.path("after").exists());
+    let again = desk.expect(3, &["run", "night.toml", "--yes"]);
+    says(&again, &["run 1 (cutover) stands at a checkpoint and waits for", signal, "cutover approve"]);
     says(&desk.expect(0, &["status"]), &["WAITING: run 1 stands at a checkpoint", "cutover approve"]);
     desk
 }
@@ -232,6 +234,7 @@ fn a_run_that_waits_hears_the_approval_goes_on_by_itself_and_asks_its_gates_mean
     let desk = Desk::new(&book("frozen", "recheck = \"100ms\""));
     desk.write("proof.json", "{\"rows\": 1}");
     let child = desk.waiting();
+    says(&desk.expect(5, &["run", "night.toml", "--yes"]), &["holds the lock"]);
     says(&desk.expect(0, &["status"]), &["WAITING: run 1 waits in another terminal at a checkpoint", "the signal"]);
     std::fs::remove_file(desk.path("proof.json")).unwrap();
     let is_refused = |line: &serde_json::Value| line["data"]["gates"][0]["answer"] == "refused";
@@ -244,4 +247,22 @@ fn a_run_that_waits_hears_the_approval_goes_on_by_itself_and_asks_its_gates_mean
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(desk.path("after").exists());
+}
+
+#[test]
+fn an_approval_that_was_killed_while_a_gate_was_asked_can_be_given_again_at_once() {
+    let gate = "gate = \"command\"\ncommand = [\"/bin/sh\", \"-c\", \"touch asked; test ! -e slow || sleep 600\"]";
+    let desk = Desk::new(
+        &book("frozen", "").replace("gate = \"file\"\nfiles = [\"proof.json\"]\npointers = [\"/rows\"]", gate),
+    );
+    desk.expect(3, &["run", "night.toml", "--yes"]);
+    desk.write("slow", "");
+    std::fs::remove_file(desk.path("asked")).unwrap();
+    let mut child = desk.command("anna", &["approve", "frozen", "--confirms", ALL]).spawn().unwrap();
+    desk.until("the gate is asked", || desk.path("asked").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::fs::remove_file(desk.path("slow")).unwrap();
+    says(&desk.expect(0, &["approve", "frozen", "--confirms", ALL]), &["anna approved"]);
+    ends_and_is_undone(&desk);
 }

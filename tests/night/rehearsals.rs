@@ -109,16 +109,26 @@ fn a_runbook_that_changed_or_a_rehearsal_that_is_old_or_failed_is_no_rehearsal_a
     let run = ["run", "night.toml", "--yes"];
     call(&desk, &with, 0, &["rehearse", "night.toml"]);
     desk.write("night.toml", &BOOK.replace("echo made", "echo other"));
-    says(&call(&desk, &with, 4, &run), &["night changed since it was rehearsed"]);
+    says(&call(&desk, &with, 4, &run), &["the plan differs from the one that was rehearsed", "in makes; name what"]);
     desk.write("night.toml", BOOK);
     let path = desk.path("shop-state/rehearsals/night.json");
     let record = std::fs::read_to_string(&path).unwrap();
+    // A record of a version that kept less binds by the digest of the whole runbook.
+    let mut of_before: serde_json::Value = serde_json::from_str(&record).unwrap();
+    of_before.as_object_mut().unwrap().remove("bound").unwrap();
+    std::fs::write(&path, of_before.to_string()).unwrap();
+    call(&desk, &with, 0, &["plan", "run", "night.toml"]);
+    desk.write("night.toml", &BOOK.replace("echo made", "echo other"));
+    says(&call(&desk, &with, 4, &run), &["night changed since it was rehearsed"]);
+    desk.write("night.toml", BOOK);
     let at = serde_json::from_str::<serde_json::Value>(&record).unwrap()["at"].as_str().unwrap().to_owned();
     std::fs::write(&path, record.replace(&at, "2026-01-01T00:00:00Z")).unwrap();
     says(&call(&desk, &with, 4, &run), &["old", "rehearsal.max_age is 1 min"]);
     std::fs::write(&path, record.replace("\"went_through\": true", "\"went_through\": false")).unwrap();
     says(&call(&desk, &with, 4, &run), &["did not go through"]);
-    std::fs::write(&path, record.replace("    \"makes\",", "    \"makes\",\n    \"another\",")).unwrap();
+    let mut with_more: serde_json::Value = serde_json::from_str(&record).unwrap();
+    with_more["items"].as_array_mut().unwrap().push("another".into());
+    std::fs::write(&path, with_more.to_string()).unwrap();
     says(&call(&desk, &with, 4, &run), &["the plan differs", "another", "rehearsal.differs"]);
     assert!(!desk.path("real/made").exists());
     let accepted = ["run", "night.toml", "--yes", "--accept-unrehearsed"];
@@ -207,4 +217,46 @@ fn a_copy_that_does_something_else_or_shares_state_project_or_a_commands_variabl
     let desk = stage("", "");
     desk.write("cutover.toml", &configuration("production", "shop", ""));
     says(&call(&desk, &places(&desk), 2, &rehearse), &["[rehearsal] config is not set"]);
+}
+
+/// What is changed after the rehearsal, in which file, and the name that the refusal gives it.
+const CHANGES: [(&str, &str, &str, &str); 8] = [
+    ("night.toml", "echo made", "echo other", "in makes;"),
+    ("night.toml", "undo = [\"/bin/sh\"", "undo = [\"/bin/bash\"", "in makes;"),
+    ("night.toml", "name = \"makes\"", "name = \"makes\"\non_failure = \"hold\"", "in makes;"),
+    ("night.toml", "Everybody is sure", "Nobody knows", "in go;"),
+    ("night.toml", "gate = \"file\"\nfiles = [\"proof\"]", "gate = \"file\"\nfiles = [\"other\"]", "in there;"),
+    ("night.toml", "title = \"A night\"", "title = \"A night\"\non_failure = \"hold\"", "in runbook.on_failure;"),
+    ("cutover.toml", "[deploy]\n", "[deploy]\nstable_for = \"99s\"\n", "in deploy.stable_for;"),
+    ("cutover.toml", "[deploy]\n", "[deploy]\non_failure = \"hold\"\n", "in deploy.on_failure;"),
+];
+
+#[test]
+fn whatever_is_done_otherwise_than_it_was_rehearsed_is_refused_by_its_name_and_what_only_says_more_is_not() {
+    let desk = stage("[deploy]\n", "[deploy]\n");
+    let with = places(&desk);
+    let gate = "[[phase.entry]]\nname = \"there\"\ngate = \"file\"\nfiles = [\"proof\"]\n";
+    let book = format!("{BOOK}{gate}");
+    desk.write("night.toml", &book);
+    desk.write("proof", "seen");
+    desk.write("other", "seen");
+    let told = call(&desk, &with, 0, &["rehearse", "night.toml"]);
+    says(&told, &["What a run has in common with it (digest", "3 entries", "0 services"]);
+    let run = ["run", "night.toml", "--yes"];
+    for (file, from, to, words) in CHANGES {
+        let before = std::fs::read_to_string(desk.path(file)).unwrap();
+        assert!(before.contains(from), "{file}: {from}");
+        desk.write(file, &before.replace(from, to));
+        says(&call(&desk, &with, 4, &run), &["the plan differs from the one that was rehearsed", words]);
+        // What may differ has a name, and is named by a person.
+        let name = words.trim_start_matches("in ").trim_end_matches(';');
+        let config = std::fs::read_to_string(desk.path("cutover.toml")).unwrap();
+        desk.write("cutover.toml", &config.replace(REHEARSAL, &format!("{REHEARSAL}differs = [\"{name}\"]\n")));
+        says(&call(&desk, &with, 3, &run), &["WAITING"]);
+        call(&desk, &with, 0, &["rollback", "--yes"]);
+        desk.write("cutover.toml", &config);
+        desk.write(file, &before);
+    }
+    desk.write("night.toml", &book.replace("phase]]\n", "phase]]\ntext = \"Said more plainly.\"\n"));
+    says(&call(&desk, &with, 3, &run), &["WAITING", "go"]);
 }

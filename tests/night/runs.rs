@@ -121,3 +121,15 @@ fn a_run_that_was_killed_in_a_command_is_gone_on_with_and_undone_whole() {
     desk.expect(0, &["rollback", "--yes"]);
     assert!(["a", "slow", "b", "begun"].iter().all(|name| !desk.path(name).exists()));
 }
+
+#[test]
+fn a_command_without_a_check_that_was_undone_is_not_said_never_to_have_run() {
+    let entry = "[[phase.entry]]\nname = \"calls\"\ncommand = [\"touch\", \"called\"]\nundo = [\"rm\", \"called\"]\n";
+    let desk = Desk::new(&book("", entry));
+    desk.expect(0, &["run", "night.toml", "--yes"]);
+    let text = desk.expect(0, &["rollback", "--yes"]);
+    says(&text, &["the undo command of calls ended with 0; it has no check, so nothing else is known"]);
+    assert!(!text.contains("was not run"), "{text}");
+    // Begun anew, it is neither undone nor done before it was run.
+    says(&desk.expect(0, &["run", "night.toml", "--yes"]), &["calls ended with 0; it has no check"]);
+}

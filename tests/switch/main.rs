@@ -8,6 +8,7 @@ mod kills;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;
+mod watched;
 
 use stage::Stage;
 use support::live::{says, until};

@@ -1,7 +1,7 @@
 //! Values of records: to text for people and comparison, and from text for updates. The same text goes both ways.
 
 use hickory_proto::rr::rdata::{A, AAAA, CAA, CNAME, HTTPS, NS, TXT};
-use hickory_proto::rr::{Name, RData};
+use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::{plain, service};
 
@@ -26,8 +26,15 @@ pub(super) fn text(data: &RData) -> String {
         ),
         RData::HTTPS(service) => service::text(&service.0),
         RData::SVCB(service) => service::text(service),
+        RData::Unknown { code: RecordType::RRSIG, rdata } => signature(&rdata.anything),
         other => other.to_string(),
     }
+}
+
+/// When a signature ends, in seconds since 1970; that is all that is wanted of it (RFC 4034, part 3.1).
+fn signature(data: &[u8]) -> String {
+    let end = data.get(8..12).and_then(|four| four.try_into().ok()).map(u32::from_be_bytes);
+    end.map_or_else(String::new, |end| end.to_string())
 }
 
 /// The value that a text stands for.

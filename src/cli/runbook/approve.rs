@@ -6,7 +6,7 @@ use super::arguments::Approve;
 use super::{cook, mailbox};
 use crate::adapter::clock;
 use crate::cli::arguments::Global;
-use crate::cli::carry::{hands, last_open, take_lock};
+use crate::cli::carry::{hands, last_open, take_lock, take_lock_from_the_dead};
 use crate::cli::confirm::ask_plainly;
 use crate::cli::setup::{self, Setup};
 use crate::cli::{exit, out, resume};
@@ -44,6 +44,11 @@ pub async fn run(global: &Global, verb: &Approve) -> Result<u8> {
             Some(LockError::Held(held)) if held.is_owner_alive => {
                 let side = runs::side_directory(&setup.state.join("runs"), open.number);
                 (mailbox::ask(&setup.state, &side, &request).await?, true)
+            }
+            // The run stands at this checkpoint, so what a killed process left there is a gate that only looks.
+            Some(LockError::Held(_)) => {
+                let (lock, _) = take_lock_from_the_dead(&setup.state, "approve").await?;
+                (at_the_desk(&setup, &lock, open.number, &request).await?, false)
             }
             _ => return Err(error),
         },

@@ -2,6 +2,7 @@
 
 pub mod approve;
 pub mod arguments;
+mod bound;
 pub(super) mod built_ins;
 mod cook;
 mod isolation;

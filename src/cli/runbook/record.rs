@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+use super::bound::Bound;
 use crate::adapter::clock::{self, spoken};
 use crate::adapter::files;
 use crate::cli::arguments::Global;
@@ -39,6 +40,9 @@ pub struct Record {
     pub items: Vec<String>,
     /// What a person should know.
     pub findings: Vec<String>,
+    /// What a run that rests on it must have in common with it; records of before have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound: Option<Bound>,
 }
 
 /// A part of a rehearsal.
@@ -100,12 +104,12 @@ pub fn budget(state: &Path, runbook: &str) -> BTreeMap<String, u64> {
 ///
 /// # Errors
 /// [`Refusal`].
-pub fn must_be_rehearsed(global: &Global, config: &Config, plan: &Plan, is_accepted: bool) -> Result<()> {
+pub fn must_be_rehearsed(global: &Global, config: &Config, plan: &Plan, now: &Bound, is_accepted: bool) -> Result<()> {
     let environment = &plan.environment;
     if environment != "production" {
         return Ok(());
     }
-    let Some(why) = why_not(config, plan)? else { return Ok(()) };
+    let Some(why) = why_not(config, plan, now)? else { return Ok(()) };
     if is_accepted {
         return confirm_phrase(global, &format!("unrehearsed {environment}"), &why);
     }
@@ -118,7 +122,7 @@ pub fn must_be_rehearsed(global: &Global, config: &Config, plan: &Plan, is_accep
 }
 
 /// Why a plan does not rest on a rehearsal; nothing where it does.
-fn why_not(config: &Config, plan: &Plan) -> Result<Option<String>> {
+fn why_not(config: &Config, plan: &Plan, now: &Bound) -> Result<Option<String>> {
     let Some(course) = &plan.course else { return Ok(None) };
     let Some(record) = read(&config.state.directory, &course.runbook)? else {
         return Ok(Some(format!("{} was never rehearsed", course.runbook)));
@@ -126,7 +130,7 @@ fn why_not(config: &Config, plan: &Plan) -> Result<Option<String>> {
     if !record.went_through {
         return Ok(Some(format!("the rehearsal of {} at {} did not go through", course.runbook, record.at)));
     }
-    if record.recipe != course.recipe {
+    if record.bound.is_none() && record.recipe != course.recipe {
         return Ok(Some(format!("{} changed since it was rehearsed at {}", course.runbook, record.at)));
     }
     let at = clock::seconds_of(&record.at).unwrap_or(0);
@@ -139,14 +143,7 @@ fn why_not(config: &Config, plan: &Plan) -> Result<Option<String>> {
             spoken(config.rehearsal.max_age)
         )));
     }
-    let now: Vec<&str> = plan.items.iter().map(|item| item.name.as_str()).collect();
-    let is_named = |name: &str| {
-        let entry = name.split('.').next().unwrap_or(name);
-        config.rehearsal.differs.iter().any(|named| named == name || named == entry)
-    };
-    let gone = record.items.iter().map(String::as_str).filter(|name| !now.contains(name));
-    let added = now.iter().copied().filter(|name| !record.items.iter().any(|known| known == name));
-    let different: Vec<&str> = gone.chain(added).filter(|name| !is_named(name)).collect();
+    let different = different(config, &record, plan, now);
     Ok((!different.is_empty()).then(|| {
         format!(
             "the plan differs from the one that was rehearsed at {}, in {}; name what may differ in rehearsal.differs",
@@ -154,4 +151,21 @@ fn why_not(config: &Config, plan: &Plan) -> Result<Option<String>> {
             different.join(", ")
         )
     }))
+}
+
+/// What is not as it was rehearsed, by name: entries, settings, services, items of the plan.
+fn different(config: &Config, record: &Record, plan: &Plan, bound: &Bound) -> Vec<String> {
+    let now: Vec<&str> = plan.items.iter().map(|item| item.name.as_str()).collect();
+    let is_named = |name: &str| {
+        let entry = name.split('.').next().unwrap_or(name);
+        config.rehearsal.differs.iter().any(|named| named == name || named == entry)
+    };
+    let gone = record.items.iter().map(String::as_str).filter(|name| !now.contains(name));
+    let added = now.iter().copied().filter(|name| !record.items.iter().any(|known| known == name));
+    let mut all =
+        record.bound.as_ref().map(|before| before.differences(bound, &record.substitutions)).unwrap_or_default();
+    all.extend(gone.chain(added).map(str::to_owned));
+    all.retain(|name| !is_named(name));
+    all.dedup();
+    all
 }

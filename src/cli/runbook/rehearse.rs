@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::arguments::Rehearse;
+use super::bound::{self, Bound};
 use super::kitchen::variables;
 use super::record::{Part, Record};
 use super::{cook, isolation, record};
@@ -21,6 +22,7 @@ use crate::cli::{exit, out};
 use crate::config::runbook::Runbook;
 use crate::config::{self, Config, Environment};
 use crate::journal::{RunState, Standing, runs};
+use crate::judge::plural::counted;
 use crate::report::SCHEMA;
 use crate::run::Refusal;
 use crate::step::RunKind;
@@ -40,25 +42,49 @@ pub async fn run(global: &Global, verb: &Rehearse) -> Result<u8> {
     let environment = Environment::of_process();
     let copy = copy_of(&production)?;
     let runbook = cook::read(&verb.runbook)?;
-    let substitutions = isolation::substitutions(&production, &copy)?;
+    let mut substitutions = isolation::substitutions(&production, &copy)?;
     isolation::must_be_apart(&production, &copy, &environment).await?;
     let chosen = chosen(&runbook, &copy, &environment)?;
+    let setup = Setup::without_engine(global, production.state.directory.clone(), Some(&production))?;
+    let (bound, other) = bound(&setup, &runbook, &production, &copy).await?;
+    substitutions.extend(other);
+    let bound = bound.without(&substitutions);
     if verb.dry_run {
-        print(global, &substitutions, None);
+        print(global, &substitutions, &bound, None);
         return Ok(exit::DONE);
     }
     // The record is kept beside production's runs; nothing else of production is written.
-    let setup = Setup::without_engine(global, production.state.directory.clone(), Some(&production))?;
     let lock = take_lock(&setup.state, "rehearse")?;
     let mut stage = Stage { global, setup: &setup, copy: &copy, runbook: &verb.runbook, chosen, substitutions: None };
-    let kept = stage.all(&substitutions, verb.once).await?;
+    let mut kept = stage.all(&substitutions, verb.once).await?;
+    kept.bound = Some(bound.clone());
     let path = record::path(&setup.state, &kept.runbook);
     files::make_private_directory(path.parent().unwrap_or(Path::new(".")))?;
     files::write_json(&path, &kept, 0o600)?;
     drop(lock);
-    print(global, &kept.substitutions, Some(&kept));
+    print(global, &kept.substitutions, &bound, Some(&kept));
     out::say(&format!("rehearsal: {}", path.display()));
     Ok(if kept.went_through { exit::DONE } else { exit::REFUSED })
+}
+
+/// What production and its copy have in common, and what the copy's services have in the place of production's.
+async fn bound(
+    setup: &Setup,
+    runbook: &Runbook,
+    production: &Config,
+    copy: &Config,
+) -> Result<(Bound, Vec<Substitution>)> {
+    let ours = bound::model(setup, runbook, production).await.context("production's compose files")?;
+    let theirs = bound::model(setup, runbook, copy).await.context("the compose files of the rehearsal")?;
+    let other = bound::other_places(ours.as_ref(), theirs.as_ref(), &production.rehearsal.differs);
+    let other = other.map_err(|wrong| {
+        Refusal::Usage(format!(
+            "a rehearsal differs from production only in where things are, or it proves nothing: {}; a service that may do \
+             something else is named in rehearsal.differs, as compose.SERVICE",
+            wrong.join("; ")
+        ))
+    })?;
+    Ok((Bound::of(runbook, production, ours.as_ref()), other))
 }
 
 /// The configuration of the isolated copy.
@@ -182,6 +208,7 @@ impl Stage<'_> {
             parts,
             items: run.items.iter().map(|item| item.name.clone()).collect(),
             findings,
+            bound: None,
         })
     }
 
@@ -276,9 +303,12 @@ impl Stage<'_> {
     }
 }
 
-fn print(global: &Global, substitutions: &[Substitution], kept: Option<&Record>) {
+fn print(global: &Global, substitutions: &[Substitution], bound: &Bound, kept: Option<&Record>) {
     if global.is_json() {
-        out::json(serde_json::json!({ "schema": SCHEMA, "substitutions": substitutions, "rehearsal": kept }));
+        let hash = bound.hash();
+        out::json(serde_json::json!({
+            "schema": SCHEMA, "hash": hash, "substitutions": substitutions, "rehearsal": kept,
+        }));
         return;
     }
     let mut text = String::new();
@@ -294,6 +324,13 @@ fn print(global: &Global, substitutions: &[Substitution], kept: Option<&Record>)
             text.push_str(&format!("  {}: {how}, its steps took {took} (run {} of the copy)\n", part.what, part.run));
         }
     }
+    let parts = [
+        counted(bound.entries.len(), "entry"),
+        counted(bound.settings.len(), "setting"),
+        counted(bound.services.len(), "service"),
+    ];
+    let hash = bound.hash();
+    text.push_str(&format!("What a run has in common with it (digest {}): {}\n", &hash[..12], parts.join(", ")));
     text.push_str("What stands in the place of what\n");
     for one in substitutions {
         text.push_str(&format!("  {}: {} instead of {}\n", one.name, one.to, one.from));

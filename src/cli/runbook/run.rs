@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::arguments::Run;
+use super::bound::Bound;
 use super::{cook, record};
 use crate::adapter::files;
 use crate::cli::arguments::Global;
@@ -70,7 +71,9 @@ pub async fn go(global: &Global, config: &Config, setup: &Setup, verb: &Run, wan
     }
     show(global, &planned, false);
     if planned.plan.kind == RunKind::Cutover {
-        record::must_be_rehearsed(global, config, &planned.plan, verb.accept_unrehearsed)?;
+        let model = planned.files.iter().find(|(name, _)| name == "model.json").map(|(_, model)| model);
+        let now = Bound::of(&cook::read(&verb.runbook)?, config, model);
+        record::must_be_rehearsed(global, config, &planned.plan, &now, verb.accept_unrehearsed)?;
     }
     let deed = planned.plan.deed.clone().unwrap_or_default();
     confirm(global, &planned.plan, &format!("In {}: begin {deed}?", planned.plan.environment))?;

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::adapter::clock::spoken;
 use crate::cli::dns::look::Look;
 use crate::config::Config;
 use crate::dns::certificate::of_origin;
@@ -16,6 +18,9 @@ use crate::judge::ladder::Level;
 use crate::judge::plural::counted;
 use crate::judge::rules::{Finding, Rule};
 use crate::watch::gather::Question;
+
+/// Seconds of a day.
+const DAY_S: u64 = 86_400;
 
 /// The questions about names, where any are configured.
 ///
@@ -116,25 +121,37 @@ fn certificates_finding(pictures: &[Picture], days: u32, now: u64) -> Finding {
         of.collect::<Vec<_>>()
     };
     let left = |picture: &Picture| {
-        let end = picture.certificate.as_ref()?.not_after;
-        Some((end.saturating_sub(now) / 86_400, picture.name.clone()))
+        let certificate = picture.certificate.as_ref()?;
+        let life = certificate.not_after.saturating_sub(certificate.not_before);
+        // One that lives for days only is renewed later; what is left of it is judged by its life.
+        let least = (u64::from(days) * DAY_S).min(life / 6);
+        Some((certificate.not_after.saturating_sub(now), least, picture.name.clone()))
     };
     let shortest = pictures.iter().filter_map(left).min();
     let wrong = words(Verdict::Fail);
     if !wrong.is_empty() {
         return Finding::breach(wrong.join("; "));
     }
-    if let Some((few, name)) = shortest.as_ref().filter(|(left, _)| *left < u64::from(days)) {
-        let (few, days) = (counted(*few, "day"), counted(days, "day"));
-        return Finding::breach(format!("the certificate of {name} is valid for {few} more, less than {days}"));
+    let ends_soon = pictures.iter().filter_map(left).filter(|(left, least, _)| left < least).min();
+    if let Some((few, least, name)) = ends_soon {
+        let (few, least) = (span(few), span(least));
+        return Finding::breach(format!("the certificate of {name} is valid for {few} more, less than {least}"));
     }
     let unknown = words(Verdict::Unknown);
     if !unknown.is_empty() {
         return Finding::cannot_ask(unknown.join("; "));
     }
     match shortest {
-        Some((left, name)) => Finding::ok(format!("the first to end is that of {name}, in {}", counted(left, "day"))),
+        Some((left, _, name)) => Finding::ok(format!("the first to end is that of {name}, in {}", span(left))),
         None => Finding::no_data("no name is served by a certificate"),
+    }
+}
+
+/// Whole days, or hours and minutes where it is less than one.
+fn span(seconds: u64) -> String {
+    match seconds / DAY_S {
+        0 => spoken(Duration::from_secs(seconds)),
+        days => counted(days, "day"),
     }
 }
 
@@ -144,11 +161,14 @@ mod tests {
     use crate::judge::certificate::Certificate;
     use crate::judge::rules::Verdict as Rules;
 
-    fn picture(verdict: Verdict, not_after: u64) -> Picture {
+    /// Two months after the certificate was issued.
+    const NOW: u64 = 60 * DAY_S;
+
+    fn picture(verdict: Verdict, not_before: u64, not_after: u64) -> Picture {
         let certificate = Certificate {
             names: vec!["a.test".into()],
             issuer: "x".into(),
-            not_before: 0,
+            not_before,
             not_after,
             chain: 2,
             distrust: None,
@@ -160,11 +180,25 @@ mod tests {
 
     #[test]
     fn a_certificate_that_ends_soon_is_a_breach_and_one_that_cannot_be_seen_is_not_known() {
-        let of = |verdict, days: u64| certificates_finding(&[picture(verdict, days * 86_400)], 7, 0);
+        let of = |verdict, days: u64| certificates_finding(&[picture(verdict, 0, NOW + days * DAY_S)], 7, NOW);
         assert_eq!((of(Verdict::Ok, 30).verdict, of(Verdict::Ok, 6).verdict), (Rules::Ok, Rules::Breach));
         assert!(of(Verdict::Ok, 1).evidence.contains("valid for 1 day more, less than 7 days"));
         assert_eq!(of(Verdict::Unknown, 30).verdict, Rules::CannotAsk);
         assert_eq!(of(Verdict::Fail, 30).verdict, Rules::Breach);
         assert_eq!(certificates_finding(&[], 7, 0).verdict, Rules::NoData);
+    }
+
+    #[test]
+    fn a_certificate_that_lives_for_hours_is_judged_by_its_life() {
+        let of = |hours: u64| {
+            let end = NOW + hours * 3600;
+            certificates_finding(&[picture(Verdict::Ok, end - DAY_S / 2, end)], 7, NOW)
+        };
+        assert_eq!((of(3).verdict, of(1).verdict), (Rules::Ok, Rules::Breach));
+        assert_eq!(of(1).evidence, "the certificate of a.test is valid for 1 h 00 min more, less than 2 h 00 min");
+        // The one that ends first is not always the one that ends too soon.
+        let long = picture(Verdict::Ok, 0, NOW + 5 * DAY_S);
+        let short = picture(Verdict::Ok, NOW - 3600, NOW + 11 * 3600);
+        assert!(certificates_finding(&[short, long], 7, NOW).evidence.contains("5 days more, less than 7 days"));
     }
 }

@@ -159,7 +159,14 @@ fn said(set: &Set, wanted: &Values, wrong: &Wrong, servers: &[&Server], asked: u
                 false => format!("{} no {} record of {}", has(servers.len()), set.kind, set.name),
             };
             let words = format!("{who} {none}; it should be {}", values(wanted));
-            Finding::new("authority", Verdict::Fail, words, change(set, wanted, is_all))
+            let mut advice = change(set, wanted, is_all);
+            if let Some(inner) = inner_zone(set).filter(|_| *is_unknown_name && is_all) {
+                advice += &format!(
+                    "; if {inner} is a zone of its own, {} does not hand it on: enter its servers there",
+                    set.zone
+                );
+            }
+            Finding::new("authority", Verdict::Fail, words, advice)
         }
         Wrong::Alias(chain) => {
             let what = if wanted.is_empty() { format!("no {} record", set.kind) } else { values(wanted) };
@@ -182,6 +189,12 @@ fn said(set: &Set, wanted: &Values, wrong: &Wrong, servers: &[&Server], asked: u
             Finding::new("authority", Verdict::Unknown, words, advice)
         }
     }
+}
+
+/// What could be a zone between the name and the zone that answers for it; below a top-level domain it is said there.
+fn inner_zone(set: &Set) -> Option<&str> {
+    let (_, inner) = set.name.split_once('.')?;
+    (set.zone.contains('.') && inner.len() > set.zone.len()).then_some(inner)
 }
 
 fn do_not(count: usize) -> &'static str {

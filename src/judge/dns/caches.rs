@@ -24,7 +24,8 @@ enum Why {
     Old(Values),
     Nothing,
     Strange(Values),
-    Forged,
+    /// With the moment at which its signatures ended, where they did.
+    Forged(Option<u64>),
     Failing(String),
     Closed(String),
     Silent(String),
@@ -40,7 +41,7 @@ pub(super) fn judge(at: u64, zone: &Zone, set: &Set, demand: &Demand) -> Judged 
     }
     let mut groups: BTreeMap<Why, Vec<(&Cache, Option<u64>)>> = BTreeMap::new();
     for cache in set.caches.iter().filter(|cache| !is_right(set, cache)) {
-        let (why, left) = why(set, cache);
+        let (why, left) = why(at, set, cache);
         // Whoever fails on hints fails on the addresses too, where it is said.
         if matches!(set.wanted, Wanted::Hints(_)) && !matches!(why, Why::Old(_)) {
             continue;
@@ -91,7 +92,7 @@ fn left_alone(zone: &Zone, set: &Set) -> Option<Finding> {
     ))
 }
 
-fn why(set: &Set, cache: &Cache) -> (Why, Option<u64>) {
+fn why(at: u64, set: &Set, cache: &Cache) -> (Why, Option<u64>) {
     let said = match &cache.checked {
         Heard::Silent(why) => return (Why::Silent(why.clone()), None),
         Heard::Said(said) => said,
@@ -107,7 +108,7 @@ fn why(set: &Set, cache: &Cache) -> (Why, Option<u64>) {
             if is_strange { (Why::Strange(found), ttl(said)) } else { (Why::Old(found), ttl(said)) }
         }
         "SERVFAIL" if unchecked(cache).is_some_and(|said| said.code == "NOERROR" || said.code == "NXDOMAIN") => {
-            (Why::Forged, None)
+            (Why::Forged(unchecked(cache).and_then(|said| said.signed_until).filter(|end| *end < at)), None)
         }
         "REFUSED" | "NOTAUTH" | "NOTIMP" => (Why::Closed(said.code.clone()), None),
         code => (Why::Failing(code.to_owned()), None),
@@ -161,15 +162,21 @@ fn said(
             let advice = "somebody filters or rewrites answers there; take another resolver in dns.resolvers, and tell its users";
             Finding::new("caches", Verdict::Warn, words, advice)
         }
-        Why::Forged => {
+        Why::Forged(ended) => {
             let hold = if one { "holds" } else { "hold" };
             let words = format!(
                 "{who} {hold} the answer for forged: SERVFAIL with DNSSEC checking, an answer without it; for their users {} \
                  does not exist",
                 set.name
             );
-            let advice = "correct the DS record at the registrar, or sign the zone again; if nobody can, take the DS record out \
-                          and wait for its TTL";
+            let Some(ended) = ended else {
+                let advice = "correct the DS record at the registrar, or sign the zone again; if nobody can, take the DS record \
+                              out and wait for its TTL";
+                return Finding::new("dnssec", Verdict::Fail, words, advice);
+            };
+            let words = format!("{words}; its signatures ended {}", moment(*ended));
+            let advice = "sign the zone again now, and find out why it is not signed anew by itself; if nobody can, take the DS \
+                          record out at the registrar and wait for its TTL";
             Finding::new("dnssec", Verdict::Fail, words, advice)
         }
         Why::Failing(code) => {

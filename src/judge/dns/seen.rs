@@ -49,6 +49,9 @@ pub struct Said {
     pub chain: Vec<String>,
     /// The SOA record that came with it: the zone's own, or the one that says how long "there is none" holds.
     pub soa: Option<Soa>,
+    /// When the first of the signatures that came with it ends, in seconds since 1970; none where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_until: Option<u64>,
 }
 
 impl Said {

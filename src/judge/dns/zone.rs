@@ -49,7 +49,7 @@ fn delegation(zone: &Zone) -> Vec<Finding> {
         Delegation::Within => return Vec::new(),
         Delegation::Nowhere(why) => {
             let words = format!("the parent does not hand {} on: {why}", zone.name);
-            let advice = "enter its name servers at the registrar; until then nobody finds any of its names";
+            let advice = "enter its name servers at the registrar, or in the zone above it; until then nobody finds any of its names";
             return vec![Finding::new("delegation", Verdict::Fail, words, advice)];
         }
         Delegation::Unknown(why) => {

@@ -172,15 +172,8 @@ impl Beside<'_> {
     fn straight(&self, gate: &ExpectHealth, project: &str) -> Option<Straight> {
         let url = crate::config::Url::parse(&gate.url).ok()?;
         let asked = url.port_or_known_default()?;
-        let rendered = &self.full.look.rendered;
-        self.handled.together.iter().find_map(|service| {
-            let ports = model::service(rendered, service)?.get("ports")?.as_array()?;
-            let port = ports.iter().find(|port| {
-                port.get("published").and_then(|one| one.as_str()).and_then(|one| one.parse().ok()) == Some(asked)
-            })?;
-            let port = u16::try_from(port.get("target")?.as_u64()?).ok()?;
-            Some(Straight { project: project.to_owned(), service: service.clone(), port })
-        })
+        let (service, port) = model::published_by(&self.full.look.rendered, &self.handled.together, asked)?;
+        Some(Straight { project: project.to_owned(), service: service.clone(), port })
     }
 
     /// The switch; then the new side is watched, and put back by itself if it fails.
