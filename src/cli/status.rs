@@ -15,6 +15,7 @@ use crate::journal::{Outcome, lock, runs};
 use crate::report::paced;
 use crate::report::status::{Current, HeldFact, ServiceFact, StatusFacts, status_json, status_text};
 use crate::report::untold::Untold;
+use crate::run::data::standing::standing;
 use crate::run::which;
 
 /// How long the engine may take to answer; the verdict is given without it too, and says so.
@@ -63,6 +64,7 @@ pub async fn gather(setup: &Setup) -> Result<StatusFacts> {
         paced::progress(run, record::budget(&setup.state, runbook), since)
     });
     Ok(StatusFacts {
+        moves: standing(&setup.state)?,
         engine: engine(setup, &project).await,
         current: current(setup)?,
         kept: setup.store.numbers()?,

@@ -27,6 +27,7 @@ pub fn facts(last_run: Option<RunState>) -> StatusFacts {
         kept: vec![1, 2, 3],
         is_undoable: true,
         engine: Ok(vec![service("backend", "running, healthy"), service("db", "running")]),
+        moves: Vec::new(),
         untold: Vec::new(),
     }
 }

@@ -8,7 +8,7 @@ use super::changed::{changed, changes, deeds};
 use super::planned::{act, cause, cause_line, is_gate, only_keeps, release_name, standing, took};
 use super::style::{Paint, Style};
 use super::text::{gist, hang, harmless, lead, moment, next_text, short_ids};
-use super::{SCHEMA, moved};
+use super::{SCHEMA, carried, moved};
 use crate::adapter::clock::spoken;
 use crate::journal::{Outcome, RunState, Standing};
 use crate::step::{Plan, RunKind, ServiceChange};
@@ -108,6 +108,9 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
     match outcome {
         Some(Outcome::Done) => {
             let mut next = vec![("cutover status".to_owned(), "how it is now".to_owned())];
+            if let Some(file) = carried::kept_aside(run) {
+                next.insert(0, (format!("cutover data apply {file}"), "write what was saved to the source".to_owned()));
+            }
             let is_undoable = |item: &crate::step::Item| !item.back && item.action.changes_the_world();
             if plan.deed.is_some() && plan.kind != RunKind::Rollback && plan.items.iter().any(is_undoable) {
                 next.push(("cutover rollback".to_owned(), format!("undo run {}", run.number)));
@@ -194,6 +197,8 @@ pub fn result_text(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
         }
     }
     out.push_str(&section("What stays", &stays, style));
+    let left = if outcome == Some(Outcome::Done) { carried::left_of_changes(run) } else { Vec::new() };
+    out.push_str(&section("What is left", &left.into_iter().map(|(_, words)| words).collect::<Vec<_>>(), style));
     out.push_str(&section("What is half-way", &half_way(outcome, run), style));
     out.push_str(&section("What is true now", &truths(outcome, run, plan), style));
     out.push_str(&times(outcome, run, style));

@@ -13,6 +13,9 @@ use crate::judge::ladder::Level;
 use crate::judge::plural::counted;
 use crate::judge::rules::Verdict;
 
+/// Changes that one line tells; of the others it tells the number.
+const MOST_CHANGES: usize = 8;
+
 /// A moment of Unix milliseconds as people write it, in UTC.
 pub fn moment(at_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(at_ms)
@@ -29,22 +32,56 @@ fn minutes(minutes: u64) -> String {
 /// One line on what has changed; for cron, whose mail it becomes.
 pub fn line(verdicts: &Verdicts, environment: &str) -> String {
     let mut parts = Vec::new();
-    if verdicts.level == verdicts.before {
+    if verdicts.level == verdicts.before && verdicts.level == Level::Ok && verdicts.is_blind() {
+        parts.push("OK as far as is known".to_owned());
+    } else if verdicts.level == verdicts.before {
         parts.push(verdicts.level.word().to_owned());
     } else {
         let (now, was) = (verdicts.level.word(), verdicts.before.word());
         parts.push(format!("{now} since {} (was {was}): {}", moment(verdicts.since_ms), verdicts.why));
     }
     parts.extend(verdicts.notes.iter().cloned());
+    let mut changes: Vec<(Vec<&str>, &Said)> = Vec::new();
     for said in verdicts.rules.iter().filter(|said| said.has_changed) {
-        let Said { rule, standing, .. } = said;
-        let advice = match standing.verdict {
-            Verdict::Breach if !rule.advice.is_empty() => format!(" (to do: {})", rule.advice),
-            _ => String::new(),
+        // One cause is told once, however many rules it keeps from knowing.
+        let is_same = |(_, other): &&mut (Vec<&str>, &Said)| {
+            let (one, other) = (&said.standing, &other.standing);
+            one.verdict.is_unknown() && one.verdict == other.verdict && one.evidence == other.evidence
         };
-        parts.push(format!("{} {}: {}{advice}", rule.name, standing.verdict.word(), standing.evidence));
+        match changes.iter_mut().find(is_same) {
+            Some((names, _)) => names.push(&said.rule.name),
+            None => changes.push((vec![&said.rule.name], said)),
+        }
     }
+    // The worst first: a mail's first lines are read, and a telephone shows no others.
+    changes.sort_by_key(|(_, said)| order(said.standing.verdict));
+    parts.extend(changes.iter().take(MOST_CHANGES).map(|(names, said)| change(names, said)));
+    let more = changes.len().saturating_sub(MOST_CHANGES);
+    parts.extend((more > 0).then(|| format!("{} more", counted(more, "change"))));
     format!("cutover {environment}: {}", parts.join("; "))
+}
+
+fn change(names: &[&str], Said { rule, standing, .. }: &Said) -> String {
+    let advice = match standing.verdict {
+        Verdict::Breach if !rule.advice.is_empty() => format!(" (to do: {})", rule.advice),
+        _ => String::new(),
+    };
+    let names = match names {
+        [one] => (*one).to_owned(),
+        [one, rest @ ..] => format!("{one} and {}", counted(rest.len(), "other rule")),
+        [] => String::new(),
+    };
+    format!("{names} {}: {}{advice}", standing.verdict.word(), standing.evidence)
+}
+
+/// The worst first, then what is not known.
+fn order(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Breach => 0,
+        Verdict::CannotAsk => 1,
+        Verdict::NoData => 2,
+        Verdict::Ok => 3,
+    }
 }
 
 /// Everything, the verdict first.
@@ -60,12 +97,7 @@ pub fn text(verdicts: &Verdicts, window: &Window, advice: Option<&Recommendation
     ));
     lines.push(format!("  {}", acceptance(&verdicts.acceptance)));
     let mut rules: Vec<&Said> = verdicts.rules.iter().collect();
-    rules.sort_by_key(|said| match said.standing.verdict {
-        Verdict::Breach => 0,
-        Verdict::CannotAsk => 1,
-        Verdict::NoData => 2,
-        Verdict::Ok => 3,
-    });
+    rules.sort_by_key(|said| order(said.standing.verdict));
     let widest = rules.iter().map(|said| said.rule.name.chars().count()).max().unwrap_or(0);
     for said in rules {
         let standing = &said.standing;
@@ -215,6 +247,29 @@ mod tests {
             line(&verdicts(Level::Hold, rules), "production"),
             "cutover production: HOLD since 2026-01-23 00:00 UTC (was OK): services: backend is unhealthy; services breach: \
              backend is unhealthy (to do: look at its log)"
+        );
+    }
+
+    #[test]
+    fn one_cause_that_blinds_many_rules_is_told_once_and_many_changes_are_cut_with_their_number() {
+        let why = "cannot ask Prometheus at http://127.0.0.1:9090: connection refused";
+        let mut rules: Vec<Said> =
+            (0..50).map(|one| said(&format!("rule {one}"), Verdict::CannotAsk, why, true)).collect();
+        rules.push(said("services", Verdict::Breach, "backend is unhealthy", true));
+        rules.push(said("errors", Verdict::CannotAsk, why, true));
+        let mut verdicts = verdicts(Level::Ok, rules);
+        assert_eq!(
+            line(&verdicts, "production"),
+            format!(
+                "cutover production: OK as far as is known; services breach: backend is unhealthy (to do: look at its log); \
+                 rule 0 and 50 other rules cannot ask: {why}"
+            )
+        );
+        verdicts.rules.iter_mut().for_each(|said| said.standing.verdict = Verdict::Ok);
+        let line = line(&verdicts, "production");
+        assert!(
+            line.starts_with("cutover production: OK; rule 0 ok: ") && line.ends_with("; 44 changes more"),
+            "{line}"
         );
     }
 

@@ -21,7 +21,7 @@ use crate::lab::{ZoneFile, at, free_port, knot, output};
 use crate::stage::name;
 
 /// An authority of its own, and a certificate of it for these names.
-fn issue(directory: &Path, names: &[&str]) {
+pub fn issue(directory: &Path, names: &[&str]) {
     let file = |name: &str| directory.join(name).display().to_string();
     let openssl = |arguments: &[&str]| output("/usr/bin/openssl", arguments, "");
     let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
@@ -57,6 +57,15 @@ fn issue(directory: &Path, names: &[&str]) {
 
 /// Answers every request over TLS with who it is.
 async fn serve(directory: &Path, address: SocketAddr, identity: &'static str) -> SocketAddr {
+    serve_as(directory, address, Arc::new(move || identity.to_owned())).await
+}
+
+/// The same, where who it is can change.
+pub async fn serve_as(
+    directory: &Path,
+    address: SocketAddr,
+    identity: Arc<dyn Fn() -> String + Send + Sync>,
+) -> SocketAddr {
     let read = |name: &str| fs::read(directory.join(name)).unwrap();
     let chain: Vec<CertificateDer<'static>> =
         CertificateDer::pem_slice_iter(&read("leaf.pem")).map(Result::unwrap).collect();
@@ -73,7 +82,7 @@ async fn serve(directory: &Path, address: SocketAddr, identity: &'static str) ->
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
+            let (acceptor, identity) = (acceptor.clone(), identity());
             tokio::spawn(async move {
                 let Ok(mut stream) = acceptor.accept(stream).await else { return };
                 let _ = stream.read(&mut [0; 4096]).await;

@@ -10,6 +10,7 @@ mod issuance;
 mod kick;
 mod lab;
 mod providers;
+mod proxied;
 mod situations;
 mod stage;
 mod verbs;

@@ -16,17 +16,17 @@ use cutover::step::World;
 use cutover::step::switch_dns::SwitchDns;
 use serde_json::{Value, json};
 
-const TOKEN: &str = "token-of-the-lab";
+pub const TOKEN: &str = "token-of-the-lab";
 
 /// What a provider holds, and what it was asked.
 #[derive(Default)]
-struct Books {
-    records: Vec<Value>,
+pub struct Books {
+    pub records: Vec<Value>,
     next: u64,
     calls: Vec<String>,
 }
 
-type Shared = Arc<Mutex<Books>>;
+pub type Shared = Arc<Mutex<Books>>;
 
 fn refused(status: u16, body: Value) -> Response {
     (StatusCode::from_u16(status).unwrap(), body.to_string()).into_response()
@@ -172,7 +172,7 @@ mod digitalocean {
 /// Checked against the reference at developers.cloudflare.com, DNS Records, and the vendor's own clients made from the same
 /// description (cloudflare-go, cloudflare-python: `HTTPSRecord` with `data` of priority, target and value, whose `content` is
 /// formatted by the provider; TTL 60 to 86400 or 1; a list by `name.exact`; a change of fields by PATCH, of the whole by PUT).
-mod cloudflare {
+pub mod cloudflare {
     use super::*;
 
     /// A record whose parts stand in `data`; its content is made here and taken from nobody.
@@ -293,7 +293,7 @@ mod cloudflare {
     }
 }
 
-async fn serve(router: Router) -> SocketAddr {
+pub async fn serve(router: Router) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });

@@ -26,7 +26,7 @@ pub struct Site {
 }
 
 /// The zone move.test: www is at the old place, and has an old AAAA record too.
-fn site(records: &str) -> Site {
+pub fn site(records: &str) -> Site {
     site_heard_at(records, None)
 }
 
