@@ -25,6 +25,7 @@ OK: r3 serves since 2026-11-05 03:00:17 UTC
   release   r3 since 2026-11-05 03:00:17 UTC (run 7)
   last run  7 (deploy): done, 2026-11-05 03:00:17 UTC
   kept      r1, r2, r3
+  way back  r2 is whole: images, model, files and room to start it are here
   services  backend: running, healthy
             db: running
 next: cutover rollback  undo the last run that changed something
