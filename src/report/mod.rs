@@ -31,6 +31,7 @@ pub mod text;
 pub mod told_apart;
 pub mod untold;
 pub mod verified;
+pub mod way_back;
 
 pub use event::{Event, Listener};
 pub use output::Patient;

@@ -5,71 +5,15 @@ use serde_json::{Value, json};
 use super::SCHEMA;
 use super::checkpoint;
 use super::history::ended;
-use super::moves::Standing as Moves;
 use super::planned::{cause, cause_line, deed, is_stuck};
 use super::style::{Paint, Style};
 use super::table::{Cell, Table};
 use super::text::{harmless, lead, moment, next_text};
-use super::untold::Untold;
+use super::way_back::WayBack;
 use crate::journal::{Outcome, RunState};
 
-/// The release that serves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Current {
-    /// Number.
-    pub number: u32,
-    /// Wall time since when, RFC 3339.
-    pub since: String,
-    /// The run that made it the current one.
-    pub run: u32,
-}
-
-/// Who holds the lock.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldFact {
-    /// [`crate::journal::Held::words`].
-    pub words: String,
-    /// Whether the owner lives; else only what it started is at work.
-    pub is_owner_alive: bool,
-}
-
-/// A service as the engine tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceFact {
-    /// Service.
-    pub service: String,
-    /// Its state.
-    pub words: String,
-    /// Whether that is well.
-    pub is_well: bool,
-}
-
-/// Everything that the verdict rests on; gathered by the caller.
-#[derive(Clone, Debug)]
-pub struct StatusFacts {
-    /// Project.
-    pub project: String,
-    /// Environment.
-    pub environment: String,
-    /// The current release.
-    pub current: Option<Current>,
-    /// The last run.
-    pub last_run: Option<RunState>,
-    /// How far an open run by a runbook is.
-    pub progress: Option<String>,
-    /// Who holds the lock.
-    pub held: Option<HeldFact>,
-    /// Kept releases, oldest first.
-    pub kept: Vec<u32>,
-    /// Whether a rollback without a release has a run to undo.
-    pub is_undoable: bool,
-    /// What the engine says, or why it was not asked or did not answer.
-    pub engine: Result<Vec<ServiceFact>, String>,
-    /// What is frozen and what was filled, in words and for programs.
-    pub moves: Vec<Moves>,
-    /// Channels that were not told what they should have been, and why.
-    pub untold: Vec<Untold>,
-}
+mod facts;
+pub use facts::{Current, HeldFact, ServiceFact, StatusFacts};
 
 /// The word on the first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -241,6 +185,10 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
         let kept: Vec<String> = facts.kept.iter().map(|number| format!("r{number}")).collect();
         row("kept", kept.join(", "));
     }
+    if let Some(back) = &facts.back {
+        let words = Cell::painted(back.paint(), harmless(&back.words()));
+        table.row(vec![Cell::painted(Paint::Faint, "way back"), words]);
+    }
     match &facts.engine {
         Ok(services) => {
             for (service, name) in services.iter().zip(std::iter::once("services").chain(std::iter::repeat(""))) {
@@ -288,6 +236,7 @@ pub fn status_json(facts: &StatusFacts) -> Value {
         "rows": facts.moves,
         "lock": facts.held.as_ref().map(|held| json!({ "words": held.words, "is_owner_alive": held.is_owner_alive })),
         "kept": facts.kept,
+        "way_back": facts.back.as_ref().map(WayBack::to_json),
         "services": facts.engine.as_ref().ok().map(|services| services.iter().map(|one| json!({
             "service": one.service, "state": one.words, "is_well": one.is_well,
         })).collect::<Vec<_>>()),
@@ -323,6 +272,7 @@ OK: r3 serves since 2026-11-05 03:00:17 UTC
   release   r3 since 2026-11-05 03:00:17 UTC (run 7)
   last run  7 (deploy): done, 2026-11-05 03:00:17 UTC
   kept      r1, r2, r3
+  way back  r2 is whole: images, model, files and room to start it are here
   services  backend: running, healthy
             db: running
 next: cutover rollback  undo the last run that changed something

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use super::arguments::Rehearse;
 use super::bound::{self, Bound};
 use super::kitchen::variables;
 use super::record::{Part, Record};
-use super::{cook, isolation, record};
+use super::{cook, isolation, record, stacks};
 use crate::adapter::clock::{self, spoken};
 use crate::adapter::files;
 use crate::adapter::process::{Command, ProcessError, Sink};
@@ -43,12 +44,14 @@ pub async fn run(global: &Global, verb: &Rehearse) -> Result<u8> {
     let copy = copy_of(&production)?;
     let runbook = cook::read(&verb.runbook)?;
     let mut substitutions = isolation::substitutions(&production, &copy)?;
-    isolation::must_be_apart(&production, &copy, &environment).await?;
-    let chosen = chosen(&runbook, &copy, &environment)?;
     let setup = Setup::without_engine(global, production.state.directory.clone(), Some(&production))?;
-    let (bound, other) = bound(&setup, &runbook, &production, &copy).await?;
-    substitutions.extend(other);
-    let bound = bound.without(&substitutions);
+    let ours = bound::model(&setup, &runbook, &production).await.context("production's compose files")?;
+    let theirs = bound::model(&setup, &runbook, &copy).await.context("the compose files of the rehearsal")?;
+    let in_stacks = stacks::shared(ours.as_ref(), theirs.as_ref());
+    isolation::must_be_apart(&production, &copy, &environment, in_stacks).await?;
+    let chosen = chosen(&runbook, &copy, &environment)?;
+    substitutions.extend(in_services(&production, ours.as_ref(), theirs.as_ref())?);
+    let bound = Bound::of(&runbook, &production, ours.as_ref()).without(&substitutions);
     if verb.dry_run {
         print(global, &substitutions, &bound, None);
         return Ok(exit::DONE);
@@ -67,24 +70,17 @@ pub async fn run(global: &Global, verb: &Rehearse) -> Result<u8> {
     Ok(if kept.went_through { exit::DONE } else { exit::REFUSED })
 }
 
-/// What production and its copy have in common, and what the copy's services have in the place of production's.
-async fn bound(
-    setup: &Setup,
-    runbook: &Runbook,
-    production: &Config,
-    copy: &Config,
-) -> Result<(Bound, Vec<Substitution>)> {
-    let ours = bound::model(setup, runbook, production).await.context("production's compose files")?;
-    let theirs = bound::model(setup, runbook, copy).await.context("the compose files of the rehearsal")?;
-    let other = bound::other_places(ours.as_ref(), theirs.as_ref(), &production.rehearsal.differs);
-    let other = other.map_err(|wrong| {
-        Refusal::Usage(format!(
-            "a rehearsal differs from production only in where things are, or it proves nothing: {}; a service that may do \
-             something else is named in rehearsal.differs, as compose.SERVICE",
-            wrong.join("; ")
-        ))
-    })?;
-    Ok((Bound::of(runbook, production, ours.as_ref()), other))
+/// What the copy's services have in the place of production's.
+fn in_services(production: &Config, ours: Option<&Value>, theirs: Option<&Value>) -> Result<Vec<Substitution>> {
+    let wrong = match bound::other_places(ours, theirs, &production.rehearsal.differs) {
+        Ok(found) => return Ok(found),
+        Err(wrong) => wrong.join("; "),
+    };
+    Err(Refusal::Usage(format!(
+        "a rehearsal differs from production only in where things are, or it proves nothing: {wrong}; a service that may do \
+         something else is named in rehearsal.differs, as compose.SERVICE"
+    ))
+    .into())
 }
 
 /// The configuration of the isolated copy.
