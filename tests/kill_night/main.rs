@@ -30,7 +30,8 @@ async fn killed_at_any_moment_the_night_ends_as_if_nothing_had_happened_or_is_un
         let service = support::stack_auth::Double::start(support::stack_auth::Setup::default()).await;
         let names = Arc::clone(&names);
         all.push(tokio::task::spawn_blocking(move || {
-            lane::Lane::new(number, seed + 100 * more, names, service).killed_so_often(kills.div_ceil(lanes), set.is_some())
+            lane::Lane::new(number, seed + 100 * more, names, service)
+                .killed_so_often(kills.div_ceil(lanes), set.is_some())
         }));
     }
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
