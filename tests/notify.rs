@@ -48,14 +48,19 @@ impl Desk {
         Self { home, variables }
     }
 
-    /// `cutover`, wants this exit code; gives stdout and stderr.
-    #[track_caller]
-    fn expect(&self, code: i32, arguments: &[&str]) -> String {
+    /// `cutover`, ready to be started.
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
         command.args(arguments).current_dir(self.home.path()).env_clear();
         command.env("PATH", "/usr/bin:/bin").env("USER", "ann").stdin(std::process::Stdio::null());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        let output = command.output().unwrap();
+        command
+    }
+
+    /// `cutover`, wants this exit code; gives stdout and stderr.
+    #[track_caller]
+    fn expect(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "cutover {}:\n{text}", arguments.join(" "));
         text

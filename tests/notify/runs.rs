@@ -66,7 +66,14 @@ fn a_runbook_sends_its_notice_once_for_each_run_and_no_dead_channel_fails_it() {
     says(&desk.expect(0, &["status"]), &["letters is not told since"]);
     assert!(!history.contains("xyzzy"), "{history}");
 
-    // It was sent by this run; the next one is another story, of which users hear again.
+    // It was sent by this run, and is not sent again where the run is gone on with after a kill.
+    let mut twice = desk.command(&["notify", "send", "start", "--yes", "--in-run"]);
+    let ran = twice.env("CUTOVER_RUN", "1").output().unwrap();
+    assert_eq!(ran.status.code(), Some(0));
+    says(&String::from_utf8_lossy(&ran.stdout), &["the notice start was sent by this run already"]);
+    says(&desk.expect(2, &["notify", "send", "start", "--yes", "--in-run"]), &["CUTOVER_RUN holds no number of one"]);
+    assert!(users.rest().is_empty());
+    // The next one is another story, of which users hear again.
     let again = ["notify", "send", "start", "--yes"];
     says(&desk.expect(4, &again), &["the notice start was sent", "add --again"]);
     desk.expect(0, &["rollback", "--yes"]);
