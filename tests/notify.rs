@@ -187,6 +187,7 @@ fn a_run_tells_that_it_began_and_how_it_ended_and_does_not_fail_because_of_a_cha
     notify += &channel("unset", "webhook", "url_env = \"U2\"");
     notify += &channel("users", "webhook", "url_env = \"U0\"\nevents = [\"notices\"]");
     notify += &channel("node", "textfile", "file = \"cutover.prom\"");
+    notify += &channel("nowhere", "textfile", "file = \"not/there/cutover.prom\"");
     migration.configure(&notify);
     migration.set("U0", &hook.url("localhost", "/in"));
     migration.set("U1", &format!("http://localhost:{dead}/services/xyzzy-plugh-dead"));
@@ -196,6 +197,7 @@ fn a_run_tells_that_it_began_and_how_it_ended_and_does_not_fail_because_of_a_cha
         &text,
         &["COMPLETE: the freezing of", "Not everybody was told", "dead (slack) was not told, after 2 tries: localhost"],
     );
+    says(&text, &["nowhere (textfile) was not told: "]);
     says(&text, &["unset (webhook) was not told: the environment variable U2 is not set", "cutover notify test"]);
     let begun = hook.next().json();
     assert_eq!((&begun["event"], &begun["severity"]), (&json!("run_begun"), &json!("info")));

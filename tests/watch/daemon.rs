@@ -5,6 +5,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use cutover::adapter::clock::Stopwatch;
 use serde_json::{Value, json};
 
 use crate::NEVER;
@@ -90,8 +91,11 @@ fn a_service_is_ready_alive_round_by_round_and_ends_when_it_is_asked_to_with_its
     let first = heard(&ear);
     assert!(first.starts_with("WATCHDOG=1\nSTATUS=OK as far as is known since "), "{first}");
     assert!(first.ends_with("observed 0 min of 1 h 00 min"), "{first}");
-    // The work loop comes round again, tick or no tick.
-    assert!(heard(&ear).starts_with("WATCHDOG=1"));
+    // The work loop comes round again, also where no minute is over.
+    let begun = Stopwatch::start();
+    while heard(&ear) != "WATCHDOG=1" {
+        assert!(begun.left(NEVER).is_some(), "it is alive only when it judges");
+    }
     assert_eq!(house.once(&[]).0, 5, "it judges: a second one is turned away");
     rustix::process::kill_process(rustix::process::Pid::from_child(&daemon.0), rustix::process::Signal::TERM).unwrap();
     let mut last = heard(&ear);
@@ -151,4 +155,18 @@ fn a_window_that_is_accepted_is_told_once_with_what_may_be_done_now() {
     house.a_minute_passes();
     assert_eq!(house.once(&[]), (0, String::new()), "once");
     assert!(house.hook.rest().is_empty());
+    // As a service it has nothing to do any more, and ends with what it found.
+    let mut daemon = Daemon(house.command(&["watch"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+    let begun = Stopwatch::start();
+    let status = loop {
+        if let Some(status) = daemon.0.try_wait().unwrap() {
+            break status;
+        }
+        assert!(begun.left(NEVER).is_some(), "it goes on");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    assert_eq!(status.code(), Some(0));
+    let mut said = String::new();
+    std::io::Read::read_to_string(daemon.0.stdout.as_mut().unwrap(), &mut said).unwrap();
+    assert!(said.contains("  accepted: at most "), "{said}");
 }
