@@ -281,6 +281,13 @@ fn both_sides_are_looked_at_and_what_stands_between_is_told() {
     );
     assert!(!text.contains(PASSWORD), "{text}");
 
+    // What a freeze of ours puts there is no trigger of the application's.
+    let named = |migration: &Migration| migration.expect(0, &["data", "connections"]).contains("_cutover");
+    migration.expect(0, &["data", "freeze", "--yes"]);
+    assert!(!named(&migration));
+    assert!(!migration.expect(0, &["data", "export", "--dry-run"]).contains("_cutover"));
+    migration.expect(0, &["data", "unfreeze", "--yes"]);
+
     let (json, code) = migration.json(&["data", "connections"]);
     assert_eq!((code, &json["verdict"], &json["schema"]), (0, &"ok".into(), &"cutover/v1".into()));
     assert_eq!(json["source"]["tables"][0]["rows_estimate"], 1000);

@@ -80,6 +80,7 @@ impl World {
     async fn try_diff(&self, baseline: &Source) -> anyhow::Result<Diff> {
         let options = DiffOptions {
             tables: Self::patterns(),
+            all: Self::patterns(),
             users: self.users.clone(),
             mapping: Some(self.mapping.clone()),
             sidecars: Some(self.directory.path().join("sidecars")),
@@ -236,7 +237,7 @@ async fn what_the_importer_left_beside_the_rows_is_the_baseline() {
         ..Filling::default()
     };
     std::fs::create_dir(empty.directory.path().join("sidecars")).unwrap();
-    let options = import::Options { directory: export.clone(), filling };
+    let options = import::Options { directory: export.clone(), filling, checked: None };
     import::import(&empty.place(&empty.target), &options, &|_| ()).await.unwrap();
     empty.must_be_equal().await;
     for table in TABLES {
@@ -344,7 +345,7 @@ async fn accounts_of_the_new_service_alone_are_in_the_way_unless_their_ids_may_s
     world.diff().await;
     let before = world.rows(&world.source);
     let error = world.apply().await.unwrap_err().to_string();
-    assert!(error.contains("1 accounts") && error.contains("77777777"), "{error}");
+    assert!(error.contains("1 account exists") && error.contains("77777777"), "{error}");
     assert_eq!(world.rows(&world.source), before);
     let options = ApplyOptions { keeps_new_accounts: true, ..world.options() };
     let applied = apply(&world.place(&world.source), &options, &|_| ()).await.unwrap();

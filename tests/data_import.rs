@@ -62,7 +62,7 @@ impl Case {
     fn options(&self) -> Options {
         let state = self.directory.path().join("state");
         std::fs::create_dir_all(&state).unwrap();
-        Options { directory: self.files(), filling: Filling { state, workers: 3, ..Filling::default() } }
+        Options { directory: self.files(), filling: Filling { state, workers: 3, ..Filling::default() }, checked: None }
     }
 
     async fn catalog(&self) -> Catalog {

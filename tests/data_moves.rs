@@ -123,6 +123,10 @@ fn a_purge_removes_what_cutover_wrote_and_wants_its_phrase_for_the_tables() {
     std::fs::write(case.migration.path("migration-data/auth_secrets.json"), "[]").unwrap();
     std::fs::write(case.migration.path("migration-data/mine.txt"), "mine").unwrap();
     says(&case.expect(2, &["data", "purge"]), &["--yes"]);
+    says(&case.expect(0, &["data", "purge", "--dry-run"]), &["would be removed from", "auth_secrets.json"]);
+    let text = case.expect(0, &["data", "purge", "--all", "--dry-run"]);
+    says(&text, &["units.json", "metadata.json", "mine.txt stays"]);
+    assert!(case.migration.path("migration-data/auth_secrets.json").exists(), "a dry run removes nothing");
     says(&case.expect(0, &["data", "purge", "--yes"]), &["removed from", "auth_secrets.json"]);
     assert!(case.migration.path("migration-data/units.json").exists());
     says(&case.expect(2, &["data", "purge", "--all", "--yes"]), &["--confirm \"purge test\""]);
@@ -240,6 +244,117 @@ fn a_target_with_rows_is_refused_and_emptied_only_under_a_fresh_backup_and_with_
 }
 
 #[test]
+fn what_was_written_is_told_apart_after_an_import_of_some_tables_or_under_a_backup_as_well() {
+    let case = Case::exported("baselines");
+    case.expect(0, &["data", "import", "--yes", "--table", "people"]);
+    case.sql(
+        "UPDATE people SET name = 'changed' WHERE id::text LIKE '%07'; DELETE FROM people WHERE id::text LIKE '%08'",
+    );
+    let told = |case: &Case| {
+        let (told, code) = case.migration.json(&["data", "diff"]);
+        assert_eq!(code, 0, "{told}");
+        let changes = &told["changes"];
+        (changes["updated"].as_u64().unwrap(), changes["deleted"].as_u64().unwrap(), told["changes"].clone())
+    };
+    let (updated, deleted, changes) = told(&case);
+    assert_eq!((updated, deleted, changes["tables"].as_array().unwrap().len()), (1, 1, 1), "{changes}");
+
+    // The target records one filling: a second one of other tables would take the place of its record.
+    let text = case.expect(4, &["data", "import", "--yes", "--table", "units"]);
+    says(&text, &["an earlier import or copy filled people", "cutover rollback", "--table units,people"]);
+    assert_eq!(case.counts(), "19 0");
+
+    case.migration.json(&["backup", "create"]);
+    case.expect(0, &["data", "import", "--truncate-first", "--confirm", "data test"]);
+    says(&case.expect(0, &["data", "diff"]), &["NO CHANGES"]);
+    case.sql("UPDATE units SET label = 'changed' WHERE id = 7; DELETE FROM units WHERE id = 8");
+    // A table and a column that the baseline does not have are said and counted.
+    case.sql(
+        "CREATE TABLE extra (a int); INSERT INTO extra VALUES (1), (2); CREATE TABLE empty (a int); \
+              ALTER TABLE people ADD note text; UPDATE people SET note = 'x' WHERE id::text LIKE '%03'",
+    );
+    let (updated, deleted, changes) = told(&case);
+    assert_eq!((updated, deleted), (1, 1), "{changes}");
+    let beside = changes["notInTheBaseline"].as_array().unwrap();
+    let words: Vec<&str> = beside.iter().map(|one| one["words"].as_str().unwrap()).collect();
+    assert_eq!(words.len(), 2, "{words:?}");
+    let text = case.expect(0, &["data", "diff"]);
+    says(
+        &text,
+        &["NOTE: the table extra of the target (2 rows) is not in the baseline", "(note; 1 row with something"],
+    );
+    let narrowed = case.expect(0, &["data", "diff", "--table", "units"]);
+    assert!(!narrowed.contains("extra"), "{narrowed}");
+
+    // A rollback does not pass them by in silence either.
+    let text = case.expect(0, &["rollback", "--confirm", "rollback test"]);
+    says(&text, &["What is left", "the table extra of the target (2 rows)", "the rows stay in the target"]);
+    assert_eq!(case.sql("SELECT count(*) FROM extra"), "2");
+}
+
+#[test]
+fn the_status_tells_what_is_frozen_what_was_filled_and_by_which_run() {
+    let case = Case::exported("standing");
+    let (source, target) = (&case.migration.source, &case.migration.target);
+    says(
+        &case.expect(0, &["status"]),
+        &[&format!("{source} refuses every write since"), "by run 1", "cutover data unfreeze"],
+    );
+    case.expect(0, &["data", "import", "--yes"]);
+    let text = case.expect(0, &["status"]);
+    says(&text, &[&format!("{target} was filled, by run 3"), "cutover data diff"]);
+    case.expect(0, &["rollback", "--yes"]);
+    let (status, _) = case.migration.json(&["status"]);
+    let rows = status["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 1, "{status}");
+    assert_eq!((&rows[0]["what"], &rows[0]["run"]), (&json!("frozen"), &json!(4)), "{status}");
+    assert!(rows[0]["place"].as_str().unwrap().ends_with(target), "{status}");
+    says(&case.expect(0, &["status"]), &["cutover data unfreeze --of target"]);
+}
+
+#[test]
+fn a_runbook_over_a_target_that_holds_rows_is_refused_before_the_source_is_frozen() {
+    let case = Case::new("booked");
+    let book = "schema = \"cutover/runbook/v1\"\nname = \"night\"\ntitle = \"A night\"\n[[phase]]\nname = \"one\"\n\
+                title = \"One\"\n[[phase.entry]]\nstep = \"freeze\"\n";
+    for entries in [
+        "[[phase.entry]]\nstep = \"export\"\n[[phase.entry]]\nstep = \"import\"\n",
+        "[[phase.entry]]\nstep = \"copy\"\n",
+    ] {
+        std::fs::write(case.migration.path("night.toml"), format!("{book}{entries}")).unwrap();
+        case.sql(ROWS);
+        let text = case.expect(4, &["run", "night.toml", "--yes"]);
+        says(&text, &["the table people of the target", "holds rows", "cutover rollback", "--truncate-first"]);
+        assert!(!case.migration.path("state/runs").exists(), "no run was begun");
+        case.sql("TRUNCATE people, units");
+        case.expect(0, &["run", "night.toml", "--dry-run"]);
+    }
+    let text = case.expect(0, &["data", "connections"]);
+    assert!(!text.contains("only empty tables"), "{text}");
+    case.sql(ROWS);
+    says(&case.expect(0, &["data", "connections"]), &["people holds some, and only empty tables are filled"]);
+}
+
+#[test]
+fn a_backup_whose_trial_the_role_may_not_make_is_refused_with_the_statement_that_lets_it() {
+    let mut case = Case::new("weak");
+    let (cluster, name) = (&case.cluster, case.migration.target.clone());
+    cluster.sql(
+        "postgres",
+        &format!("CREATE ROLE weak_{name} LOGIN PASSWORD 'w'; ALTER DATABASE {name} OWNER TO weak_{name}"),
+    );
+    let url = cluster.url_of(&format!("weak_{name}"), "w", &name);
+    case.migration.set("TARGET_URL", &url);
+    says(&case.expect(4, &["backup", "create"]), &["ALTER ROLE", &format!("weak_{name}"), "CREATEDB"]);
+    assert!(!case.migration.path("state/backups").exists(), "nothing was dumped");
+    let book = "schema = \"cutover/runbook/v1\"\nname = \"night\"\ntitle = \"A night\"\n[[phase]]\nname = \"one\"\n\
+                title = \"One\"\n[[phase.entry]]\nstep = \"backup\"\n";
+    std::fs::write(case.migration.path("night.toml"), book).unwrap();
+    says(&case.expect(4, &["run", "night.toml", "--yes"]), &["ALTER ROLE", "CREATEDB"]);
+    assert!(!case.migration.path("state/runs").exists(), "no run was begun");
+}
+
+#[test]
 fn a_row_that_the_target_refuses_leaves_it_as_it_was_and_the_run_says_so() {
     let case = Case::exported("refused");
     case.sql("ALTER TABLE units ADD CONSTRAINT cheap CHECK (price < 166)");
@@ -269,8 +384,9 @@ fn ids_without_an_account_are_refused_and_pass_by_the_name_of_their_column() {
     let mapping =
         json!({ "generatedAt": "2026-11-21T00:00:00Z", "retainUntil": "2027-11-21T00:00:00Z", "mappings": mapped });
     std::fs::write(case.migration.path("migration-data/user-mapping.json"), mapping.to_string()).unwrap();
-    let text = case.expect(7, &["data", "import", "--yes"]);
-    says(&text, &["people.json", "units.json", &old(20), "data.unmapped"]);
+    for ask in [&["data", "import", "--yes"][..], &["data", "import", "--dry-run"]] {
+        says(&case.expect(4, ask), &["people.json", "units.json", &old(20), "data.unmapped"]);
+    }
     let allowed = ["data", "import", "--yes", "--allow-unmapped", "people.id,units.owner"];
     says(&case.expect(0, &allowed), &["COMPLETE", "keep an id without an account"]);
     assert_eq!(case.sql("SELECT count(*) FROM units WHERE owner::text LIKE '9%'"), "475");

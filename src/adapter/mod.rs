@@ -18,6 +18,7 @@ pub mod outbound;
 pub mod postgres;
 pub mod process;
 pub mod prometheus;
+pub mod room;
 pub mod stack_auth;
 pub mod switch;
 pub mod systemd;

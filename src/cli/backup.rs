@@ -20,7 +20,7 @@ use crate::report::table::{Cell, Table};
 use crate::rows::backup::{self as shelf, BackupOptions, CommandBackup, Kind, Token};
 use crate::rows::client_tools::{ToolPlaces, Tools};
 use crate::run::Refusal;
-use crate::run::data::{options, restoring};
+use crate::run::data::{self, options, restoring};
 use crate::step::create_backup::{tools, words};
 
 /// `backup`.
@@ -146,6 +146,7 @@ async fn create_database(
         Some(command) if of == Side::Target => by_command(config, setup, id, command, say).await?,
         _ => {
             let place = setup.databases.side(of.word()).map_err(Refusal::usage)?;
+            data::expect_trial(place).await?;
             let tools = tools(place, &setup.process, &tool_places(setup), "cutover").await?;
             let backup = options::backup(config, &id);
             let token = shelf::create(place, None, &tools, &backup, say).await?;
@@ -215,6 +216,9 @@ async fn verify(global: &Global, config: &Config, setup: &Setup, id: &str, image
         return print(global, "backup", &token);
     }
     let (place, tools) = reach(setup, &token, &options).await?;
+    if token.kind == Kind::Database {
+        data::expect_trial(place).await?;
+    }
     let token = shelf::verify(place, &tools, &options, &out::teller(global.quiet, setup.log.as_deref())?).await?;
     drop(lock);
     print(global, "backup", &token)

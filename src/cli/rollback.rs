@@ -10,6 +10,7 @@ use super::setup::{self, Setup};
 use super::{exit, out, resume};
 use crate::journal::{Lock, Outcome, RunState, runs};
 use crate::run::Refusal;
+use crate::run::before;
 use crate::run::begin::{self, plan_of};
 use crate::run::bring_back;
 use crate::run::carry_back;
@@ -41,11 +42,12 @@ pub async fn run(global: &Global, verb: &Rollback) -> Result<u8> {
 /// [`Refusal`], when there is nothing to undo or it could not be finished.
 pub async fn make(setup: &Setup, verb: &Rollback) -> Result<Planned> {
     let without = without(verb);
-    let planned = match verb.to {
+    let (mut planned, docker) = match verb.to {
         Some(number) => {
             let docker = setup.docker.clone().negotiate().await?;
             let (basis, front, keep) = basis(setup)?;
-            bring_back::plan_to(&docker, &setup.store, number, (&basis, front.as_ref()), keep, without).await?
+            let basis = (&basis, front.as_ref());
+            (bring_back::plan_to(&docker, &setup.store, number, basis, keep, without).await?, Some(docker))
         }
         None => {
             let (state, remarks) = match verb.run {
@@ -59,10 +61,12 @@ pub async fn make(setup: &Setup, verb: &Rollback) -> Result<Planned> {
             let mut planned =
                 rollback::plan_undo(docker.as_ref(), &setup.store, &state, &setup.databases, remarks, without).await?;
             front::keep(&mut planned, Front::beside(&runs::side_directory(&setup.state.join("runs"), state.number)));
-            planned
+            (planned, docker)
         }
     };
-    let mut planned = planned;
+    if let (Some(docker), Some(number)) = (docker, planned.plan.release_to) {
+        planned.plan.remarks.push(before::look(&docker, &setup.store, number, setup.least).await.words());
+    }
     learn(setup, &planned.plan);
     planned.plan.clean(&setup.redactor);
     Ok(planned)

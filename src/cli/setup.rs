@@ -19,9 +19,10 @@ use crate::config::{self, Config, Environment};
 use crate::dns::provider::Credentials;
 use crate::notify::Notifier;
 use crate::redact::Redactor;
+use crate::release::whole::Least;
 use crate::release::{Store, model};
 use crate::report::style::{Inputs, Style};
-use crate::run::Refusal;
+use crate::run::{Refusal, before};
 use crate::step::{Databases, Hands, RunTag};
 
 /// Variables that a child gets from us; everything else stays here. Compose takes its variables from `env_files`.
@@ -76,6 +77,8 @@ pub struct Setup {
     pub log: Option<PathBuf>,
     /// Who is told of runs and verdicts.
     pub notifier: Option<Notifier>,
+    /// What a release needs to be started.
+    pub least: Least,
 }
 
 /// Reads the configuration.
@@ -159,6 +162,7 @@ impl Setup {
         let notifier = config.and_then(|config| notify::notifier(config, &environment, &state));
         Ok(Self {
             notifier,
+            least: before::least(config),
             docker: Docker::new(environment.get("DOCKER_HOST"), Duration::ZERO)?.with_redactor(redactor.clone()),
             compose: Compose::new(program.clone(), process.clone()),
             postgres: Postgres::new(program.clone(), process.clone()),

@@ -9,12 +9,15 @@ use super::arguments::Global;
 use super::runbook::record;
 use super::setup::Setup;
 use super::{exit, out, setup};
+use crate::adapter::clock;
 use crate::adapter::docker::Container;
 use crate::journal::{Outcome, lock, runs};
 use crate::report::paced;
 use crate::report::status::{Current, HeldFact, ServiceFact, StatusFacts, status_json, status_text};
 use crate::report::untold::Untold;
-use crate::run::which;
+use crate::report::way_back::WayBack;
+use crate::run::data::standing::standing;
+use crate::run::{before, which};
 
 /// How long the engine may take to answer; the verdict is given without it too, and says so.
 const DEADLINE: Duration = Duration::from_millis(500);
@@ -53,10 +56,19 @@ pub async fn gather(setup: &Setup) -> Result<StatusFacts> {
     let open = last_run.as_ref().filter(|run| run.is_open());
     let progress = open.and_then(|run| {
         let runbook = run.plan.pointer("/course/runbook").and_then(serde_json::Value::as_str)?;
-        paced::progress(run, record::budget(&setup.state, runbook))
+        let is_at_work = held.as_ref().is_some_and(|held| held.is_owner_alive);
+        let since = |moment: &str| {
+            let begun = clock::seconds_of(moment).unwrap_or_else(clock::unix_seconds);
+            clock::unix_seconds().saturating_sub(begun) * 1000
+        };
+        let since: Option<&dyn Fn(&str) -> u64> = if is_at_work { Some(&since) } else { None };
+        paced::progress(run, record::budget(&setup.state, runbook), since)
     });
+    let (engine, back) = tokio::join!(engine(setup, &project), way_back(setup));
     Ok(StatusFacts {
-        engine: engine(setup, &project).await,
+        moves: standing(&setup.state)?,
+        engine,
+        back: back?,
         current: current(setup)?,
         kept: setup.store.numbers()?,
         is_undoable: which::last(&setup.state).is_ok(),
@@ -67,6 +79,14 @@ pub async fn gather(setup: &Setup) -> Result<StatusFacts> {
         untold: untold(setup),
         progress,
     })
+}
+
+/// The release that a rollback leads to, and whether it is whole, as far as the engine tells in time.
+async fn way_back(setup: &Setup) -> Result<Option<WayBack>> {
+    let Some(number) = before::number(&setup.state)? else { return Ok(None) };
+    let looked = tokio::time::timeout(DEADLINE, before::look(&setup.docker, &setup.store, number, setup.least)).await;
+    let late = || format!("the engine did not answer within {} ms", DEADLINE.as_millis());
+    Ok(Some(looked.unwrap_or_else(|_| WayBack { release: number, is_warm: false, troubles: Err(late()) })))
 }
 
 /// Channels that failed when they were told something last. One that is not configured any more is nobody's trouble.

@@ -14,6 +14,7 @@ use super::copy_text;
 use super::difference::Change;
 use super::digest::{self, Sum};
 use super::json_rows::Encoder;
+use super::uncompared::Uncompared;
 
 /// What `schema` says.
 pub const SCHEMA: &str = "cutover/v1";
@@ -114,6 +115,9 @@ pub struct Head {
     pub target_lsn: String,
     /// The tables, in the order of their lines.
     pub tables: Vec<TableChanges>,
+    /// What the baseline does not have, so that nothing tells what was written there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncompared: Vec<Uncompared>,
     /// The target's sequences.
     pub sequences: Vec<SequenceValue>,
     /// SHA-256 of all lines behind this one.

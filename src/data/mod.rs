@@ -17,5 +17,6 @@ pub mod patterns;
 pub mod sidecar;
 pub mod sidecar_shape;
 pub mod sorted;
+pub mod uncompared;
 pub mod users;
 pub mod verification;

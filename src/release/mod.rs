@@ -7,6 +7,7 @@ pub mod reconstruct;
 pub mod record;
 pub mod side;
 pub mod store;
+pub mod whole;
 
 pub use record::{Origin, Release, ReleaseSide, ServiceRecord};
 pub use store::Store;

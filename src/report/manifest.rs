@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::SCHEMA;
+use super::carried::{carried_back, carried_lines, is_given_up, left_of_changes};
 use super::history::ended;
 use super::planned::{act, home_gates, is_gate, only_keeps, release_name, releases, text_of, title};
 use super::style::{Paint, Style};
-use super::text::{counted, gist, hang, harmless, moment};
+use super::text::{gist, hang, harmless, moment};
 use crate::journal::{Entry, Fact, ItemState, Outcome, RunState, Standing};
 
 /// The manifest of a run that went back: a rollback, or a deploy that undid itself. `undone_run` is the run that a
@@ -129,7 +130,7 @@ fn proofs(run: &RunState, entries: &[Entry]) -> Vec<Value> {
 }
 
 /// Where traces and rows lie, from what the steps left behind.
-fn evidence(run: &RunState) -> Vec<Value> {
+pub(super) fn evidence(run: &RunState) -> Vec<Value> {
     let mut found = Vec::new();
     for (index, item) in run.items.iter().enumerate().filter(|(_, item)| item.data.is_null()) {
         // Found done after a kill, it has left no facts; its directory tells all the same.
@@ -157,62 +158,6 @@ fn evidence(run: &RunState) -> Vec<Value> {
         found.push(json!({ "what": what, "path": path, "run": run.number, "facts": item.data }));
     }
     found
-}
-
-/// What was written to a target since it was filled: how much, where it is kept, and whether the source has it.
-fn carried_back(run: &RunState) -> Value {
-    let of = |kind: &str| (0..run.items.len()).find(|index| act(run, *index) == kind).map(|index| &run.items[index]);
-    let Some(saved) = of("save_changes") else { return Value::Null };
-    let applied = of("apply_changes");
-    let counted = |key: &str| saved.data.get(key).cloned().unwrap_or_default();
-    json!({
-        "saved": saved.standing == Standing::Done && !is_given_up(run),
-        "seen": saved.said,
-        "inserted": counted("inserted"), "updated": counted("updated"), "deleted": counted("deleted"),
-        "sha256": counted("sha256"), "tables": counted("tables"),
-        "applied": applied.is_some_and(|item| item.standing == Standing::Done),
-        "proof": applied.map(|item| &item.said),
-        "kept_accounts": applied.and_then(|item| item.data.get("keptAccounts")),
-    })
-}
-
-fn carried_lines(carried: &Value) -> Vec<String> {
-    if carried.is_null() {
-        return Vec::new();
-    }
-    let said = |key: &str| carried[key].as_str().unwrap_or_default().to_owned();
-    let applied = if carried["applied"] == true { said("proof") } else { "not written to the source".to_owned() };
-    vec![format!("saved: {}", said("seen")), format!("applied: {applied}")]
-}
-
-/// Whether the changes were given up at a person's wish.
-fn is_given_up(run: &RunState) -> bool {
-    let mut items = run.plan.get("items").and_then(Value::as_array).into_iter().flatten();
-    items.any(|item| item.pointer("/action/is_given_up") == Some(&Value::Bool(true)))
-}
-
-/// What is left to do about those changes.
-fn left_of_changes(run: &RunState) -> Vec<(&'static str, String)> {
-    let mut left = Vec::new();
-    let carried = carried_back(run);
-    let is_none = carried["seen"].as_str().is_some_and(|seen| seen.starts_with("no change"));
-    if carried["saved"] == true && carried["applied"] == false && !is_none {
-        let found = evidence(run).into_iter().find(|one| one["what"] == "changes");
-        let file = found.as_ref().map_or("the change file", |one| one["path"].as_str().unwrap_or("?"));
-        let words = format!("what was written to the target is saved and not in the source: cutover data apply {file}");
-        left.push(("operator", words));
-    }
-    if let Some(accounts) = carried["kept_accounts"].as_array().filter(|accounts| !accounts.is_empty()) {
-        let names: Vec<&str> = accounts.iter().filter_map(Value::as_str).take(5).collect();
-        let more = if accounts.len() > names.len() { ", …" } else { "" };
-        let words = format!(
-            "{} that the old service does not have stand in the source: {}{more}; make those users there",
-            counted(accounts.len(), "id"),
-            names.join(", ")
-        );
-        left.push(("developer", words));
-    }
-    left
 }
 
 /// Who has something left to do, as far as the journal tells.

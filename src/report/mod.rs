@@ -1,5 +1,6 @@
 //! What a run tells while it works, and how it is shown. An event in, text or JSON out; decides nothing.
 
+mod carried;
 mod changed;
 pub mod checkpoint;
 pub mod dns;
@@ -7,6 +8,7 @@ pub mod event;
 pub mod history;
 pub mod manifest;
 pub mod moved;
+pub mod moves;
 pub mod output;
 pub mod paced;
 pub mod page;
@@ -29,6 +31,7 @@ pub mod text;
 pub mod told_apart;
 pub mod untold;
 pub mod verified;
+pub mod way_back;
 
 pub use event::{Event, Listener};
 pub use output::Patient;

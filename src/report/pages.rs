@@ -3,12 +3,13 @@
 use super::history::{history_text, run_text};
 use super::manifest::manifest_text;
 use super::plan::plan_text;
-use super::releases::releases_text;
+use super::releases::{Kept, releases_text};
 use super::result::result_text;
 use super::sample;
 use super::status::{Current, HeldFact, ServiceFact, StatusFacts, status_text};
 use super::style::Style;
 use super::text::{columns, harmless};
+use super::way_back::WayBack;
 use crate::journal::{Entry, Outcome, RunState};
 use crate::release::{Origin, Release, ServiceRecord};
 use crate::step::RunKind;
@@ -25,8 +26,10 @@ pub fn facts(last_run: Option<RunState>) -> StatusFacts {
         progress: None,
         held: None,
         kept: vec![1, 2, 3],
+        back: Some(WayBack { release: 2, is_warm: false, troubles: Ok(Vec::new()) }),
         is_undoable: true,
         engine: Ok(vec![service("backend", "running, healthy"), service("db", "running")]),
+        moves: Vec::new(),
         untold: Vec::new(),
     }
 }
@@ -74,7 +77,14 @@ fn pages(style: &Style) -> Vec<String> {
     let plan = sample::keeping();
     let mut held = facts(None);
     held.held = Some(HeldFact { words: "`cutover deploy` holds the lock since long ago".into(), is_owner_alive: true });
-    let releases = [(release(2), false, Some(false)), (release(3), true, Some(true))];
+    let kept = |number, is_current, is_whole| Kept {
+        release: release(number),
+        is_current,
+        is_warm: Some(!is_current),
+        is_whole: Some(is_whole),
+        size: Some((9 << 20, 0)),
+    };
+    let releases = [kept(2, false, false), kept(3, true, true)];
     let mut pages = vec![
         plan_text(&plan, style),
         plan_text(&sample::lossy(), style),

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::changed::{changed, changes, deeds};
 use super::planned::{act, cause, cause_line, is_gate, only_keeps, release_name, standing, took};
 use super::style::{Paint, Style};
-use super::text::{hang, harmless, lead, moment, next_text, short_ids};
-use super::{SCHEMA, moved};
+use super::text::{gist, hang, harmless, lead, moment, next_text, short_ids};
+use super::{SCHEMA, carried, moved};
 use crate::adapter::clock::spoken;
 use crate::journal::{Outcome, RunState, Standing};
 use crate::step::{Plan, RunKind, ServiceChange};
@@ -108,6 +108,9 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
     match outcome {
         Some(Outcome::Done) => {
             let mut next = vec![("cutover status".to_owned(), "how it is now".to_owned())];
+            if let Some(file) = carried::kept_aside(run) {
+                next.insert(0, (format!("cutover data apply {file}"), "write what was saved to the source".to_owned()));
+            }
             let is_undoable = |item: &crate::step::Item| !item.back && item.action.changes_the_world();
             if plan.deed.is_some() && plan.kind != RunKind::Rollback && plan.items.iter().any(is_undoable) {
                 next.push(("cutover rollback".to_owned(), format!("undo run {}", run.number)));
@@ -194,6 +197,8 @@ pub fn result_text(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
         }
     }
     out.push_str(&section("What stays", &stays, style));
+    let left = if outcome == Some(Outcome::Done) { carried::left_of_changes(run) } else { Vec::new() };
+    out.push_str(&section("What is left", &left.into_iter().map(|(_, words)| words).collect::<Vec<_>>(), style));
     out.push_str(&section("What is half-way", &half_way(outcome, run), style));
     out.push_str(&section("What is true now", &truths(outcome, run, plan), style));
     out.push_str(&times(outcome, run, style));
@@ -285,10 +290,29 @@ fn truths(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<String> 
             }));
         }
         Some(Outcome::Unchanged) => lines.extend(current_release(plan)),
-        Some(Outcome::Held | Outcome::Stuck) | None => {
-            lines.push("not known: nobody has looked since; `cutover status` looks".into());
-        }
+        Some(Outcome::Held) => lines.extend(seen_last(run)),
+        Some(Outcome::Stuck) | None => lines.push(UNSEEN.into()),
     }
+    lines
+}
+
+/// What is true after a step whose end was not seen.
+const UNSEEN: &str = "not known: nobody has looked since; `cutover status` looks";
+
+/// Where a gate did not pass, what it saw is the last that is known; after a step nobody has looked.
+fn seen_last(run: &RunState) -> Vec<String> {
+    let failed = run.failure.as_ref().filter(|(index, _)| is_gate(run, *index));
+    let Some((index, why)) = failed else {
+        return vec![UNSEEN.into()];
+    };
+    let seen = if run.is_failure_unknown { "could not be asked" } else { "saw last" };
+    let name = run.items.get(*index).map_or("the gate", |item| item.name.as_str());
+    let mut lines = vec![format!("{name} {seen}: {}", gist(why)), "`cutover status` looks again".into()];
+    let passed = standing(run, |item| item.standing == Standing::Done).into_iter().rev();
+    // Until the last change; what was seen before that may be true no more.
+    let passed = passed.take_while(|(index, _)| is_gate(run, *index)).filter(|(_, item)| !item.said.is_empty());
+    let before: Vec<String> = passed.map(|(_, item)| format!("before that: {}", item.said)).collect();
+    lines.splice(1..1, before.into_iter().rev());
     lines
 }
 

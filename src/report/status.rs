@@ -9,64 +9,11 @@ use super::planned::{cause, cause_line, deed, is_stuck};
 use super::style::{Paint, Style};
 use super::table::{Cell, Table};
 use super::text::{harmless, lead, moment, next_text};
-use super::untold::Untold;
+use super::way_back::WayBack;
 use crate::journal::{Outcome, RunState};
 
-/// The release that serves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Current {
-    /// Number.
-    pub number: u32,
-    /// Wall time since when, RFC 3339.
-    pub since: String,
-    /// The run that made it the current one.
-    pub run: u32,
-}
-
-/// Who holds the lock.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldFact {
-    /// [`crate::journal::Held::words`].
-    pub words: String,
-    /// Whether the owner lives; else only what it started is at work.
-    pub is_owner_alive: bool,
-}
-
-/// A service as the engine tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceFact {
-    /// Service.
-    pub service: String,
-    /// Its state.
-    pub words: String,
-    /// Whether that is well.
-    pub is_well: bool,
-}
-
-/// Everything that the verdict rests on; gathered by the caller.
-#[derive(Clone, Debug)]
-pub struct StatusFacts {
-    /// Project.
-    pub project: String,
-    /// Environment.
-    pub environment: String,
-    /// The current release.
-    pub current: Option<Current>,
-    /// The last run.
-    pub last_run: Option<RunState>,
-    /// How far an open run by a runbook is.
-    pub progress: Option<String>,
-    /// Who holds the lock.
-    pub held: Option<HeldFact>,
-    /// Kept releases, oldest first.
-    pub kept: Vec<u32>,
-    /// Whether a rollback without a release has a run to undo.
-    pub is_undoable: bool,
-    /// What the engine says, or why it was not asked or did not answer.
-    pub engine: Result<Vec<ServiceFact>, String>,
-    /// Channels that were not told what they should have been, and why.
-    pub untold: Vec<Untold>,
-}
+mod facts;
+pub use facts::{Current, HeldFact, ServiceFact, StatusFacts};
 
 /// The word on the first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -231,12 +178,19 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
             row("failed in", line);
         }
     }
-    if let Some(progress) = &facts.progress {
-        row("progress", progress.clone());
+    if let Some((words, now)) = &facts.progress {
+        row("progress", words.clone());
+        now.iter().for_each(|now| row("now", now.clone()));
     }
+    let moves = facts.moves.iter().zip(std::iter::once("rows").chain(std::iter::repeat("")));
+    moves.for_each(|(one, name)| row(name, one.words()));
     if !facts.kept.is_empty() {
         let kept: Vec<String> = facts.kept.iter().map(|number| format!("r{number}")).collect();
         row("kept", kept.join(", "));
+    }
+    if let Some(back) = &facts.back {
+        let words = Cell::painted(back.paint(), harmless(&back.words()));
+        table.row(vec![Cell::painted(Paint::Faint, "way back"), words]);
     }
     match &facts.engine {
         Ok(services) => {
@@ -281,9 +235,12 @@ pub fn status_json(facts: &StatusFacts) -> Value {
             "stopped_in": run.stopped_in().map(|item| &item.name),
             "failure": cause(run, is_stuck(run)).map(|(item, why)| json!({ "item": item, "why": why })),
         })),
-        "progress": facts.progress,
+        "progress": facts.progress.as_ref().map(|(words, _)| words),
+        "now": facts.progress.as_ref().and_then(|(_, now)| now.as_ref()),
+        "rows": facts.moves,
         "lock": facts.held.as_ref().map(|held| json!({ "words": held.words, "is_owner_alive": held.is_owner_alive })),
         "kept": facts.kept,
+        "way_back": facts.back.as_ref().map(WayBack::to_json),
         "services": facts.engine.as_ref().ok().map(|services| services.iter().map(|one| json!({
             "service": one.service, "state": one.words, "is_well": one.is_well,
         })).collect::<Vec<_>>()),
@@ -293,103 +250,4 @@ pub fn status_json(facts: &StatusFacts) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::journal::Fact;
-    use crate::report::pages::facts;
-    use crate::report::sample;
-
-    fn first_line(facts: &StatusFacts) -> String {
-        status_text(facts, &Style::plain(120)).lines().next().unwrap().to_owned()
-    }
-
-    fn ended_as(mut lines: Vec<Fact>, outcome: Outcome) -> StatusFacts {
-        lines.retain(|fact| !matches!(fact, Fact::Finished { .. }));
-        lines.push(Fact::Finished { outcome, exit: 0, said: String::new() });
-        facts(Some(sample::run(&sample::entries(lines))))
-    }
-
-    #[test]
-    fn all_well_is_one_line_and_what_it_rests_on() {
-        let plan = sample::keeping();
-        let run = sample::run(&sample::entries(sample::well(&plan)));
-        let expected = "\
-OK: r3 serves since 2026-11-05 03:00:17 UTC
-  project   shop in production
-  release   r3 since 2026-11-05 03:00:17 UTC (run 7)
-  last run  7 (deploy): done, 2026-11-05 03:00:17 UTC
-  kept      r1, r2, r3
-  services  backend: running, healthy
-            db: running
-next: cutover rollback  undo the last run that changed something
-";
-        assert_eq!(status_text(&facts(Some(run)), &Style::plain(80)), expected);
-    }
-
-    #[test]
-    fn a_rollback_is_offered_only_where_there_is_a_run_to_undo() {
-        let mut facts = facts(None);
-        facts.is_undoable = false;
-        let text = status_text(&facts, &Style::plain(80));
-        assert!(text.ends_with("next: cutover releases  what `cutover rollback --to` can bring back\n"), "{text}");
-    }
-
-    #[test]
-    fn each_end_of_a_run_has_its_own_first_line() {
-        let plan = sample::keeping();
-        let started = |mut lines: Vec<Fact>| {
-            lines.push(Fact::Started { item: 5, name: "expect_services".into() });
-            facts(Some(sample::run(&sample::entries(lines))))
-        };
-        let cases = [
-            (
-                started(sample::half(&plan)),
-                "INTERRUPTED: run 7 stopped in expect_services; run `cutover resume` or `cutover rollback`",
-            ),
-            (
-                ended_as(sample::failed(&plan), Outcome::Held),
-                "HELD: run 7 failed in expect_services and was left as it stands; go on or go back",
-            ),
-            (
-                ended_as(sample::rolled_back(&plan, true), Outcome::Stuck),
-                "STUCK: the way back of run 7 did not finish in home_health; a person is needed",
-            ),
-            (
-                ended_as(sample::rolled_back(&plan, true), Outcome::RolledBack),
-                "OK: r3 serves since 2026-11-05 03:00:17 UTC",
-            ),
-        ];
-        for (facts, expected) in cases {
-            assert_eq!(first_line(&facts), expected);
-        }
-    }
-
-    #[test]
-    fn work_in_hand_comes_before_everything() {
-        let mut facts = facts(None);
-        facts.held = Some(HeldFact { words: "`cutover deploy` holds the lock".into(), is_owner_alive: true });
-        assert_eq!(first_line(&facts), "AT WORK: `cutover deploy` holds the lock");
-    }
-
-    #[test]
-    fn what_was_not_seen_is_never_ok() {
-        let mut facts = facts(None);
-        facts.engine = Err("the engine did not answer".into());
-        assert!(first_line(&facts).starts_with("UNKNOWN: r3 is the current release"), "{}", first_line(&facts));
-        assert_eq!(status_json(&facts)["services"], Value::Null);
-        facts.engine = Ok(vec![ServiceFact { service: "backend".into(), words: "exited (1)".into(), is_well: false }]);
-        assert!(first_line(&facts).ends_with("but is not well: backend (exited (1))"), "{}", first_line(&facts));
-        facts.current = None;
-        assert_eq!(first_line(&facts), "NOTHING: nothing was deployed yet");
-        assert_eq!(status_json(&facts)["verdict"], "nothing");
-    }
-
-    #[test]
-    fn before_the_first_release_a_failed_deploy_is_named_with_the_way_to_its_cause() {
-        let mut facts = ended_as(sample::rolled_back(&sample::keeping(), true), Outcome::RolledBack);
-        facts.current = None;
-        let text = status_text(&facts, &Style::plain(120));
-        assert!(text.starts_with("NOTHING: nothing was deployed yet; run 7 (deploy) failed, rolled back\n"), "{text}");
-        assert!(text.contains("next: cutover history 7  why it failed, step by step\n"), "{text}");
-    }
-}
+mod tests;

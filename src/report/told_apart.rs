@@ -9,7 +9,7 @@ use super::style::{Paint, Style};
 use super::table::{Cell, Table};
 use super::text::{harmless, lead};
 use crate::data::change_file::{Head, TableChanges};
-use crate::step::save_changes::{counted, facts};
+use crate::step::save_changes::{counted, facts, uncompared};
 
 /// The page.
 pub fn told_apart_text(head: &Head, file: &Path, style: &Style) -> String {
@@ -31,6 +31,14 @@ pub fn told_apart_text(head: &Head, file: &Path, style: &Style) -> String {
         ]);
     }
     out.push_str(&table.text(style, 2));
+    for one in &head.uncompared {
+        out.push_str(&lead(
+            &format!("{}: ", style.paint(Paint::Careful, "NOTE")),
+            &harmless(&one.words()),
+            2,
+            style.width,
+        ));
+    }
     out.push_str(&lead(
         "saved: ",
         &format!("{} (digest of its changes {})", file.display(), head.sha256),
@@ -55,6 +63,7 @@ pub fn told_apart_json(head: &Head, file: &Path) -> Value {
             "targetLsn": head.target_lsn, "madeAt": head.made_at, "count": head.all(),
             "inserted": sum(|table| table.inserted), "updated": sum(|table| table.updated),
             "deleted": sum(|table| table.deleted),
+            "notInTheBaseline": uncompared(head),
             "tables": head.tables.iter().map(|table| facts(directory, table)).collect::<Vec<_>>(),
         },
     })

@@ -2,8 +2,15 @@
 
 use super::style::{Mark, Paint, Style};
 use super::table::{Cell, Table};
-use super::text::{hang, harmless, lead};
-use crate::data::verification::{Difference, Report, Status, What};
+use super::text::{counted, hang, harmless, lead};
+use crate::data::verification::{Check, Difference, Report, Status, TableReport, What};
+
+/// How many differing rows of a table, and seen rows of a check, are shown.
+const NAMED: usize = 10;
+/// How many differing rows are shown in all.
+const ROWS: usize = 40;
+/// How many checks that did not pass are shown.
+const CHECKS: usize = 20;
 
 /// The page.
 pub fn verified_text(report: &Report, style: &Style) -> String {
@@ -24,27 +31,53 @@ pub fn verified_text(report: &Report, style: &Style) -> String {
     );
     let mut out = lead(&format!("{}: ", style.paint(paint, word)), &harmless(&words), 2, style.width);
     out.push_str(&tables(report).text(style, 2));
-    for (name, table) in &report.tables {
-        for difference in &table.differences {
-            out.push_str(&hang("  ", &harmless(&format!("{name}: {}", difference_words(difference))), style.width));
-        }
-        let told = u64::try_from(table.differences.len()).unwrap_or(u64::MAX);
-        let left = (table.missing + table.extra + table.different).saturating_sub(told);
-        if left > 0 && told > 0 {
-            out.push_str(&hang("  ", &harmless(&format!("{name}: and {}", counted_more(left))), style.width));
-        }
-        for note in &table.notes {
-            out.push_str(&hang("  ", &harmless(&format!("{name}: {note}")), style.width));
+    let is_empty = |table: &TableReport| matches!((table.source_count, table.target_count), (Some(1..), Some(0)));
+    let empty: Vec<&str> =
+        report.tables.iter().filter(|(_, table)| is_empty(table)).map(|(name, _)| name.as_str()).collect();
+    if !empty.is_empty() {
+        out.push_str(&hang("  ", &harmless(&emptiness(&empty)), style.width));
+    }
+    let mut room = ROWS;
+    // Every row of an empty table is missing: to name some of them says nothing more.
+    for (name, table) in report.tables.iter().filter(|(_, table)| !is_empty(table)) {
+        for words in of_table(table, &mut room) {
+            out.push_str(&hang("  ", &harmless(&format!("{name}: {words}")), style.width));
         }
     }
-    for check in report.checks.iter().filter(|check| check.status != Status::Pass) {
+    let wrong: Vec<&Check> = report.checks.iter().filter(|check| check.status != Status::Pass).collect();
+    for check in wrong.iter().take(CHECKS) {
         let mark = style.painted(if check.status == Status::Fail { Mark::Failed } else { Mark::Warns });
         out.push_str(&hang(&format!("  {mark} "), &harmless(&format!("{}: {}", check.name, check.words)), style.width));
-        for row in &check.seen {
+        for row in check.seen.iter().take(NAMED) {
             out.push_str(&hang("      ", &harmless(row), style.width));
         }
     }
+    if let Some(left) = wrong.len().checked_sub(CHECKS).filter(|left| *left > 0) {
+        out.push_str(&hang("  ", &format!("and {} of the report", counted(left, "more check")), style.width));
+    }
     out
+}
+
+/// What is wrong with a table, a line each: few enough for a screen. The report file names more of them.
+fn of_table(table: &TableReport, room: &mut usize) -> Vec<String> {
+    let named = table.differences.iter().take(NAMED.min(*room));
+    let mut lines: Vec<String> = named.map(difference_words).collect();
+    *room -= lines.len();
+    let left = (table.missing + table.extra + table.different).saturating_sub(lines.len() as u64);
+    if left > 0 && !table.differences.is_empty() {
+        lines.push(if lines.is_empty() { counted_wrong(left) } else { format!("and {}", counted_more(left)) });
+    }
+    lines.extend(table.notes.iter().cloned());
+    lines
+}
+
+fn emptiness(tables: &[&str]) -> String {
+    let (named, more) = (tables[..tables.len().min(NAMED)].join(", "), tables.len().saturating_sub(NAMED));
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    match tables.len() {
+        1 => format!("1 table of the target is empty, and must not be: {named}"),
+        count => format!("{count} tables of the target are empty, and must not be: {named}{more}"),
+    }
 }
 
 /// What the verdict may claim, and no more: rows that were only counted are not the same rows.
@@ -87,6 +120,10 @@ fn tables(report: &Report) -> Table {
     table
 }
 
+fn counted_wrong(wrong: u64) -> String {
+    if wrong == 1 { "1 row differs".to_owned() } else { format!("{wrong} rows differ") }
+}
+
 fn counted_more(left: u64) -> String {
     if left == 1 { "1 more row".to_owned() } else { format!("{left} more rows") }
 }
@@ -118,7 +155,7 @@ fn shown(value: &Option<String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::verification::{TableReport, Values};
+    use crate::data::verification::Values;
 
     #[test]
     fn a_count_is_not_called_the_same_and_what_differs_is_named_with_how_much_is_left_out() {
@@ -154,5 +191,40 @@ DIFFERENT: source and target are not the same; 0 passed, 1 not looked at whole, 
   z_wrong: and 1 more row
 ";
         assert_eq!(verified_text(&report, &Style::plain(200)), expected);
+    }
+
+    #[test]
+    fn an_empty_target_is_one_line_a_table_and_many_differing_rows_are_bounded_in_all() {
+        let missing = |id: usize| Difference {
+            kind: What::Missing,
+            key: vec![("id".into(), Some(id.to_string()))],
+            columns: Vec::new(),
+        };
+        let of = |count: usize, target: u64| TableReport {
+            status: Status::Fail,
+            source_count: Some(500 + target),
+            target_count: Some(target),
+            missing: 500,
+            differences: (0..count).map(missing).collect(),
+            ..TableReport::default()
+        };
+        let mut report = Report { source: "a".into(), target: "b".into(), ..Report::default() };
+        report.tables = (0..30).map(|number| (format!("empty_{number:02}"), of(20, 0))).collect();
+        report.conclude();
+        let text = verified_text(&report, &Style::plain(200));
+        assert!(text.contains("30 tables of the target are empty, and must not be: empty_00, empty_01"), "{text}");
+        assert!(text.contains("empty_09 and 20 more\n"), "{text}");
+        assert!(!text.contains("is missing in the target"), "{text}");
+
+        let check = Check { status: Status::Fail, name: "c".into(), words: "w".into(), seen: Vec::new() };
+        report.tables = (0..30).map(|number| (format!("part_{number:02}"), of(20, 7))).collect();
+        report.checks = (0..25).map(|_| check.clone()).collect();
+        report.conclude();
+        let text = verified_text(&report, &Style::plain(200));
+        assert_eq!(text.matches("is missing in the target").count(), ROWS, "{text}");
+        assert!(text.contains("part_00: and 490 more rows\n"), "{text}");
+        assert!(text.contains("part_29: 500 rows differ\n"), "{text}");
+        assert!(text.contains("  and 5 more checks of the report\n"), "{text}");
+        assert!(text.lines().count() < 130, "{text}");
     }
 }

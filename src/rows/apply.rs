@@ -5,10 +5,11 @@
 //! nothing. Before it commits, and again after it, the rows are read and must be those of the target, ids mapped back.
 //! A call that was killed has changed nothing, or everything; a second one sees which, and goes on or has nothing to do.
 
+mod accounts;
+mod aside;
 mod quiet;
 mod table;
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
+pub use self::aside::Aside;
 pub use self::table::Standing;
 
 use self::table::Target;
@@ -29,14 +31,11 @@ use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::database::{Place, Session};
 use crate::data::catalog::{Catalog, TableName};
 use crate::data::change_file::{Head, Reader, SequenceValue, TableChanges};
-use crate::data::copy_text;
 use crate::data::difference::Change;
 use crate::data::mapping::{Mapping, MappingFile};
 use crate::data::patterns::Patterns;
 use crate::data::sidecar_shape::Shape;
 
-/// How many accounts without an old id are named.
-const NAMED: usize = 20;
 /// How long others may hold the tables.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -49,7 +48,8 @@ pub struct ApplyOptions {
     pub mapping: Option<MappingFile>,
     /// The source's table of users.
     pub users_table: TableName,
-    /// Whether ids of accounts that only the new service knows stay as they are; else they are in the way.
+    /// Whether ids of accounts that only the new service knows stay as they are; else they are in the way. Rows that the
+    /// source cannot take without those users stay in the file.
     pub keeps_new_accounts: bool,
     /// Whether it is undone: the old rows come back.
     pub is_undo: bool,
@@ -81,6 +81,8 @@ pub struct Applied {
     pub already: u64,
     /// Ids of accounts that only the new service knows, kept as they are.
     pub kept_accounts: Vec<String>,
+    /// Changes that stay in the file, because the source's foreign keys ask for accounts that it does not have.
+    pub aside: Aside,
     /// Sequences that were set forward.
     pub sequences: Vec<TableName>,
 }
@@ -106,12 +108,14 @@ pub async fn state(source: &Place, options: &ApplyOptions) -> Result<State> {
 }
 
 /// Ids in the file's new rows that have no old partner and that the source's table of users has not: accounts that were
-/// made since the import. They cannot be mapped back: make them in the old service, or keep the ids as they are.
+/// made since the import. They cannot be mapped back: make them in the old service, or keep the ids as they are. Then those
+/// changes that the source's foreign keys do not let in without them.
 ///
 /// # Errors
 /// When the file is not whole, or the source cannot be read.
-pub async fn new_accounts(source: &Place, options: &ApplyOptions) -> Result<Vec<String>> {
-    Work::open(source, options).await?.new_accounts().await
+pub async fn new_accounts(source: &Place, options: &ApplyOptions) -> Result<(Vec<String>, Aside)> {
+    let work = Work::open(source, options).await?;
+    Ok((work.accounts, work.aside))
 }
 
 /// Applies the changes to the source. Others that write to the source must be kept away by the caller (a freeze may
@@ -122,22 +126,14 @@ pub async fn new_accounts(source: &Place, options: &ApplyOptions) -> Result<Vec<
 /// of the source refuses, or the proof does not hold.
 pub async fn apply(source: &Place, options: &ApplyOptions, say: &(dyn Fn(String) + Sync)) -> Result<Applied> {
     let work = Work::open(source, options).await?;
-    let accounts = work.new_accounts().await?;
-    if !accounts.is_empty() && !options.keeps_new_accounts {
-        bail!(
-            "{} accounts exist in the new service only, so their ids cannot be mapped back: {}{}; make those users in the \
-             old service and add them to the mapping, or keep the ids as they are",
-            accounts.len(),
-            accounts.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", "),
-            if accounts.len() > NAMED { ", …" } else { "" }
-        );
-    }
+    work.must_be_allowed()?;
     let standing = work.carry_out_patiently(source, say).await?;
     let mut applied = Applied {
-        changes: work.head.all(),
+        changes: work.wanted(),
         written: standing.before,
         already: standing.after,
-        kept_accounts: accounts,
+        kept_accounts: work.accounts.clone(),
+        aside: work.aside.clone(),
         ..Applied::default()
     };
     if !options.is_undo {
@@ -158,6 +154,8 @@ struct Work<'a> {
     catalog: Catalog,
     forward: Option<Arc<Mapping>>,
     backward: Arc<Mapping>,
+    accounts: Vec<String>,
+    aside: Aside,
 }
 
 impl<'a> Work<'a> {
@@ -178,7 +176,16 @@ impl<'a> Work<'a> {
         let catalog = catalog::read(&session, &patterns, &options.users_table).await?;
         let forward = forward(options.mapping.as_ref())?;
         let backward = options.mapping.as_ref().map(Mapping::backward).transpose().map_err(|error| anyhow!(error))?;
-        Ok(Self { session, head, options, catalog, forward, backward: Arc::new(backward.unwrap_or_default()) })
+        let backward = Arc::new(backward.unwrap_or_default());
+        let (accounts, aside) = (Vec::new(), Aside::default());
+        let mut work = Self { session, head, options, catalog, forward, backward, accounts, aside };
+        work.look_for_accounts().await?;
+        Ok(work)
+    }
+
+    /// How many changes the source is to have.
+    fn wanted(&self) -> u64 {
+        self.head.all() - self.aside.len()
     }
 
     fn target(&self, number: usize) -> Result<Target<'_>> {
@@ -195,6 +202,7 @@ impl<'a> Work<'a> {
     async fn each_table(&self, is_writing: bool) -> Result<Standing> {
         let mut reader = open(&self.options.file)?;
         let (mut number, mut changes, mut standing) = (0, Vec::new(), Standing::default());
+        let mut count = 0;
         loop {
             let next = reader.next_change().context("the change file changed while it was read")?;
             if next.as_ref().is_none_or(|(next, _)| *next != number) && !changes.is_empty() {
@@ -207,7 +215,11 @@ impl<'a> Work<'a> {
                 changes.clear();
             }
             let Some((table, change)) = next else { return Ok(standing) };
+            count = if number == table { count + 1 } else { 1 };
             number = table;
+            if self.aside.holds(table, count - 1) {
+                continue;
+            }
             changes.push(if self.options.is_undo { turned(change) } else { change });
         }
     }
@@ -267,49 +279,15 @@ impl<'a> Work<'a> {
 
     async fn must_be_applied(&self) -> Result<()> {
         let standing = self.standing().await?;
-        if standing.after == self.head.all() {
+        if standing.after == self.wanted() {
             return Ok(());
         }
         bail!(
             "the proof does not hold: of {} changes {} are in the source; {}",
-            self.head.all(),
+            self.wanted(),
             standing.after,
             standing.conflicts.join("; ")
         );
-    }
-
-    async fn new_accounts(&self) -> Result<Vec<String>> {
-        let mut ids = BTreeSet::new();
-        read(&self.options.file, |table, change| {
-            let (row, other) =
-                if self.options.is_undo { (&change.old, &change.new) } else { (&change.new, &change.old) };
-            let others: Vec<&[u8]> = other.iter().flat_map(|row| copy_text::fields(row)).collect();
-            for (at, (column, id)) in
-                table.columns.iter().zip(row.iter().flat_map(|row| copy_text::fields(row))).enumerate()
-            {
-                let is_user = table.users.contains(column) && !copy_text::is_null(id);
-                // What stood there before the change is no account that was made since.
-                let was_there = others.get(at) == Some(&id);
-                if is_user && !was_there && self.backward.get(&id.to_ascii_lowercase()).is_none() {
-                    ids.insert(String::from_utf8_lossy(id).into_owned());
-                }
-            }
-            Ok(())
-        })?;
-        if ids.is_empty() || self.options.mapping.is_none() {
-            return Ok(Vec::new());
-        }
-        let ids: Vec<String> = ids.into_iter().collect();
-        let users = self.options.users_table.sql();
-        let is_there = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
-        let mut known: BTreeSet<String> = BTreeSet::new();
-        if self.session.query_one(is_there, &[&users]).await?.try_get(0)? {
-            let ask = format!("SELECT id::pg_catalog.text FROM {users} WHERE id::pg_catalog.text = ANY ($1)");
-            for row in self.session.query(&ask, &[&ids]).await.context("cannot read the source's users")? {
-                known.insert(row.try_get(0)?);
-            }
-        }
-        Ok(ids.into_iter().filter(|id| !known.contains(id)).collect())
     }
 }
 

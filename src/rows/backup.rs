@@ -35,7 +35,7 @@ mod token;
 pub use by_command::{CommandBackup, create_by_command, restore_by_command};
 pub use by_volume::{VolumeShelf, create_of_volume, restore_of_volume, verify_volume};
 pub use contents::{Contents, contents};
-pub use databases::Shape;
+pub use databases::{Shape, may_be_made};
 pub use flip::{Flip, flip, unflip};
 pub use restoring::{RestoreOptions, Restored, restore};
 pub use scratch::{sweep_scratch, verify};
@@ -122,7 +122,7 @@ async fn make(
 ) -> Result<Token> {
     // Whether the trial can be made is asked before the long dump.
     let trial = scratch.unwrap_or(place);
-    databases::may_be_made(trial, &options.session).await?;
+    may_be_made(trial, &options.session).await?;
     let holder = Snapshot::take(place, &options.session).await?;
     say(format!("dumping {} with pg_dump {}", place.shown(), tools.shown()));
     let dump = dump(place, tools, options, &holder.name, unfinished);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
 pub use self::between::between;
-use super::catalog;
+use super::{catalog, import};
 use crate::adapter::clock::Stopwatch;
 use crate::adapter::database::{Assurance, ConnectError, Place, Session};
 use crate::data::catalog::{Catalog, Concern, TableName};
@@ -191,12 +191,39 @@ pub async fn look(place: &Place, side: Side, patterns: &Patterns, users_table: &
             found.tables = catalog.tables.iter().map(size).collect();
             found.extensions.clone_from(&catalog.extensions);
             found.concerns.extend(catalog.concerns.iter().filter(|concern| counts(concern, side)).cloned());
+            if side == Side::Target {
+                found.concerns.extend(filled(&session, &catalog).await);
+            }
             found.catalog = Some(catalog);
         }
         Err(error) => found.concerns.push(blocking("catalog", format!("{error:#}"))),
     }
     found.concerns.sort_by_key(|concern| !concern.is_blocking);
     found
+}
+
+/// What an import would find in the target's tables.
+async fn filled(session: &Session, catalog: &Catalog) -> Option<Concern> {
+    let asked = async {
+        let recorded = import::recorded(session).await?;
+        Ok::<_, anyhow::Error>((recorded, import::first_full(session, &catalog.tables).await?))
+    };
+    match asked.await {
+        Ok((Some(import::Recorded { is_complete: false, .. }), _)) => {
+            let words = "an unfinished import stands here: cutover resume, or cutover rollback, where it was begun";
+            Some(known("rows", words))
+        }
+        Ok((Some(_), Some(_))) => Some(known("rows", "are here, of an import or a copy that is recorded as complete")),
+        Ok((None, Some(table))) => {
+            let words = format!(
+                "{table} holds some, and only empty tables are filled: data import --truncate-first replaces them under a \
+                 verified backup (cutover backup create)"
+            );
+            Some(known("rows", words))
+        }
+        Ok((_, None)) => None,
+        Err(error) => Some(known("rows", format!("whether tables hold some cannot be seen: {error:#}"))),
+    }
 }
 
 /// The words alone: which place it is stands beside them.

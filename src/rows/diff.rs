@@ -3,6 +3,8 @@
 //! Law: the baseline plus the changes is the target, by count and by digest, or there is no change file. It reads both
 //! sides only; a call that was killed leaves at most files that no `changes.jsonl` points to, and a second one begins again.
 
+mod uncompared;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -20,6 +22,7 @@ use super::verify::{Sides, Source, forward};
 use crate::adapter::clock::now;
 use crate::adapter::database::Place;
 use crate::adapter::files;
+use crate::data::catalog::TableName;
 use crate::data::change_file::{Head, SequenceValue, TableChanges, Writer};
 use crate::data::difference::{Pairs, Side as Of, Wanted, compare, pair_up};
 use crate::data::difference_csv as csv;
@@ -41,6 +44,8 @@ const TABLES: usize = 8;
 pub struct DiffOptions {
     /// The tables.
     pub tables: Patterns,
+    /// Tables of the target that are named where the baseline does not have them.
+    pub all: Patterns,
     /// Where user ids stand.
     pub users: Users,
     /// What user ids became in the import.
@@ -87,12 +92,16 @@ pub async fn diff(
     let mapping = forward(options.mapping.as_ref())?;
     files::make_private_directory(&options.directory)?;
     let snapshot = sides.target_snapshot()?;
+    let users_table = options.users.table.clone().unwrap_or_else(|| TableName::new("auth", "users"));
+    let beside = uncompared::look(&snapshot.holder, &options.all, &users_table, &sides.both).await?;
+    beside.iter().for_each(|one| say(one.words()));
     let mut head = Head {
         baseline: sides.source.shown(),
         target: sides.target.shown(),
         target_lsn: snapshot.lsn.clone(),
         import: super::import::recorded(&snapshot.holder).await?.map(|recorded| recorded.identity),
         sequences: sequences(&sides),
+        uncompared: beside,
         ..Head::default()
     };
     let mut both = std::mem::take(&mut sides.both);

@@ -40,6 +40,7 @@ mod sessions;
 mod settings;
 mod since;
 mod state;
+mod waiting;
 
 pub(in crate::rows) use guard::TRIGGER;
 pub use hold::{Holder, hold};

@@ -16,7 +16,7 @@ mod load;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::from_files::{Options, identity, import, outlook};
+pub use self::from_files::{Checked, Options, checked, identity, import, outlook};
 pub use self::hold::{Held, holder, is_interrupted};
 use self::journal::{Line, Phase};
 pub(super) use self::{
@@ -27,6 +27,7 @@ pub(super) use self::{
     journal::as_before,
     load::{Expected, Lane, Rows, Unit},
 };
+use super::catalog;
 use super::filling::Filling;
 use crate::adapter::database::Place;
 use crate::data::catalog::TableName;
@@ -106,6 +107,48 @@ pub struct Recorded {
 pub async fn recorded(session: &tokio_postgres::Client) -> anyhow::Result<Option<Recorded>> {
     let line = journal::read(session).await?;
     Ok(line.map(|line| Recorded { identity: line.identity, is_complete: line.phase == Phase::Complete }))
+}
+
+/// The first table of the target that would be filled and holds rows already; of those that the source has, where one is
+/// asked. What is not there yet holds none.
+///
+/// # Errors
+/// When a database cannot be asked.
+pub async fn first_filled(
+    target: &Place,
+    source: Option<&Place>,
+    filling: &Filling,
+) -> anyhow::Result<Option<TableName>> {
+    let (patterns, users_table) = (filling.patterns()?, filling.users_table()?);
+    let session = target.connect(&filling.session).await?;
+    let mut tables = catalog::read(&session, &patterns, &users_table).await?.tables;
+    if let Some(source) = source {
+        let session = source.connect(&filling.session).await?;
+        let from = catalog::read(&session, &patterns, &users_table).await?;
+        tables.retain(|table| from.table(&table.name).is_some());
+    }
+    first_full(&session, &tables).await
+}
+
+/// Tables that the complete import which a target records filled, and that still hold rows.
+///
+/// # Errors
+/// When the target cannot be asked.
+pub async fn filled_tables(target: &Place, session: &str) -> anyhow::Result<Vec<TableName>> {
+    let session = target.connect(session).await?;
+    let line = journal::read(&session).await?.filter(|line| line.phase == Phase::Complete);
+    let mut filled = Vec::new();
+    for table in line.and_then(|line| line.summary).into_iter().flat_map(|summary| summary.tables) {
+        let name = table.table.sql();
+        let there = session.query_one("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[&name]).await?;
+        if table.rows > 0
+            && there.try_get(0)?
+            && session.query_one(&format!("SELECT EXISTS (SELECT 1 FROM {name})"), &[]).await?.try_get(0)?
+        {
+            filled.push(table.table);
+        }
+    }
+    Ok(filled)
 }
 
 /// Whether the import that a database records made the schema of ours there.

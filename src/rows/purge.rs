@@ -23,6 +23,9 @@ pub struct Purged {
     pub kept: Vec<(String, String)>,
     /// Whether the directory itself is gone, because nothing was left in it.
     pub is_directory_removed: bool,
+    /// Whether this is only what would be removed.
+    #[serde(skip)]
+    pub is_only_looked_at: bool,
 }
 
 /// Removes the password hashes and what a killed export left half written; with `is_all` also the exported tables, users
@@ -32,7 +35,19 @@ pub struct Purged {
 /// # Errors
 /// When a file cannot be read or removed; what was removed before is gone.
 pub fn purge(directory: &Path, is_all: bool) -> Result<Purged> {
-    let mut purged = Purged::default();
+    sweep(directory, is_all, false)
+}
+
+/// What [`purge`] would remove; nothing is changed.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn would_purge(directory: &Path, is_all: bool) -> Result<Purged> {
+    sweep(directory, is_all, true)
+}
+
+fn sweep(directory: &Path, is_all: bool, is_only_looked_at: bool) -> Result<Purged> {
+    let mut purged = Purged { is_only_looked_at, ..Purged::default() };
     if !directory.is_dir() {
         return Ok(purged);
     }
@@ -56,7 +71,7 @@ pub fn purge(directory: &Path, is_all: bool) -> Result<Purged> {
         remove(directory, export::UNFINISHED_FILE, &mut purged)?;
         others(directory, &mut purged)?;
     }
-    if !purged.is_directory_removed {
+    if !purged.is_directory_removed && !is_only_looked_at {
         files::sync_directory(directory).with_context(|| format!("cannot sync {}", directory.display()))?;
     }
     Ok(purged)
@@ -65,6 +80,10 @@ pub fn purge(directory: &Path, is_all: bool) -> Result<Purged> {
 fn remove(directory: &Path, name: &str, purged: &mut Purged) -> Result<()> {
     let path = directory.join(name);
     if std::fs::symlink_metadata(&path).is_ok() {
+        if purged.is_only_looked_at {
+            purged.removed.push(name.to_owned());
+            return Ok(());
+        }
         files::remove_if_there(&path)?;
         if std::fs::symlink_metadata(&path).is_ok() {
             bail!("{} was removed and is there again; somebody writes it", path.display());
@@ -113,10 +132,13 @@ fn others(directory: &Path, purged: &mut Purged) -> Result<()> {
     for entry in std::fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))? {
         left.push(entry?.file_name().to_string_lossy().into_owned());
     }
+    left.retain(|name| !purged.removed.contains(name));
     left.retain(|name| !purged.kept.iter().any(|(kept, _)| kept == name));
     left.sort();
     if left.is_empty() && purged.kept.is_empty() {
-        std::fs::remove_dir(directory).with_context(|| format!("cannot remove {}", directory.display()))?;
+        if !purged.is_only_looked_at {
+            std::fs::remove_dir(directory).with_context(|| format!("cannot remove {}", directory.display()))?;
+        }
         purged.is_directory_removed = true;
     }
     let why = "it is not of an export of cutover";
@@ -155,11 +177,15 @@ mod tests {
         for (name, text) in [("a.json", "[]"), (metadata::FILE, METADATA), ("mine.txt", "x"), (".new-a.json", "[")] {
             std::fs::write(inner.join(name), text).unwrap();
         }
+        let looked_at = would_purge(&inner, true).unwrap();
+        assert!(inner.join("a.json").exists(), "a look removes nothing");
         let purged = purge(&inner, true).unwrap();
+        assert_eq!((&looked_at.removed, &looked_at.kept), (&purged.removed, &purged.kept));
         assert_eq!(purged.removed, ["a.json", ".new-a.json", metadata::FILE]);
         assert_eq!(purged.kept[0].0, "mine.txt");
         assert!(outer.path().join("b.json").exists(), "a name never leads out of the directory");
         std::fs::remove_file(inner.join("mine.txt")).unwrap();
+        assert!(would_purge(&inner, true).unwrap().is_directory_removed && inner.exists());
         assert!(purge(&inner, true).unwrap().is_directory_removed && !inner.exists());
         assert_eq!(purge(&inner, true).unwrap(), Purged::default());
     }

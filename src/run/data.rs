@@ -4,8 +4,9 @@ pub mod changes;
 pub mod later;
 mod moving;
 pub mod options;
+pub mod standing;
 
-pub use moving::{Freezing, copying, exporting, freezing_of, importing, proven_backup};
+pub use moving::{Freezing, copying, expect_trial, exporting, freezing_of, importing, proven_backup};
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -9,7 +9,7 @@ use super::Refusal;
 use super::changes::Fetched;
 use super::list::List;
 use super::look::{self, Look};
-use super::{beside, front};
+use super::{before, beside, front};
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
@@ -48,17 +48,30 @@ pub async fn plan(
     wishes: Wishes,
 ) -> Result<Planned> {
     let look = look::look(config, &wishes.environment, docker, compose, store).await?;
-    let database = look::database(config, &look.rendered)?;
-    let fetched = fetched(config, &look, &wishes)?;
-    let wanted = wanted_digests(config, docker, &look, &fetched).await?;
-    if config.deploy.strategy == Strategy::BlueGreen {
-        let asked = beside::Asked { docker, compose, http, store };
-        return beside::plan(config, &look, &asked, (database, fetched, wanted)).await;
+    let asked = beside::Asked { docker, compose, http, store };
+    let mut planned = listed(config, &look, &asked, &wishes).await?;
+    if let Some(record) = look.running.as_ref().and_then(|running| running.record.as_ref()) {
+        let back = before::of(docker, store, record, before::least(Some(config))).await;
+        if back.is_whole() != Some(true) {
+            planned.plan.remarks.push(format!("the way back: {}", back.words()));
+        }
     }
-    nobody_beside(&look)?;
+    Ok(planned)
+}
+
+/// The plan for what was seen.
+async fn listed(config: &Config, look: &Look, asked: &beside::Asked<'_>, wishes: &Wishes) -> Result<Planned> {
+    let database = look::database(config, &look.rendered)?;
+    let fetched = fetched(config, look, wishes)?;
+    let wanted = wanted_digests(config, asked.docker, look, &fetched).await?;
+    if config.deploy.strategy == Strategy::BlueGreen {
+        return beside::plan(config, look, asked, (database, fetched, wanted)).await;
+    }
+    nobody_beside(look)?;
     let gates: Vec<ExpectHealth> = config.health.iter().map(health_gate).collect();
-    let healthy = healthy_now(&gates, docker, http, &look).await;
-    let list = List { config, look: &look, database, fetched, wanted, healthy, store, without: BTreeSet::new() };
+    let healthy = healthy_now(&gates, asked.docker, asked.http, look).await;
+    let store = asked.store;
+    let list = List { config, look, database, fetched, wanted, healthy, store, without: BTreeSet::new() };
     let mut planned = list.plan()?;
     planned.files.extend(front::file(config));
     front::name_files(&mut planned);

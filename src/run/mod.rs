@@ -1,6 +1,7 @@
 //! Runs: the lists of deploy and rollback, and the engine that carries a list out. No parsing, no printing.
 
 pub mod approvals;
+pub mod before;
 pub mod begin;
 mod beside;
 pub mod bring_back;

@@ -13,8 +13,10 @@ use crate::adapter::docker::Docker;
 use crate::journal::{ItemState, RunState, Standing};
 use crate::release::keep;
 use crate::release::{Release, Store};
+use crate::step::beside::Stand;
 use crate::step::containers::ModelAt;
 use crate::step::plan::{Change, Item, Plan, RunKind, ServiceChange};
+use crate::step::start_side::StartSide;
 use crate::step::{Act, Databases, World};
 
 /// What a blue-green deployment writes down to bring its old side back with.
@@ -62,7 +64,7 @@ pub async fn plan_undo(
         .into());
     }
     still_ours(&items)?;
-    for item in items.iter().filter(|item| item.back) {
+    for item in &items {
         if let Some(docker) = docker {
             whole_enough(docker, store, item).await?;
         }
@@ -254,7 +256,11 @@ fn still_ours(items: &[Item]) -> Result<()> {
 
 /// Refuses to begin what could not be finished: the images are here, and nobody else changed the containers.
 async fn whole_enough(docker: &Docker, store: &Store, item: &Item) -> Result<()> {
-    let Act::StartServices(step) = &item.action else { return Ok(()) };
+    let step = match &item.action {
+        Act::StartServices(step) if item.back => step,
+        Act::StartSide(step) if is_about_old_side(item) => return side_enough(docker, store, step).await,
+        _ => return Ok(()),
+    };
     if let ModelAt::Release(number) = step.from.model {
         let Some(release) = store.read(number)? else {
             return Err(Refusal::Gate(format!("the record of r{number} is gone, so it cannot be brought back")).into());
@@ -270,6 +276,18 @@ async fn whole_enough(docker: &Docker, store: &Store, item: &Item) -> Result<()>
         .into());
     }
     Ok(())
+}
+
+/// The same for a side that the way back leads to: it runs still, or its images are here.
+async fn side_enough(docker: &Docker, store: &Store, step: &StartSide) -> Result<()> {
+    if matches!(step.side.look(docker).await?, Stand::Up(_)) {
+        return Ok(());
+    }
+    let number = step.side.release;
+    match store.read(number)? {
+        Some(release) => all_here(docker, &release).await,
+        None => Err(Refusal::Gate(format!("the record of r{number} is gone, so it cannot be brought back")).into()),
+    }
 }
 
 pub(super) async fn all_here(docker: &Docker, release: &Release) -> Result<()> {

@@ -83,7 +83,15 @@ impl ApplyChanges {
         let (source, all) = (&self.source, counted(&head));
         Ok(match state {
             State::After if head.all() == 0 => World::After(format!("there is no change to carry to {source}")),
-            State::After => World::After(format!("{all} counted in {source}, each row as on the target")),
+            State::After => World::After(match self.aside(databases, run).await? {
+                0 => format!("{all} counted in {source}, each row as on the target"),
+                aside => format!(
+                    "{} of {all} counted in {source}, each row as on the target; {aside} of accounts that it does not have \
+                     stay in {}",
+                    head.all().saturating_sub(aside),
+                    self.changes.path(run).display()
+                ),
+            }),
             State::Before => World::Before(format!("{source} has none of {all}")),
             State::Between => World::Between(format!("{source} has some of {all}")),
             State::Neither(conflicts) => World::Foreign(format!(
@@ -91,6 +99,12 @@ impl ApplyChanges {
                 conflicts.iter().take(5).cloned().collect::<Vec<_>>().join("; ")
             )),
         })
+    }
+
+    /// How many changes stay in the file, because the source does not have their accounts.
+    async fn aside(&self, databases: &Databases, run: &RunTag) -> Result<u64> {
+        let found = apply::new_accounts(databases.shown(&self.source)?, &self.options(run, false)?).await?;
+        Ok(found.1.len())
     }
 
     /// Applies them.
@@ -104,6 +118,10 @@ impl ApplyChanges {
         Ok(json!({
             "changes": applied.changes, "written": applied.written, "already": applied.already,
             "keptAccounts": applied.kept_accounts, "sequences": applied.sequences,
+            "aside": json!({
+                "changes": applied.aside.len(), "accounts": applied.aside.accounts,
+                "tables": applied.aside.tables.iter().map(|(table, count)| (table.to_string(), count)).collect::<Vec<_>>(),
+            }),
         }))
     }
 

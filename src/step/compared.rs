@@ -57,6 +57,14 @@ impl Compared {
         tables.map_err(|why| anyhow!(why))
     }
 
+    /// The tables that the configuration names, also those that were left out of this one.
+    ///
+    /// # Errors
+    /// When a pattern is none.
+    pub fn all(&self) -> Result<Patterns> {
+        Patterns::parse(&self.include, &self.exclude).map_err(|why| anyhow!(why))
+    }
+
     /// The columns that hold users.
     ///
     /// # Errors

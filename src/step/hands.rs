@@ -129,6 +129,7 @@ impl Actor for Hands {
             Act::SwitchUpstream(step) => step.check(),
             Act::StartSide(step) => step.check(&self.docker).await,
             Act::EndSide(step) => step.check(&self.docker).await,
+            Act::LetReleaseGo(step) => step.check(&self.store),
             Act::SetMaintenance(step) => step.check(),
             gates!() => Ok(World::Before("a gate has no sides".into())),
         }
@@ -167,6 +168,7 @@ impl Actor for Hands {
             Act::SwitchUpstream(step) => step.run(),
             Act::StartSide(step) => step.run(&self.docker, &self.compose, &self.store, &self.run, say).await,
             Act::EndSide(step) => step.run(&self.docker, &self.compose, say).await,
+            Act::LetReleaseGo(step) => step.run(&self.docker, &self.store, say).await,
             Act::SetMaintenance(step) => step.run(),
             gates!() => Ok(Value::Null),
         }
@@ -203,6 +205,7 @@ impl Actor for Hands {
             Act::StartSide(step) => step.undo(&self.docker, &self.compose, say).await,
             Act::EndSide(step) => step.undo(&self.docker, &self.compose, &self.store, &self.run, say).await,
             Act::SetMaintenance(step) => step.undo(),
+            Act::LetReleaseGo(_) => Ok(Undone::Stays("a release that was let go is not kept any more".into())),
             Act::KickCaddy(_) => Ok(Undone::Stays("a reload leaves nothing to undo".into())),
             gates!() => Ok(Undone::Stays("a gate changes nothing".into())),
         }

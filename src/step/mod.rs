@@ -35,6 +35,7 @@ pub mod freeze_source;
 pub mod hands;
 pub mod import_rows;
 pub mod kick_caddy;
+pub mod let_release_go;
 pub mod migrate_schema;
 pub mod migrate_users;
 pub mod patchwork;
@@ -190,6 +191,7 @@ pub enum Act {
     StartSide(start_side::StartSide),
     EndSide(end_side::EndSide),
     ExpectDrained(expect_drained::ExpectDrained),
+    LetReleaseGo(let_release_go::LetReleaseGo),
 }
 
 impl Act {
@@ -276,6 +278,7 @@ impl Act {
             Self::SaveChanges(step) => step.reversal(),
             Self::ImportRows(step) => step.reversal(),
             Self::CopyRows(step) => step.reversal(),
+            Self::LetReleaseGo(step) => step.reversal(),
             _ => Reversal::Exact,
         }
     }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::compared::{Against, Compared, mapping};
 use super::{Databases, Reversal, RunTag, Say, World};
 use crate::data::change_file::{Head, TableChanges};
+use crate::data::uncompared::Uncompared;
 use crate::rows::apply;
 use crate::rows::diff::{self, Diff, DiffOptions};
 use crate::rows::filling::Filling;
@@ -29,6 +30,9 @@ pub struct SaveChanges {
     /// Whether the changes are lost instead, at a person's wish.
     #[serde(default)]
     pub is_given_up: bool,
+    /// Whether a person asked for fewer tables than were filled: then nobody wants to hear of the others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_narrowed: bool,
 }
 
 /// Where a change file is.
@@ -70,7 +74,7 @@ impl SaveChanges {
             mapping: filling.mapping.clone(),
             workers: filling.workers,
         };
-        Self { compared, sidecars: filling.baselines.clone(), directory, is_given_up: false }
+        Self { compared, sidecars: filling.baselines.clone(), directory, is_given_up: false, is_narrowed: false }
     }
 
     /// Refuses where somebody wrote to the target since it was filled: a run that goes back by itself saves nothing.
@@ -103,6 +107,7 @@ impl SaveChanges {
     fn options(&self, directory: &Path, session: &str) -> Result<DiffOptions> {
         Ok(DiffOptions {
             tables: self.compared.patterns()?,
+            all: if self.is_narrowed { self.compared.patterns()? } else { self.compared.all()? },
             users: self.compared.users()?,
             mapping: mapping(self.compared.mapping.as_deref())?,
             sidecars: self.sidecars.clone(),
@@ -176,6 +181,7 @@ impl SaveChanges {
         Ok(json!({
             "file": file, "sha256": found.head.sha256, "inserted": sum(|table| table.inserted),
             "updated": sum(|table| table.updated), "deleted": sum(|table| table.deleted), "tables": tables,
+            "notInTheBaseline": uncompared(&found.head),
         }))
     }
 }
@@ -187,6 +193,12 @@ pub fn facts(directory: &Path, table: &TableChanges) -> Value {
         "table": table.table.to_string(), "inserted": table.inserted, "updated": table.updated, "deleted": table.deleted,
         "rowsBefore": table.before.rows, "rowsAfter": table.after.rows, "csv": csv,
     })
+}
+
+/// What the baseline does not have, for programs.
+pub fn uncompared(head: &Head) -> Vec<Value> {
+    let value = |one: &Uncompared| json!({ "table": one.table.to_string(), "columns": one.columns, "rows": one.rows, "words": one.words() });
+    head.uncompared.iter().map(value).collect()
 }
 
 /// `3 changes (1 inserted, 2 updated, 0 deleted)`.

@@ -81,7 +81,11 @@ fn changes_that_are_kept_aside_are_applied_later_although_the_target_is_empty() 
     site.at_target(WRITES);
     let written = site.target_rows_as_the_source_has_them();
     let text = site.migration.expect(0, &["rollback", "--keep-changes-aside", "--yes"]);
-    says(&text, &["not carried to", "as you asked", "COMPLETE"]);
+    let next = format!(
+        "next: cutover data apply {}",
+        site.migration.path("state/exports/0004-changes/changes.jsonl").display()
+    );
+    says(&text, &["not carried to", "as you asked", "COMPLETE", &next]);
     assert_eq!(site.source_rows(), before);
     assert!(is_empty(&site));
     let remaining = manifest(&site, 4)["remaining"].to_string();
@@ -89,6 +93,48 @@ fn changes_that_are_kept_aside_are_applied_later_although_the_target_is_empty() 
     let file = site.migration.path("state/exports/0004-changes/changes.jsonl");
     site.migration.expect(0, &["data", "apply", file.to_str().unwrap(), "--yes"]);
     assert_eq!(site.source_rows(), written);
+}
+
+#[test]
+fn what_the_source_cannot_take_without_a_new_account_stays_in_the_file_and_holds_up_nobody_else() {
+    let cluster = shared();
+    let site = Site::new(&cluster, "tied");
+    let id = |first: char, n: u32| format!("{first}0000000-0000-4000-8000-{n:012}");
+    let users: Vec<String> = (0..20).map(|n| format!("('{}')", id('0', n))).collect();
+    site.at_source(&format!(
+        "CREATE SCHEMA auth; CREATE TABLE auth.users (id uuid PRIMARY KEY); INSERT INTO auth.users VALUES {}; \
+         ALTER TABLE sites ADD FOREIGN KEY (owner) REFERENCES auth.users; ALTER TABLE members ADD FOREIGN KEY (owner) REFERENCES auth.users",
+        users.join(", ")
+    ));
+    site.move_rows(false);
+    site.at_target(WRITES);
+    let others = site.target_rows_as_the_source_has_them();
+    let new = id('7', 1);
+    // A new row, rows that point to it, and an old row that is the new account's now.
+    site.at_target(&format!(
+        "ALTER TABLE sites DISABLE TRIGGER notes; INSERT INTO sites (id, name, owner) VALUES (900, 'new', '{new}'); INSERT INTO units (site, name) VALUES (900, 'child'); \
+         INSERT INTO units (site, name, parent) VALUES (1, 'grandchild', (SELECT id FROM units WHERE name = 'child')); \
+         INSERT INTO members VALUES (900, '{}', 'r'); UPDATE sites SET owner = '{new}' WHERE id = 20",
+        id('9', 3)
+    ));
+    let all = site.target_rows_as_the_source_has_them();
+    let text = site.migration.expect(0, &["rollback", "--yes"]);
+    says(
+        &text,
+        &["COMPLETE", "5 of accounts that it does not have stay in", "What is left", &new, "--keep-new-accounts"],
+    );
+    assert!(site.source_rows() == others, "what everybody else wrote is in the source");
+    assert!(site.takes_writes(&site.migration.source));
+    let manifest = manifest(&site, 3);
+    assert_eq!(manifest["carried_back"]["left_aside"]["changes"], 5, "{manifest}");
+    assert!(manifest["remaining"].to_string().contains("make those users there"), "{manifest}");
+
+    let file = site.migration.path("state/exports/0003-changes/changes.jsonl");
+    let apply = ["data", "apply", file.to_str().unwrap(), "--yes"];
+    says(&site.migration.expect(4, &apply), &["1 account", &new, "sites: 2", "units: 2", "--keep-new-accounts"]);
+    site.at_source(&format!("INSERT INTO auth.users VALUES ('{new}')"));
+    site.migration.expect(0, &[&apply[..], &["--keep-new-accounts"]].concat());
+    assert!(site.source_rows() == all, "and the rest follows once that user is there");
 }
 
 #[test]

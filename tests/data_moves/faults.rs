@@ -102,7 +102,25 @@ fn an_import_of_compressed_files_is_the_same_and_a_cut_one_is_refused() {
     let path = case.migration.path("migration-data/units.json.zst");
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    says(&case.expect(7, &["data", "import", "--yes"]), &["units.json.zst", "cut off or edited", "export again"]);
+    for ask in [&["data", "import", "--yes"][..], &["data", "import", "--dry-run"]] {
+        says(&case.expect(4, ask), &["units.json.zst", "cut off or edited", "export again"]);
+    }
+    assert_eq!(case.counts(), "0 0");
+    std::fs::write(&path, &whole).unwrap();
+    case.expect(0, &["data", "import", "--yes"]);
+    case.holds_what_the_source_holds();
+}
+
+#[test]
+fn a_file_that_was_edited_is_refused_before_a_run_is_begun_in_a_dry_run_as_in_the_run() {
+    let case = Case::exported("edited");
+    let path = case.migration.path("migration-data/units.json");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, whole.replacen("unit 500", "unit 501", 1)).unwrap();
+    for ask in [&["data", "import", "--yes"][..], &["data", "import", "--dry-run"]] {
+        says(&case.expect(4, ask), &["units.json: was edited since it was exported", "export again"]);
+    }
+    assert!(case.migration.journal(3).is_empty(), "no run was begun");
     assert_eq!(case.counts(), "0 0");
     std::fs::write(&path, &whole).unwrap();
     case.expect(0, &["data", "import", "--yes"]);

@@ -202,7 +202,7 @@ impl Lane {
                     (None, None) => format!("{name}, between two steps ({})", run.kind),
                 },
             };
-            self.story.push(format!("{name}: killed ({place})"));
+            self.story.push(format!("{name}: killed ({place}) at {}", cutover::adapter::clock::now()));
             *self.tally.places.entry(place).or_default() += 1;
             return;
         }
@@ -227,6 +227,10 @@ impl Lane {
 
     /// Where we are, for a message.
     fn where_(&self) -> String {
-        format!("lane {}, night {}: {}", self.number, self.nights, self.story.join("; "))
+        let filter = format!("label=com.docker.compose.project={}", self.project.name);
+        let format = "{{.Names}} {{.Image}} {{.Status}}, ";
+        let there = self.project.docker(&["ps", "--all", "--no-trunc", "--format", format, "--filter", &filter]);
+        let story = self.story.join("; ");
+        format!("lane {}, night {}: {story}; containers: {}", self.number, self.nights, there.replace('\n', ""))
     }
 }

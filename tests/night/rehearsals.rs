@@ -89,7 +89,10 @@ fn a_run_in_production_wants_a_rehearsal_that_is_run_undone_and_run_again() {
     assert!(record["parts"][2]["took_ms"]["makes"].is_u64(), "{record}");
 
     says(&call(&desk, &with, 3, &run), &["WAITING", "go"]);
-    says(&call(&desk, &with, 0, &["status"]), &["progress", "phase 1 of 1, One; step 2 of 2", "left, as rehearsed"]);
+    says(
+        &call(&desk, &with, 0, &["status"]),
+        &["progress", "phase 1 of 1, One; step 2 of 2", "as rehearsed; about", "left"],
+    );
     assert!(desk.path("real/made").exists());
     call(&desk, &with, 0, &["rollback", "--yes"]);
 
@@ -162,7 +165,22 @@ fn a_copy_that_would_touch_production_is_refused_by_the_name_of_what_is_shared()
         ("the database", target("NEW"), "[source]\nurl_env = \"NEW\"\n".into()),
         ("[users]", users("P"), users("P")),
         ("[dns]: shop.example.com", dns.into(), dns.into()),
+        // Another keeper, but in the same world of names: it may be the same zone.
+        (
+            "[dns]: shop.example.com",
+            dns.into(),
+            dns.replace(
+                "\"manual\"",
+                "\"rfc2136\"\nserver = \"192.0.2.53\"\ntsig_name = \"k\"\ntsig_secret_env = \"K\"",
+            ),
+        ),
         ("[notify]", notify("CHAT"), notify("CHAT")),
+        (
+            "[notify]: mail to users@example.com",
+            mail("MAIL", "Users@example.com"),
+            mail("COPY_MAIL", "users@example.com"),
+        ),
+        ("backup.directory", "[backup]\ndirectory = \"kept\"".into(), "[backup]\ndirectory = \"kept\"".into()),
         ("the address http://127.0.0.1:9/health", health(9), health(9)),
         ("caddy.directory", caddy("run", 8), caddy("run", 9)),
     ];
@@ -174,6 +192,8 @@ fn a_copy_that_would_touch_production_is_refused_by_the_name_of_what_is_shared()
         ("P", "project".to_owned()),
         ("K", "key-of-the-service".to_owned()),
         ("CHAT", "https://chat.example.com/hook/abc".to_owned()),
+        ("MAIL", "smtps://shop@mail.example.com:465".to_owned()),
+        ("COPY_MAIL", "smtps://copy@mail.example.com:465".to_owned()),
     ];
     for (words, ours, theirs) in cases {
         let desk = stage(&ours, &theirs);
@@ -182,6 +202,68 @@ fn a_copy_that_would_touch_production_is_refused_by_the_name_of_what_is_shared()
         let text = call(&desk, &with, 2, &["rehearse", "night.toml"]);
         says(&text, &["is not apart from production", words]);
         assert!(!desk.path("copied/made").exists(), "{words}: it was begun");
+    }
+}
+
+fn mail(variable: &str, to: &str) -> String {
+    format!(
+        "[notify]\n[[notify.channel]]\nname = \"users\"\nkind = \"smtp\"\nevents = [\"notices\"]\nurl_env = \"{variable}\"\n\
+         from = \"shop@example.com\"\nto = [\"{to}\"]\n"
+    )
+}
+
+const STACK: &str = r#"
+services:
+  app:
+    image: shop:1
+    command: ["serve"]
+    environment: { PLACE: here }
+    ports: ["127.0.0.1:PORT:3000"]
+    volumes: ["data:/data"]
+volumes:
+  data: { name: VOLUME }
+"#;
+
+fn stack(port: &str, volume: &str) -> String {
+    STACK.replace("PORT", port).replace("VOLUME", volume)
+}
+
+/// What the copy's compose file has otherwise, and what the refusal says.
+const OTHER: [(&str, &str, &str); 4] = [
+    ("shop:1", "shop:2", "compose.app.image is not the same"),
+    ("\"serve\"", "\"serve\", \"--fast\"", "compose.app.command is not the same"),
+    ("PLACE: here", "PLACE: here, MODE: easy", "compose.app.environment has MODE on one side alone"),
+    ("    image", "    restart: always\n    image", "compose.app.restart is not the same"),
+];
+
+#[test]
+fn a_stack_that_shares_a_volume_a_port_or_a_directory_with_production_or_runs_something_else_is_refused() {
+    let compose = |file: &str| format!("[compose]\nfiles = [\"{file}\"]\n[deploy]\nservices = [\"app\"]\n");
+    let desk = stage(&compose("compose.yaml"), &compose("copy.yaml"));
+    desk.write("night.toml", &format!("{BOOK}[[phase.entry]]\nstep = \"deploy\"\n"));
+    let with = places(&desk);
+    let rehearse = ["rehearse", "night.toml", "--dry-run"];
+    desk.write("compose.yaml", &stack("18999", "shop_data"));
+    desk.write("copy.yaml", &stack("18999", "shop_data"));
+    let text = call(&desk, &with, 2, &rehearse);
+    says(&text, &["is not apart from production", "the volume shop_data", "the port 127.0.0.1:18999"]);
+    desk.write("copy.yaml", &stack("18998", "copy_data").replace("data:/data", "./:/data"));
+    desk.write("compose.yaml", &stack("18999", "shop_data").replace("data:/data", "./:/data"));
+    says(&call(&desk, &with, 2, &rehearse), &[&format!("the directory {}", desk.directory.path().display())]);
+
+    desk.write("compose.yaml", &stack("18999", "shop_data"));
+    let copy = stack("18998", "copy_data").replace("PLACE: here", "PLACE: there");
+    desk.write("copy.yaml", &copy);
+    let text = call(&desk, &with, 0, &rehearse);
+    says(&text, &["1 service", "compose.app.ports: ", "compose.app.environment.PLACE: a value of its own"]);
+    let config = std::fs::read_to_string(desk.path("cutover.toml")).unwrap();
+    for (from, to, words) in OTHER {
+        assert!(stack("", "").contains(from), "{from}");
+        desk.write("copy.yaml", &stack("18998", "copy_data").replace(from, to));
+        says(&call(&desk, &with, 2, &rehearse), &["differs from production only in where things are", words]);
+        desk.write("cutover.toml", &config.replace(REHEARSAL, &format!("{REHEARSAL}differs = [\"compose.app\"]\n")));
+        says(&call(&desk, &with, 0, &rehearse), &["compose.app."]);
+        desk.write("cutover.toml", &config);
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod faults;
 mod kills;
+mod routes;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;
@@ -41,12 +42,30 @@ fn a_switch_and_a_warm_way_back_lose_no_request() {
     assert_eq!(now, warm, "nothing was started");
 
     project.deploy("2");
-    says(&project.expect(4, &["releases", "prune", "--yes"]), &["--warm lets go now"]);
-    project.expect(0, &["releases", "prune", "--warm", "--yes"]);
+    says(&project.expect(0, &["status"]), &["r1 is whole and warm"]);
+    assert_eq!(kept(project, "is_warm"), [(1, true.into()), (2, false.into()), (3, false.into())]);
+    assert!(kept(project, "image_bytes").iter().all(|(_, bytes)| bytes.as_u64() > Some(1_000_000)));
+    says(&project.expect(4, &["releases", "prune", "--yes"]), &["--warm lets sides go now", "--keep N keeps fewer"]);
+    project.expect(0, &["releases", "prune", "--warm", "--keep", "1", "--yes"]);
     assert_eq!(stage.sides(), ["r3"], "only what serves is left");
+    let numbers: Vec<u64> = kept(project, "number").into_iter().map(|(number, _)| number).collect();
+    assert_eq!(numbers, [1, 3], "a rollback needs r1, though it is older than r2");
+    says(
+        &project.expect(4, &["releases", "prune", "--keep", "0", "--yes"]),
+        &["nothing to let go", "a rollback needs"],
+    );
+    says(&project.expect(0, &["status"]), &["r1 is whole: "]);
     says(&project.expect(0, &["status"]), &["OK: r3 serves", "backend-r3: running"]);
     says(&project.expect(0, &["rollback", "--yes"]), &["COMPLETE", "r1 serves"]);
     assert_eq!(stage.release(), "1", "started again from its record");
+}
+
+/// A field of each kept release.
+fn kept(project: &support::project::Project, field: &str) -> Vec<(u64, serde_json::Value)> {
+    let (said, code) = project.json(&["releases"]);
+    assert_eq!(code, 0, "{said}");
+    let all = said["releases"].as_array().unwrap();
+    all.iter().map(|one| (one["number"].as_u64().unwrap(), one[field].clone())).collect()
 }
 
 #[test]
@@ -88,6 +107,15 @@ fn a_side_that_was_let_go_is_started_again_from_its_record() {
     assert_eq!(stage.sides(), ["r2"], "nothing is kept warm");
     project.edit("cutover.toml", "strategy = \"blue-green\"", "strategy = \"recreate\"");
     says(&project.expect(2, &["deploy", "--yes"]), &["serves beside the project"]);
+
+    // Its image is gone: that is told before anybody needs it, and nothing is begun.
+    let image = format!("cutover.invalid/{}/backend:r1", project.name);
+    project.docker(&["rm", "--force", &format!("{}-backend-held-by-cutover-r1", project.name)]);
+    project.docker(&["image", "rm", &image]);
+    says(&project.expect(0, &["status"]), &["r1 is not whole: the image of backend"]);
+    says(&project.expect(4, &["rollback", "--yes"]), &["r1 cannot be brought back, images are gone"]);
+    assert_eq!((stage.release().as_str(), stage.sides()), ("2", vec!["r2".to_owned()]));
+    project.docker(&["tag", "cutover-lab/demo:1", &image]);
     says(&project.expect(0, &["rollback", "--yes"]), &["COMPLETE", "r1 serves"]);
     assert_eq!((stage.release().as_str(), stage.sides()), ("1", vec!["r1".to_owned()]));
 }

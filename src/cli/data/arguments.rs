@@ -204,6 +204,9 @@ pub struct Purge {
     /// Of this directory instead of data.directory
     #[arg(long, value_name = "DIR")]
     pub output_dir: Option<std::path::PathBuf>,
+    /// Say what would be removed, and stop
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `data freeze` and `data unfreeze`.

@@ -35,12 +35,12 @@ pub async fn import(global: &Global, verb: &Import) -> Result<u8> {
     let freezing = freezing(&config, source, &verb.fill).await?;
     let wishes = wishes(&config, target, &verb.fill)?;
     let source = setup.databases.side("source").ok();
-    let plan = async || importing(&config, source, target, &freezing, &wishes).await;
+    let say = out::teller(global.quiet, setup.log.as_deref())?;
+    let plan = async || importing(&config, source, target, &freezing, &wishes, &say).await;
     if !verb.fill.dry_run {
         return go(global, &setup, "data import", false, plan).await;
     }
     let planned = plan().await?;
-    let say = out::teller(global.quiet, setup.log.as_deref())?;
     let mut seen = Imported { tables: Vec::new(), sequences: 0, concerns: Vec::new(), seconds: 0.0 };
     for item in &planned.plan.items {
         if let Act::ImportRows(step) = &item.action {

@@ -81,12 +81,17 @@ pub fn substitutions(production: &Config, copy: &Config) -> Result<Vec<Substitut
     .into())
 }
 
-/// Refuses a rehearsal that shares a place with production.
+/// Refuses a rehearsal that shares a place with production; `in_stacks` are those that both compose models name.
 ///
 /// # Errors
 /// [`Refusal::Usage`], naming every place that is the same or cannot be told apart.
-pub async fn must_be_apart(production: &Config, copy: &Config, environment: &Environment) -> Result<()> {
-    let mut same: Vec<String> = Vec::new();
+pub async fn must_be_apart(
+    production: &Config,
+    copy: &Config,
+    environment: &Environment,
+    in_stacks: Vec<String>,
+) -> Result<()> {
+    let mut same: Vec<String> = in_stacks;
     if production.project.environment == copy.project.environment {
         same.push(format!("project.environment: both are {:?}", copy.project.environment));
     }
@@ -98,6 +103,11 @@ pub async fn must_be_apart(production: &Config, copy: &Config, environment: &Env
     }
     if within(&production.data.directory, &copy.data.directory) {
         same.push(format!("data.directory: {}", copy.data.directory.display()));
+    }
+    let backups =
+        |config: &Config| config.backup.directory.clone().unwrap_or_else(|| config.state.directory.join("backups"));
+    if within(&backups(production), &backups(copy)) {
+        same.push(format!("backup.directory: {}", backups(copy).display()));
     }
     let caddy = |config: &Config| config.caddy.as_ref().and_then(|caddy| caddy.directory.clone());
     if let (Some(ours), Some(theirs)) = (caddy(production), caddy(copy))
@@ -160,6 +170,12 @@ fn secrets(production: &Config, copy: &Config, environment: &Environment) -> Vec
             _ => same.push("[notify]: a channel that production uses, or one that cannot be read".to_owned()),
         }
     }
+    let people = |config: &Config| -> Vec<String> {
+        let channels = config.notify.iter().flat_map(|notify| &notify.channels);
+        channels.flat_map(|channel| channel.to.iter().map(|to| to.to_lowercase())).collect()
+    };
+    let own = people(production);
+    same.extend(people(copy).into_iter().filter(|to| own.contains(to)).map(|to| format!("[notify]: mail to {to}")));
     same
 }
 
@@ -167,12 +183,15 @@ fn names(production: &Config, copy: &Config) -> Vec<String> {
     let (Some(ours), Some(theirs)) = (&production.dns, &copy.dns) else { return Vec::new() };
     let is_same_keeper = ours.provider == theirs.provider
         && ours.server == theirs.server
-        && ours.api_url.as_ref().map(ToString::to_string) == theirs.api_url.as_ref().map(ToString::to_string);
+        && ours.api_url.as_ref().map(ToString::to_string) == theirs.api_url.as_ref().map(ToString::to_string)
+        && ours.port == theirs.port;
     let own: Vec<&str> = ours.records.iter().map(|record| record.name.as_str()).collect();
     let shared = theirs.records.iter().filter(|record| own.contains(&record.name.as_str()));
+    // Another keeper alone says little: two of them may serve one zone. A world of names of its own has its own roots.
+    let is_apart = !is_same_keeper && !theirs.roots.is_empty() && theirs.roots != ours.roots;
     shared
-        .filter(|_| is_same_keeper && ours.port == theirs.port)
-        .map(|record| format!("[dns]: {} at the same keeper", record.name))
+        .filter(|_| !is_apart)
+        .map(|record| format!("[dns]: {}, which is not told apart by a keeper and dns.roots of its own", record.name))
         .collect()
 }
 

@@ -151,6 +151,7 @@ impl Kitchen<'_> {
             Part::Source => "source",
             Part::Target => "target",
         };
+        data::expect_trial(self.side(part)?).await?;
         let place = self.side(part)?.shown().to_owned();
         let id = format!("{}-{part}", self.backup_name);
         let step = CreateBackup {

@@ -12,6 +12,7 @@ pub mod record;
 pub mod rehearse;
 mod render;
 pub mod run;
+mod stacks;
 pub mod waiting;
 
 use anyhow::Result;

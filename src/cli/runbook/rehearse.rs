@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
 use super::arguments::Rehearse;
 use super::bound::{self, Bound};
 use super::kitchen::variables;
 use super::record::{Part, Record};
-use super::{cook, isolation, record};
+use super::{cook, isolation, record, stacks};
 use crate::adapter::clock::{self, spoken};
 use crate::adapter::files;
 use crate::adapter::process::{Command, ProcessError, Sink};
@@ -43,12 +44,14 @@ pub async fn run(global: &Global, verb: &Rehearse) -> Result<u8> {
     let copy = copy_of(&production)?;
     let runbook = cook::read(&verb.runbook)?;
     let mut substitutions = isolation::substitutions(&production, &copy)?;
-    isolation::must_be_apart(&production, &copy, &environment).await?;
-    let chosen = chosen(&runbook, &copy, &environment)?;
     let setup = Setup::without_engine(global, production.state.directory.clone(), Some(&production))?;
-    let (bound, other) = bound(&setup, &runbook, &production, &copy).await?;
-    substitutions.extend(other);
-    let bound = bound.without(&substitutions);
+    let ours = bound::model(&setup, &runbook, &production).await.context("production's compose files")?;
+    let theirs = bound::model(&setup, &runbook, &copy).await.context("the compose files of the rehearsal")?;
+    let in_stacks = stacks::shared(ours.as_ref(), theirs.as_ref());
+    isolation::must_be_apart(&production, &copy, &environment, in_stacks).await?;
+    let chosen = chosen(&runbook, &copy, &environment)?;
+    substitutions.extend(in_services(&production, ours.as_ref(), theirs.as_ref())?);
+    let bound = Bound::of(&runbook, &production, ours.as_ref()).without(&substitutions);
     if verb.dry_run {
         print(global, &substitutions, &bound, None);
         return Ok(exit::DONE);
@@ -67,24 +70,17 @@ pub async fn run(global: &Global, verb: &Rehearse) -> Result<u8> {
     Ok(if kept.went_through { exit::DONE } else { exit::REFUSED })
 }
 
-/// What production and its copy have in common, and what the copy's services have in the place of production's.
-async fn bound(
-    setup: &Setup,
-    runbook: &Runbook,
-    production: &Config,
-    copy: &Config,
-) -> Result<(Bound, Vec<Substitution>)> {
-    let ours = bound::model(setup, runbook, production).await.context("production's compose files")?;
-    let theirs = bound::model(setup, runbook, copy).await.context("the compose files of the rehearsal")?;
-    let other = bound::other_places(ours.as_ref(), theirs.as_ref(), &production.rehearsal.differs);
-    let other = other.map_err(|wrong| {
-        Refusal::Usage(format!(
-            "a rehearsal differs from production only in where things are, or it proves nothing: {}; a service that may do \
-             something else is named in rehearsal.differs, as compose.SERVICE",
-            wrong.join("; ")
-        ))
-    })?;
-    Ok((Bound::of(runbook, production, ours.as_ref()), other))
+/// What the copy's services have in the place of production's.
+fn in_services(production: &Config, ours: Option<&Value>, theirs: Option<&Value>) -> Result<Vec<Substitution>> {
+    let wrong = match bound::other_places(ours, theirs, &production.rehearsal.differs) {
+        Ok(found) => return Ok(found),
+        Err(wrong) => wrong.join("; "),
+    };
+    Err(Refusal::Usage(format!(
+        "a rehearsal differs from production only in where things are, or it proves nothing: {wrong}; a service that may do \
+         something else is named in rehearsal.differs, as compose.SERVICE"
+    ))
+    .into())
 }
 
 /// The configuration of the isolated copy.
@@ -138,11 +134,15 @@ impl Stage<'_> {
         let file = self.copy.state.directory.join("substitutions.json");
         files::write_json(&file, &substitutions, 0o600)?;
         self.substitutions = Some(file);
-        let mut findings = Vec::new();
         if self.last()?.is_some_and(|run| run.kind == RunKind::Rehearsal.word() && run.stands()) {
             self.say("undoing the rehearsal before this one");
             self.rollback().await?;
             self.open_target().await?;
+        }
+        // What the last rehearsal took is what this one is shown against.
+        match record::read(&self.setup.state, &self.name()?) {
+            Ok(last) => last.iter().try_for_each(|last| self.pace(last))?,
+            Err(error) => tracing::warn!("the record of the last rehearsal cannot be read: {error:#}"),
         }
         self.say("run");
         let mut parts = vec![self.run("run").await?];
@@ -153,11 +153,30 @@ impl Stage<'_> {
             parts.push(self.part("rollback")?);
             if is_well(&parts) {
                 self.open_target().await?;
+                self.pace(&self.record(parts.clone(), substitutions)?)?;
                 self.say("run again");
                 parts.push(self.run("run again").await?);
             }
         }
-        let went_through = is_well(&parts);
+        self.record(parts, substitutions)
+    }
+
+    /// Name of the runbook.
+    fn name(&self) -> Result<String> {
+        Ok(cook::read(self.runbook)?.name)
+    }
+
+    /// Lets the copy know what the parts took until now: its screen is shown against it.
+    fn pace(&self, record: &Record) -> Result<()> {
+        let path = record::path(&self.copy.state.directory, &record.runbook);
+        files::make_private_directory(path.parent().unwrap_or(Path::new(".")))?;
+        files::write_json(&path, record, 0o600)
+    }
+
+    /// The record of the parts that there are.
+    fn record(&self, parts: Vec<Part>, substitutions: &[Substitution]) -> Result<Record> {
+        let went_through = parts.last().is_some_and(|part| part.exit == exit::DONE);
+        let mut findings = Vec::new();
         let run = self.first_run()?.context("the rehearsal has left no journal")?;
         if let Some((item, why)) = self
             .last()?
@@ -221,12 +240,18 @@ impl Stage<'_> {
     async fn call(&self, words: &[&str]) -> Result<u8> {
         let config = self.copy.path.display().to_string();
         let state = self.copy.state.directory.display().to_string();
-        let head = ["--config", config.as_str(), "--state-directory", state.as_str(), "--no-input", "--no-color"];
+        let mut head = vec!["--config", config.as_str(), "--state-directory", state.as_str(), "--no-input"];
+        // On a terminal the part draws for itself, phases and time left and all; it knows no secret of production's.
+        let is_live = !self.global.quiet && setup::is_live(self.global, &Environment::of_process());
+        if !is_live || !self.setup.style.colour {
+            head.push("--no-color");
+        }
         let words: Vec<&str> = head.into_iter().chain(words.iter().copied()).collect();
         let mut command = Command::new(std::env::current_exe()?, words);
         command.environment = self.chosen.clone();
         command.deadline = LONGEST;
         command.output = Sink::Kept;
+        command.is_shown = is_live;
         let is_quiet = self.global.quiet;
         let heard = |line: &str| {
             if !is_quiet {

@@ -67,16 +67,21 @@ pub(super) async fn admin(place: &Place, name: &str) -> Result<Session> {
 }
 
 /// Whether the role may make databases.
-pub(super) async fn may_be_made(place: &Place, session: &str) -> Result<()> {
+///
+/// # Errors
+/// When it may not, with the statement that lets it; or when it cannot be asked.
+pub async fn may_be_made(place: &Place, session: &str) -> Result<()> {
     let session = place.connect(session).await?;
-    let sql = "SELECT rolcreatedb OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user";
-    if session.query_one(sql, &[]).await.context("cannot read the role's rights")?.try_get::<_, bool>(0)? {
+    let sql = "SELECT rolcreatedb OR rolsuper, rolname::text FROM pg_catalog.pg_roles WHERE rolname = current_user";
+    let row = session.query_one(sql, &[]).await.context("cannot read the role's rights")?;
+    if row.try_get::<_, bool>(0)? {
         return Ok(());
     }
     bail!(
-        "a backup is restored into a database of its own, and the role at {} may not make one: \
-         ALTER ROLE … CREATEDB, or name another server for the trial",
-        place.shown()
+        "a backup counts once it was restored into a database of its own, and the role at {} may not make one; as a \
+         superuser or a role with CREATEROLE there: ALTER ROLE {} CREATEDB",
+        place.shown(),
+        quoted(&row.try_get::<_, String>(1)?)
     );
 }
 

@@ -127,13 +127,14 @@ WHERE i.indrelid = ANY ($1::oid[])
   AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
 ORDER BY i.indrelid, 2";
 
-/// Triggers of the application that fire, also those that one partition has for itself.
+/// Triggers of the application that fire, also those that one partition has for itself. Those of a freeze are ours.
 pub(super) const TRIGGERS: &str = concat!(
     family!(),
     "
 SELECT f.root, t.tgname::text, CASE WHEN t.tgrelid <> f.root THEN t.tgrelid::regclass::text END
 FROM family f JOIN pg_trigger t ON t.tgrelid = f.oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
   AND coalesce((to_jsonb(t) ->> 'tgparentid')::oid, 0) = 0
+  AND t.tgfoid <> coalesce(to_regprocedure('_cutover.refuse_writes()')::oid, 0)
 ORDER BY f.root, 2, 3"
 );
 

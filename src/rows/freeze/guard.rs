@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tokio_postgres::error::SqlState;
 
+use super::waiting::{self, Other, Waiting};
 use super::{FreezeOptions, Frozen, sessions};
 use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::database::Session;
@@ -81,6 +82,7 @@ pub(super) async fn put_up(
     watch: &Stopwatch,
     say: Say<'_>,
 ) -> Result<()> {
+    let mut waiting = Waiting::default();
     loop {
         match attempt(session, frozen).await {
             Ok(count) => {
@@ -90,8 +92,10 @@ pub(super) async fn put_up(
             Err(error) if is_in_the_way(&error) => {
                 session.batch_execute("ROLLBACK").await.context("cannot give up a transaction")?;
                 let left = sessions::end_lockers(session, say).await?;
+                waiting.look(&left, "transactions that write", watch.left(options.deadline()), say);
                 if watch.left(options.deadline()).is_none() {
-                    let who = if left.is_empty() { "others".to_owned() } else { left.join(", ") };
+                    let names: Vec<String> = left.iter().map(Other::words).collect();
+                    let who = if left.is_empty() { "others".to_owned() } else { names.join("; ") };
                     bail!(
                         "tables stay locked by {who} for longer than {}, so they cannot be made to refuse writes; \
                          end those sessions and freeze again",
@@ -171,14 +175,15 @@ pub(super) async fn must_stand(session: &Session, options: &FreezeOptions, froze
 
 /// Takes every trigger away, in one transaction. Nothing there is no error.
 pub(super) async fn take_down(session: &Session, deadline: Duration, say: Say<'_>) -> Result<()> {
-    let watch = Stopwatch::start();
+    let (watch, mut waiting) = (Stopwatch::start(), Waiting::default());
     while is_any_left(session).await? {
         // What depends on the function are the triggers; the owner of the function may drop them on any table.
         let sql = "SET client_min_messages = warning; DROP FUNCTION _cutover.refuse_writes() CASCADE";
         match session.batch_execute(sql).await.map_err(anyhow::Error::from) {
             Ok(()) => return Ok(()),
             Err(error) if is_in_the_way(&error) && watch.left(deadline).is_some() => {
-                say("tables are still being read; trying again".to_owned());
+                let others = waiting::lockers(session, true).await?;
+                waiting.look(&others, "transactions that read or write", watch.left(deadline), say);
             }
             Err(error) => return Err(error.context("the triggers of the freeze cannot be taken away")),
         }

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+pub use self::check::Checked;
 use self::choose::{Chosen, FileTable};
 use super::course::{Course, first_full, follow};
 use super::hold::Hold;
@@ -33,6 +34,9 @@ pub struct Options {
     pub directory: PathBuf,
     /// How the target is filled.
     pub filling: Filling,
+    /// That the files were checked a moment ago, by this process.
+    #[serde(skip)]
+    pub checked: Option<Checked>,
 }
 
 /// What an import is known by: the same for the same files, mapping and user columns. Reads `metadata.json` and the
@@ -74,23 +78,18 @@ pub fn identity(options: &Options) -> Result<String> {
 pub async fn import(target: &Place, options: &Options, say: Say<'_>) -> Result<Imported> {
     let filling = &options.filling;
     filling.refuse_loss()?;
-    let (mapping, _) = filling.mapping()?;
-    let metadata = choose::metadata(&options.directory)?;
-    let to = {
-        let session = target.connect(&filling.session).await?;
-        let users_table = filling.users_table()?;
-        let mut to = catalog::read(&session, &filling.patterns()?, &users_table).await.context("the target")?;
-        journal::as_before(&session, &mut to).await?;
-        to
-    };
-    let Chosen { mut tables, mut concerns } = choose::tables(options, &metadata, &to, &mapping)?;
+    let (metadata, to, Chosen { mut tables, mut concerns }) = chosen(target, options).await?;
     if filling.is_disabling_foreign_keys {
         concerns.push("foreign keys: are set aside in any case, and validated when they come back".into());
     }
     tables.sort_by_key(|table| std::cmp::Reverse(table.bytes));
     let identity = identity(options)?;
-    let checked = check::all(&mut tables, filling, say).await?;
-    concerns.extend(checked);
+    let still = options.checked.as_ref().filter(|_| !filling.is_dry_run);
+    let still = still.map(|checked| checked.still(&identity, &tables)).transpose()?.flatten();
+    concerns.extend(match still {
+        Some(known) => known,
+        None => check::all(&mut tables, filling, say).await?,
+    });
     let (sequences, derived) = positions(&metadata, &to, &tables, filling);
     if filling.is_dry_run {
         return Ok(planned(&tables, sequences.len() + derived.len(), concerns));
@@ -115,6 +114,30 @@ pub async fn import(target: &Place, options: &Options, say: Say<'_>) -> Result<I
     }
     let mut hold = Hold::take(target, &filling.session).await?;
     follow(&mut hold, target, course, lanes, Vec::new(), read::producer(sources), say).await
+}
+
+/// The files and their tables, as they would be filled if none of them were filled by half.
+async fn chosen(target: &Place, options: &Options) -> Result<(Metadata, Catalog, Chosen)> {
+    let filling = &options.filling;
+    let (mapping, _) = filling.mapping()?;
+    let metadata = choose::metadata(&options.directory)?;
+    let session = target.connect(&filling.session).await?;
+    let users_table = filling.users_table()?;
+    let mut to = catalog::read(&session, &filling.patterns()?, &users_table).await.context("the target")?;
+    journal::as_before(&session, &mut to).await?;
+    let chosen = choose::tables(options, &metadata, &to, &mapping)?;
+    Ok((metadata, to, chosen))
+}
+
+/// Reads every file as an import would, and changes nothing: what an import would be refused for is told before it begins.
+///
+/// # Errors
+/// When a file is not what `metadata.json` says, or an id has no account.
+pub async fn checked(target: &Place, options: &Options, say: Say<'_>) -> Result<Checked> {
+    let (_, _, Chosen { mut tables, .. }) = chosen(target, options).await?;
+    let (identity, stamps) = (identity(options)?, check::stamps(&tables)?);
+    let concerns = check::all(&mut tables, &options.filling, say).await?;
+    Ok(Checked::new(identity, stamps, concerns))
 }
 
 /// What an import would find: its tables with what `metadata.json` says of them, and whether one of them holds rows.

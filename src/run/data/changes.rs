@@ -66,6 +66,7 @@ pub async fn saving(
     }
     if !tables.is_empty() {
         step.compared.tables = tables;
+        step.is_narrowed = true;
     }
     Ok(step)
 }
@@ -88,6 +89,7 @@ fn configured(config: &Config, databases: &Databases, target: &Place, baseline: 
         sidecars: Some(baselines(config, target.shown())),
         directory: exports(config),
         is_given_up: false,
+        is_narrowed: false,
     })
 }
 
@@ -120,7 +122,7 @@ async fn recorded(config: &Config, databases: &Databases, target: &Place) -> Res
         return Ok(step);
     }
     let filling = filling(config);
-    let options = import::Options { directory: config.data.directory.clone(), filling: filling.clone() };
+    let options = import::Options { directory: config.data.directory.clone(), filling: filling.clone(), checked: None };
     if config.data.directory.exists() && import::identity(&options).is_ok_and(|identity| identity == recorded) {
         return configured(config, databases, target, Baseline::Files);
     }
@@ -235,20 +237,32 @@ async fn look(step: &ApplyChanges, source: &Place, head: &Head) -> Result<Vec<St
         let (inserted, updated) = (table.inserted, table.updated);
         remarks.push(format!("{}: {inserted} inserted, {updated} updated, {} deleted", table.table, table.deleted));
     }
-    let accounts = apply::new_accounts(source, &options).await?;
-    if accounts.is_empty() {
+    let (accounts, aside) = apply::new_accounts(source, &options).await?;
+    let named: Vec<String> = if accounts.is_empty() { aside.accounts.iter().cloned().collect() } else { accounts };
+    if named.is_empty() {
         return Ok(remarks);
     }
+    let stays = match aside.is_empty() {
+        true => String::new(),
+        false => format!(
+            "; foreign keys of the source ask for them in {}, so that {} stay in the file until those users are there ({})",
+            step.users_table,
+            crate::report::text::counted(usize::try_from(aside.len()).unwrap_or(usize::MAX), "change"),
+            aside.words()
+        ),
+    };
     if !step.keeps_new_accounts {
         return Err(Refusal::Gate(format!(
             "{} that exist in the new service only stand in the changes, so that their ids cannot be mapped back: {}; make \
-             those users in the old service and add them to the mapping, or keep the ids as they are: --keep-new-accounts",
-            crate::report::text::counted(accounts.len(), "account"),
-            some(&accounts)
+             those users in the old service and add them to the mapping, or keep the ids as they are: \
+             --keep-new-accounts{stays}",
+            crate::report::text::counted(named.len(), "account"),
+            some(&named)
         ))
         .into());
     }
-    remarks.push(format!("ids of accounts that the old service does not have stay as they are: {}", some(&accounts)));
+    remarks
+        .push(format!("ids of accounts that the old service does not have stay as they are: {}{stays}", some(&named)));
     Ok(remarks)
 }
 

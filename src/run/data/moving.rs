@@ -9,10 +9,11 @@ use super::{freeze, plan};
 use crate::adapter::database::Place;
 use crate::adapter::files::spoken_size;
 use crate::config::Config;
+use crate::data::catalog::TableName;
 use crate::rows::filling::{Filling, Outlook};
 use crate::rows::freeze::frozen_since;
 use crate::rows::import::{self, ImportState};
-use crate::rows::{copy, export};
+use crate::rows::{Say, copy, export};
 use crate::run::deploy::Planned;
 use crate::run::list::item;
 use crate::run::{Refusal, carry_back};
@@ -90,23 +91,27 @@ pub async fn exporting(config: &Config, source: &Place, wishes: &ExportWishes) -
 /// The import of an export into a target.
 ///
 /// # Errors
-/// When files are missing, the export is older than the freeze, the mapping is missing, or the target holds rows.
+/// When files are missing or are not what `metadata.json` says, the export is older than the freeze, the mapping is
+/// missing, an id has no account, or the target holds rows.
 pub async fn importing(
     config: &Config,
     source: Option<&Place>,
     target: &Place,
     freezing: &Freezing,
     wishes: &FillWishes,
+    say: Say<'_>,
 ) -> Result<Planned> {
     let directory = config.data.directory.clone();
     let filling = options::filling(config, target.shown(), wishes);
     expect_mapping(&filling)?;
     expect_younger(freezing, &directory)?;
-    let mut options = import::Options { directory: directory.clone(), filling };
+    let mut options = import::Options { directory: directory.clone(), filling, checked: None };
     let outlook = import::outlook(target, &options).await?;
     settle(&mut options.filling, &outlook);
     let identity = import::identity(&options)?;
     let from = standing(target, &options.filling, &identity, &outlook).await?;
+    let checked = import::checked(target, &options, say).await;
+    options.checked = Some(checked.map_err(|error| Refusal::Gate(format!("{error:#}")))?);
     let sides = sides(config, target, identity, from);
     let title = format!("import {} of {} into {}", spoken(&outlook), directory.display(), target.shown());
     let deed = format!("the import of {} into {}", directory.display(), target.shown());
@@ -224,7 +229,10 @@ async fn standing(target: &Place, filling: &Filling, identity: &str, outlook: &O
             let words = format!("{why}: finish that one where it was begun, or take it back there (cutover rollback)");
             return Err(Refusal::Gate(words).into());
         }
-        ImportState::Foreign { identity, .. } => Some(identity),
+        ImportState::Foreign { identity, .. } => {
+            expect_alone(target, filling, outlook).await?;
+            Some(identity)
+        }
         ImportState::Untouched => None,
     };
     match &outlook.full {
@@ -235,6 +243,24 @@ async fn standing(target: &Place, filling: &Filling, identity: &str, outlook: &O
         .into()),
         _ => Ok(from),
     }
+}
+
+/// The target records one filling. A second one of other tables would put its record in the place of the first one's, and
+/// then nobody could tell what was written to those tables since.
+async fn expect_alone(target: &Place, filling: &Filling, outlook: &Outlook) -> Result<()> {
+    let filled = import::filled_tables(target, &filling.session).await?;
+    let is_left = |table: &&TableName| !outlook.tables.iter().any(|coming| coming.table == **table);
+    let left: Vec<String> = filled.iter().filter(is_left).map(ToString::to_string).collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    let all: Vec<String> = outlook.tables.iter().map(|coming| coming.table.to_string()).chain(left.clone()).collect();
+    Err(Refusal::Gate(format!(
+        "an earlier import or copy filled {}, and only one is recorded in the target: after a second one nobody could tell          what was written there since; take the earlier one back (cutover rollback), and fill all of them at once          (without --table, or --table {})",
+        left.join(", "),
+        all.join(",")
+    ))
+    .into())
 }
 
 fn spoken(outlook: &Outlook) -> String {
@@ -256,6 +282,17 @@ fn remarks(outlook: &Outlook, filling: &Filling, freezing: &Freezing) -> Vec<Str
         remarks.push(format!("ids without an account may stay in {table}: {}", columns.join(", ")));
     }
     remarks
+}
+
+/// Refuses a backup whose trial could not be made; asked before the dump, and before a run that takes it is begun.
+///
+/// # Errors
+/// [`Refusal::Gate`] with the statement that lets the role do it; or when the server cannot be asked.
+pub async fn expect_trial(place: &Place) -> Result<()> {
+    // Whoever does not answer is told in the words of the connection.
+    place.connect("cutover").await?;
+    let may = crate::rows::backup::may_be_made(place, "cutover").await;
+    may.map_err(|error| Refusal::Gate(format!("{error:#}")).into())
 }
 
 /// The newest backup of a target that was restored on trial.

@@ -2,6 +2,8 @@
 //!
 //! Law: an error here leaves the target untouched.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -14,6 +16,51 @@ use crate::adapter::files;
 use crate::data::passage::{self, Passage, Passed};
 use crate::rows::Say;
 use crate::rows::filling::Filling;
+
+/// That files were checked for a plan. The run that begins with it need not read them again, as long as nobody touched
+/// one of them since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    identity: String,
+    stamps: Vec<Stamp>,
+    concerns: Vec<String>,
+}
+
+/// Which file stood under a name, and when it was touched last: nobody can set the time of a change of the inode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stamp {
+    path: PathBuf,
+    inode: (u64, u64),
+    bytes: u64,
+    changed: (i64, i64),
+}
+
+impl Checked {
+    /// After the files were read; their stamps were taken before.
+    pub(super) fn new(identity: String, stamps: Stamps, concerns: Vec<String>) -> Self {
+        Self { identity, stamps: stamps.0, concerns }
+    }
+
+    /// What is to be known about the files, where they are still those.
+    pub(super) fn still(&self, identity: &str, tables: &[FileTable]) -> Result<Option<Vec<String>>> {
+        let is_same = self.identity == identity && stamps(tables)?.0 == self.stamps;
+        Ok(is_same.then(|| self.concerns.clone()))
+    }
+}
+
+/// The stamps of some files.
+pub(super) struct Stamps(Vec<Stamp>);
+
+/// The stamps of the tables' files as they are now.
+pub(super) fn stamps(tables: &[FileTable]) -> Result<Stamps> {
+    let stamp = |table: &FileTable| -> Result<Stamp> {
+        let path = &table.path;
+        let seen = std::fs::metadata(path).with_context(|| format!("cannot look at {}", path.display()))?;
+        let changed = (seen.ctime(), seen.ctime_nsec());
+        Ok(Stamp { path: path.clone(), inode: (seen.dev(), seen.ino()), bytes: seen.len(), changed })
+    };
+    tables.iter().map(stamp).collect::<Result<_>>().map(Stamps)
+}
 
 /// What is looked at of one file.
 struct Look {
