@@ -23,8 +23,8 @@ pub fn moment(at_ms: i64) -> String {
 }
 
 fn minutes(minutes: u64) -> String {
-    if minutes == 0 {
-        return "0 min".into();
+    if minutes < 60 {
+        return format!("{minutes} min");
     }
     spoken(Duration::from_secs(minutes * 60))
 }
