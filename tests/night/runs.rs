@@ -180,4 +180,28 @@ fn a_run_that_was_held_is_gone_on_with_only_where_its_commands_can_be_called() {
     says(&desk.expect(0, &["status"]), &["HELD"]);
     with_token(&desk, 0, &["rollback", "--yes"]);
     assert!(!desk.path("a").exists());
+
+#[test]
+fn maintenance_is_on_from_its_entry_to_its_end_with_the_words_of_the_runbook_and_a_rollback_goes_through_it_backwards()
+{
+    let entries = "[[phase.entry]]\nstep = \"maintenance-on\"\nmessage = \"Back at five\"\n\
+                   [[phase.entry]]\ncheckpoint = \"go\"\n[[phase.entry.item]]\nname = \"sure\"\nconfirm = \"Sure\"\n\
+                   [[phase.entry]]\nstep = \"maintenance-off\"\n";
+    let desk = Desk::new(&book("", &(entries.to_owned() + &makes("a"))));
+    let config = std::fs::read_to_string(desk.path("cutover.toml")).unwrap();
+    desk.write("cutover.toml", &format!("{config}[caddy]\nurl = \"http://127.0.0.1:9/\"\ndirectory = \"run\"\n"));
+    std::fs::create_dir(desk.path("run")).unwrap();
+    let page = || std::fs::read_to_string(desk.path("run/maintenance")).unwrap_or_default();
+    desk.expect(3, &["run", "night.toml", "--yes"]);
+    assert!(page().contains("Back at five"), "{}", page());
+    desk.expect(0, &["approve", "go", "--confirms", "sure"]);
+    desk.expect(0, &["resume"]);
+    assert!(!desk.path("run/maintenance").exists());
+    desk.expect(0, &["rollback", "--yes"]);
+    assert!(!desk.path("run/maintenance").exists() && !desk.path("a").exists());
+    // Undone while it stands at the checkpoint, the page goes too.
+    desk.expect(3, &["run", "night.toml", "--yes"]);
+    assert!(page().contains("Back at five"), "{}", page());
+    desk.expect(0, &["rollback", "--yes"]);
+    assert!(!desk.path("run/maintenance").exists());
 }
