@@ -133,3 +133,28 @@ fn a_command_without_a_check_that_was_undone_is_not_said_never_to_have_run() {
     // Begun anew, it is neither undone nor done before it was run.
     says(&desk.expect(0, &["run", "night.toml", "--yes"]), &["calls ended with 0; it has no check"]);
 }
+
+#[test]
+fn maintenance_is_on_from_its_entry_to_its_end_with_the_words_of_the_runbook_and_a_rollback_goes_through_it_backwards()
+{
+    let entries = "[[phase.entry]]\nstep = \"maintenance-on\"\nmessage = \"Back at five\"\n\
+                   [[phase.entry]]\ncheckpoint = \"go\"\n[[phase.entry.item]]\nname = \"sure\"\nconfirm = \"Sure\"\n\
+                   [[phase.entry]]\nstep = \"maintenance-off\"\n";
+    let desk = Desk::new(&book("", &(entries.to_owned() + &makes("a"))));
+    let config = std::fs::read_to_string(desk.path("cutover.toml")).unwrap();
+    desk.write("cutover.toml", &format!("{config}[caddy]\nurl = \"http://127.0.0.1:9/\"\ndirectory = \"run\"\n"));
+    std::fs::create_dir(desk.path("run")).unwrap();
+    let page = || std::fs::read_to_string(desk.path("run/maintenance")).unwrap_or_default();
+    desk.expect(3, &["run", "night.toml", "--yes"]);
+    assert!(page().contains("Back at five"), "{}", page());
+    desk.expect(0, &["approve", "go", "--confirms", "sure"]);
+    desk.expect(0, &["resume"]);
+    assert!(!desk.path("run/maintenance").exists());
+    desk.expect(0, &["rollback", "--yes"]);
+    assert!(!desk.path("run/maintenance").exists() && !desk.path("a").exists());
+    // Undone while it stands at the checkpoint, the page goes too.
+    desk.expect(3, &["run", "night.toml", "--yes"]);
+    assert!(page().contains("Back at five"), "{}", page());
+    desk.expect(0, &["rollback", "--yes"]);
+    assert!(!desk.path("run/maintenance").exists());
+}
