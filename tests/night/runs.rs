@@ -180,6 +180,7 @@ fn a_run_that_was_held_is_gone_on_with_only_where_its_commands_can_be_called() {
     says(&desk.expect(0, &["status"]), &["HELD"]);
     with_token(&desk, 0, &["rollback", "--yes"]);
     assert!(!desk.path("a").exists());
+}
 
 #[test]
 fn maintenance_is_on_from_its_entry_to_its_end_with_the_words_of_the_runbook_and_a_rollback_goes_through_it_backwards()
