@@ -22,7 +22,7 @@ pub mod preflight;
 pub mod releases;
 pub mod result;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 pub mod screen;
 pub mod status;
 pub mod style;

@@ -3,6 +3,7 @@
 use rustix::process::Signal;
 
 use crate::stage::Stage;
+use crate::support::kill::{When, kill_at, trace, was_killed};
 use crate::support::live::{says, until};
 
 /// Where the run is killed: as soon as its journal says this.
@@ -68,4 +69,39 @@ fn killed_anywhere_it_is_gone_on_with_or_undone_and_nobody_notices() {
         "{kills} kills: {resumed} gone on with, {undone} undone, {too_late} came after the last line; 0 of {asked} requests \
          failed, and one release served after each"
     );
+}
+
+/// At the exact call that makes the rename durable, and at the one before it: the link is new, or it is not.
+#[test]
+fn killed_inside_the_rename_the_routes_lead_to_one_side_and_it_goes_on_or_back() {
+    let stage = Stage::new("rename");
+    let project = &stage.project;
+    project.deploy("1");
+    let visitors = stage.visitors();
+    project.set("TAG", "2");
+    let file = project.path("trace");
+    let learnt = trace(&mut project.command(&["deploy", "--yes", "--skip-checks"]), &file).output().unwrap();
+    assert_eq!(learnt.status.code(), Some(0), "{}", String::from_utf8_lossy(&learnt.stderr));
+    let run = project.path("run").display().to_string();
+    let syncs = std::fs::read_to_string(&file).unwrap();
+    let inside: Vec<u32> = syncs
+        .lines()
+        .filter(|line| line.contains(&run))
+        .map(|line| line.split(' ').next().unwrap().parse().unwrap())
+        .collect();
+    let [.., before, rename] = inside[..] else { panic!("the switch is made durable: {syncs}") };
+    project.expect(0, &["rollback", "--yes"]);
+
+    for (call, when, is_led, verb) in [(before, When::After, "1", "resume"), (rename, When::Before, "2", "rollback")] {
+        let killed = kill_at(&mut project.command(&["deploy", "--yes", "--skip-checks"]), call, when).output().unwrap();
+        assert!(was_killed(killed.status), "{call}: {}", String::from_utf8_lossy(&killed.stderr));
+        assert_eq!(stage.release(), is_led, "killed at call {call} of {inside:?}");
+        if verb == "resume" {
+            project.expect(0, &["resume"]);
+            assert_eq!(stage.release(), "2");
+        }
+        project.expect(0, &["rollback", "--yes"]);
+        assert_eq!((stage.release().as_str(), stage.sides()), ("1", vec!["r1".to_owned()]), "nothing is left over");
+    }
+    visitors.all_were_served();
 }

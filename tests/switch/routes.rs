@@ -85,6 +85,32 @@ fn a_schema_that_is_migrated_after_the_switch_is_migrated_after_it() {
     assert_eq!(stage.release(), "1");
 }
 
+/// The example of docs/migrations.md: release 2 added the column with a default, so that release 1 could go on writing; once
+/// nobody goes back beyond release 2, the default is taken away.
+#[test]
+fn a_schema_is_expanded_before_a_switch_and_contracted_after_a_later_one() {
+    let stage = Stage::new("contract");
+    let project = &stage.project;
+    project.deploy("1");
+    let visitors = stage.visitors();
+    until("people to be served", || visitors.asked() > 50);
+    project.deploy("2");
+    let default = "SELECT count(column_default) FROM information_schema.columns WHERE column_name = 'note'";
+    assert_eq!(project.sql(default).trim(), "1");
+    project.edit(
+        "cutover.toml",
+        "migrate = { service = \"backend\", command = [\"demo-backend\", \"migrate\"] }",
+        "migrate = { service = \"db\", when = \"after\", command = [\"sh\", \"-c\", \"\"\"
+         PGPASSWORD=$(cat /run/secrets/database_password) psql -h db -U demo -d demo -c 'ALTER TABLE items ALTER COLUMN note \
+         DROP DEFAULT'\"\"\"] }",
+    );
+    project.deploy("2");
+    assert_eq!(project.sql(default).trim(), "0");
+    says(&project.expect(0, &["rollback", "--yes"]), &["r2 serves"]);
+    assert_eq!((stage.release().as_str(), project.sql(default).trim()), ("2", "0"));
+    visitors.all_were_served();
+}
+
 /// A disk of its own at a directory, until it is dropped.
 struct SmallDisk(std::path::PathBuf);
 
