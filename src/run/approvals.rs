@@ -172,7 +172,7 @@ pub fn refusal(run: &RunState, plan: &Plan, request: &Request, now_s: u64) -> Op
     }
     let known: Vec<&str> = shown.statements.iter().map(|one| one.name.as_str()).collect();
     let unknown: Vec<&str> =
-        request.confirmed.iter().map(String::as_str).filter(|name| !known.contains(name)).collect();
+        request.confirmed.iter().map(String::as_str).filter(|name| !name.is_empty() && !known.contains(name)).collect();
     if !unknown.is_empty() {
         let has = if known.is_empty() { "no statements".to_owned() } else { known.join(", ") };
         return Some(format!("{:?} has no statement {}; it has {has}", shown.signal, unknown.join(", ")));
