@@ -17,7 +17,7 @@ use crate::report::status::{Current, HeldFact, ServiceFact, StatusFacts, status_
 use crate::report::untold::Untold;
 use crate::report::way_back::WayBack;
 use crate::run::data::standing::standing;
-use crate::run::{before, which};
+use crate::run::{approvals, before, which};
 
 /// How long the engine may take to answer; the verdict is given without it too, and says so.
 const DEADLINE: Duration = Duration::from_millis(500);
@@ -65,7 +65,9 @@ pub async fn gather(setup: &Setup) -> Result<StatusFacts> {
         paced::progress(run, record::budget(&setup.state, runbook), since)
     });
     let (engine, back) = tokio::join!(engine(setup, &project), way_back(setup));
+    let expired = open.and_then(|run| approvals::expired(run, clock::unix_seconds()));
     Ok(StatusFacts {
+        expired,
         moves: standing(&setup.state)?,
         engine,
         back: back?,

@@ -24,6 +24,7 @@ pub mod orphans;
 pub mod prober;
 pub mod prune;
 pub mod refusal;
+pub mod rest;
 pub mod rollback;
 mod sides;
 pub mod which;
