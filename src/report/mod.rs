@@ -21,6 +21,7 @@ pub mod planned;
 pub mod preflight;
 pub mod releases;
 pub mod result;
+pub mod route;
 #[cfg(test)]
 mod sample;
 pub mod screen;

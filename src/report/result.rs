@@ -278,6 +278,14 @@ fn made_for_good(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Optio
     })
 }
 
+/// The address at which an item sees who serves: what was told there before the switch is not true after it.
+fn told_at(plan: &Plan, index: usize) -> Option<&str> {
+    match &plan.items.get(index)?.action {
+        Act::ExpectIdentity(gate) => Some(&gate.url),
+        _ => None,
+    }
+}
+
 /// What was seen last and still counts.
 fn truths(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
@@ -287,7 +295,12 @@ fn truths(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<String> 
                 lines.push(format!("current release: r{number}"));
             }
             let gates = standing(run, |item| item.standing == Standing::Done);
-            let gates = gates.into_iter().filter(|(index, _)| is_gate(run, *index));
+            let gates: Vec<_> = gates.into_iter().filter(|(index, _)| is_gate(run, *index)).collect();
+            let last = |index: usize| {
+                let subject = told_at(plan, index);
+                subject.is_none() || !gates.iter().any(|(other, _)| *other > index && told_at(plan, *other) == subject)
+            };
+            let gates = gates.iter().filter(|(index, _)| last(*index));
             lines.extend(gates.map(|(_, item)| item.said.clone()).filter(|said| !said.is_empty()));
         }
         Some(Outcome::RolledBack) => {

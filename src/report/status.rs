@@ -6,6 +6,7 @@ use super::SCHEMA;
 use super::checkpoint;
 use super::history::ended;
 use super::planned::{cause, cause_line, deed, is_stuck};
+use super::route::{Route, Stands};
 use super::style::{Paint, Style};
 use super::table::{Cell, Table};
 use super::text::{harmless, lead, moment, next_text};
@@ -27,6 +28,7 @@ pub enum Verdict {
     Held,
     Stuck,
     Nothing,
+    Maintenance,
     Unwell,
     Unknown,
 }
@@ -42,6 +44,7 @@ impl Verdict {
             Self::Held => "HELD",
             Self::Stuck => "STUCK",
             Self::Nothing => "NOTHING",
+            Self::Maintenance => "MAINTENANCE",
             Self::Unwell => "UNWELL",
             Self::Unknown => "UNKNOWN",
         }
@@ -51,7 +54,7 @@ impl Verdict {
         match self {
             Self::Ok => Paint::Good,
             Self::AtWork | Self::Waiting | Self::Nothing => Paint::Live,
-            Self::Interrupted | Self::Unknown => Paint::Careful,
+            Self::Interrupted | Self::Maintenance | Self::Unknown => Paint::Careful,
             Self::Held | Self::Stuck | Self::Unwell => Paint::Bad,
         }
     }
@@ -125,36 +128,54 @@ fn serving(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) {
     };
     let name = format!("r{}", current.number);
     let since = moment(&current.since);
-    let mut next = Vec::new();
-    if facts.kept.iter().any(|number| *number != current.number) {
-        next.push(if facts.is_undoable {
-            ("cutover rollback".to_owned(), "undo the last run that changed something".to_owned())
-        } else {
-            ("cutover releases".to_owned(), "what `cutover rollback --to` can bring back".to_owned())
-        });
+    let mut next = after(facts, current.number);
+    let since = format!("{name} is the current release since {since}");
+    let route = facts.route.as_ref().map_or(Stands::Serves, Route::stands);
+    let is_sick = |one: &&ServiceFact| !one.is_well;
+    let sick = facts.engine.iter().flatten().filter(is_sick);
+    let mut ills: Vec<String> = sick.map(|one| format!("{} ({})", one.service, one.words)).collect();
+    let again = ("cutover status".to_owned(), "ask again".to_owned());
+    let off = ("cutover maintenance off".to_owned(), "show the application again".to_owned());
+    if matches!(route, Stands::Page(_)) {
+        next.insert(0, off);
     }
-    match &facts.engine {
-        Err(why) => {
-            next.insert(0, ("cutover status".to_owned(), "ask again".to_owned()));
-            let words =
-                format!("{name} is the current release since {since}, but whether it serves is not known: {why}");
-            (Verdict::Unknown, words, next)
-        }
-        Ok(services) => {
-            let sick: Vec<String> = services
-                .iter()
-                .filter(|one| !one.is_well)
-                .map(|one| format!("{} ({})", one.service, one.words))
-                .collect();
-            if sick.is_empty() {
-                (Verdict::Ok, format!("{name} serves since {since}"), next)
-            } else {
-                let words =
-                    format!("{name} is the current release since {since}, but is not well: {}", sick.join(", "));
-                (Verdict::Unwell, words, next)
-            }
-        }
+    match &route {
+        Stands::Ill(why) => ills.push(why.clone()),
+        Stands::Page(why) if !ills.is_empty() => ills.push(format!("maintenance is on: {why}")),
+        _ => {}
     }
+    if !ills.is_empty() {
+        return (Verdict::Unwell, format!("{since}, but is not well: {}", ills.join(", ")), next);
+    }
+    match (&facts.engine, &route) {
+        (_, Stands::Page(why)) => (Verdict::Maintenance, format!("{why}; {since}"), next),
+        (Err(why), _) | (_, Stands::Unknown(why)) => {
+            next.insert(0, again);
+            (Verdict::Unknown, format!("{since}, but whether it serves is not known: {why}"), next)
+        }
+        _ => (Verdict::Ok, format!("{name} serves since {}", moment(&current.since)), next),
+    }
+}
+
+/// What may follow where a release serves. After a run that failed and put itself back, the way back of the run before it
+/// is nobody's next act.
+fn after(facts: &StatusFacts, current: u32) -> Vec<(String, String)> {
+    let has_failed = |run: &&RunState| matches!(run.outcome, Some((Outcome::RolledBack | Outcome::Unchanged, _)));
+    if let Some(run) = facts.last_run.as_ref().filter(has_failed).filter(|run| run.failure.is_some()) {
+        return vec![(format!("cutover history {}", run.number), "why it failed, step by step".to_owned())];
+    }
+    if !facts.kept.iter().any(|number| *number != current) {
+        return Vec::new();
+    }
+    let words = match &facts.back {
+        Some(back) if back.release != current => format!("go back to r{}", back.release),
+        _ => "undo the last run that changed something".to_owned(),
+    };
+    vec![if facts.is_undoable {
+        ("cutover rollback".to_owned(), words)
+    } else {
+        ("cutover releases".to_owned(), "what `cutover rollback --to` can bring back".to_owned())
+    }]
 }
 
 /// The page.
@@ -177,6 +198,10 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
         if let Some(line) = cause_line(run, is_stuck(run)) {
             row("failed in", line);
         }
+    }
+    if let Some(route) = &facts.route {
+        row("route", route.words());
+        route.maintenance().into_iter().for_each(|words| row("maintenance", words));
     }
     facts.progress.iter().for_each(|progress| row("progress", progress.clone()));
     let moves = facts.moves.iter().zip(std::iter::once("rows").chain(std::iter::repeat("")));
@@ -202,12 +227,21 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
             table.row(vec![Cell::painted(Paint::Faint, "services"), format!("not known: {}", harmless(why)).into()])
         }
     }
+    for (one, name) in facts.beside.iter().zip(std::iter::once("beside").chain(std::iter::repeat(""))) {
+        let words = harmless(&format!("{}: {}; no route leads to it", one.service, one.words));
+        table.row(vec![Cell::painted(Paint::Faint, name), words.into()]);
+    }
     for one in &facts.untold {
         table.row(vec![Cell::painted(Paint::Faint, "notify"), Cell::painted(Paint::Careful, harmless(&one.words()))]);
     }
     out.push_str(&table.text(style, 2));
     out.push_str(&next_text(&next, style));
     out
+}
+
+fn services_json(services: &[ServiceFact]) -> Vec<Value> {
+    let one = |one: &ServiceFact| json!({ "service": one.service, "state": one.words, "is_well": one.is_well });
+    services.iter().map(one).collect()
 }
 
 /// The same for programs.
@@ -237,113 +271,13 @@ pub fn status_json(facts: &StatusFacts) -> Value {
         "lock": facts.held.as_ref().map(|held| json!({ "words": held.words, "is_owner_alive": held.is_owner_alive })),
         "kept": facts.kept,
         "way_back": facts.back.as_ref().map(WayBack::to_json),
-        "services": facts.engine.as_ref().ok().map(|services| services.iter().map(|one| json!({
-            "service": one.service, "state": one.words, "is_well": one.is_well,
-        })).collect::<Vec<_>>()),
+        "services": facts.engine.as_ref().ok().map(|services| services_json(services)),
+        "beside": services_json(&facts.beside),
+        "route": facts.route.as_ref().map(Route::to_json),
         "services_unknown": facts.engine.as_ref().err(),
         "untold": facts.untold,
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::journal::Fact;
-    use crate::report::pages::facts;
-    use crate::report::sample;
-
-    fn first_line(facts: &StatusFacts) -> String {
-        status_text(facts, &Style::plain(120)).lines().next().unwrap().to_owned()
-    }
-
-    fn ended_as(mut lines: Vec<Fact>, outcome: Outcome) -> StatusFacts {
-        lines.retain(|fact| !matches!(fact, Fact::Finished { .. }));
-        lines.push(Fact::Finished { outcome, exit: 0, said: String::new() });
-        facts(Some(sample::run(&sample::entries(lines))))
-    }
-
-    #[test]
-    fn all_well_is_one_line_and_what_it_rests_on() {
-        let plan = sample::keeping();
-        let run = sample::run(&sample::entries(sample::well(&plan)));
-        let expected = "\
-OK: r3 serves since 2026-11-05 03:00:17 UTC
-  project   shop in production
-  release   r3 since 2026-11-05 03:00:17 UTC (run 7)
-  last run  7 (deploy): done, 2026-11-05 03:00:17 UTC
-  kept      r1, r2, r3
-  way back  r2 is whole: images, model, files and room to start it are here
-  services  backend: running, healthy
-            db: running
-next: cutover rollback  undo the last run that changed something
-";
-        assert_eq!(status_text(&facts(Some(run)), &Style::plain(80)), expected);
-    }
-
-    #[test]
-    fn a_rollback_is_offered_only_where_there_is_a_run_to_undo() {
-        let mut facts = facts(None);
-        facts.is_undoable = false;
-        let text = status_text(&facts, &Style::plain(80));
-        assert!(text.ends_with("next: cutover releases  what `cutover rollback --to` can bring back\n"), "{text}");
-    }
-
-    #[test]
-    fn each_end_of_a_run_has_its_own_first_line() {
-        let plan = sample::keeping();
-        let started = |mut lines: Vec<Fact>| {
-            lines.push(Fact::Started { item: 5, name: "expect_services".into() });
-            facts(Some(sample::run(&sample::entries(lines))))
-        };
-        let cases = [
-            (
-                started(sample::half(&plan)),
-                "INTERRUPTED: run 7 stopped in expect_services; run `cutover resume` or `cutover rollback`",
-            ),
-            (
-                ended_as(sample::failed(&plan), Outcome::Held),
-                "HELD: run 7 failed in expect_services and was left as it stands; go on or go back",
-            ),
-            (
-                ended_as(sample::rolled_back(&plan, true), Outcome::Stuck),
-                "STUCK: the way back of run 7 did not finish in home_health; a person is needed",
-            ),
-            (
-                ended_as(sample::rolled_back(&plan, true), Outcome::RolledBack),
-                "OK: r3 serves since 2026-11-05 03:00:17 UTC",
-            ),
-        ];
-        for (facts, expected) in cases {
-            assert_eq!(first_line(&facts), expected);
-        }
-    }
-
-    #[test]
-    fn work_in_hand_comes_before_everything() {
-        let mut facts = facts(None);
-        facts.held = Some(HeldFact { words: "`cutover deploy` holds the lock".into(), is_owner_alive: true });
-        assert_eq!(first_line(&facts), "AT WORK: `cutover deploy` holds the lock");
-    }
-
-    #[test]
-    fn what_was_not_seen_is_never_ok() {
-        let mut facts = facts(None);
-        facts.engine = Err("the engine did not answer".into());
-        assert!(first_line(&facts).starts_with("UNKNOWN: r3 is the current release"), "{}", first_line(&facts));
-        assert_eq!(status_json(&facts)["services"], Value::Null);
-        facts.engine = Ok(vec![ServiceFact { service: "backend".into(), words: "exited (1)".into(), is_well: false }]);
-        assert!(first_line(&facts).ends_with("but is not well: backend (exited (1))"), "{}", first_line(&facts));
-        facts.current = None;
-        assert_eq!(first_line(&facts), "NOTHING: nothing was deployed yet");
-        assert_eq!(status_json(&facts)["verdict"], "nothing");
-    }
-
-    #[test]
-    fn before_the_first_release_a_failed_deploy_is_named_with_the_way_to_its_cause() {
-        let mut facts = ended_as(sample::rolled_back(&sample::keeping(), true), Outcome::RolledBack);
-        facts.current = None;
-        let text = status_text(&facts, &Style::plain(120));
-        assert!(text.starts_with("NOTHING: nothing was deployed yet; run 7 (deploy) failed, rolled back\n"), "{text}");
-        assert!(text.contains("next: cutover history 7  why it failed, step by step\n"), "{text}");
-    }
-}
+mod tests;

@@ -22,6 +22,7 @@ pub mod names;
 pub mod orphans;
 pub mod prober;
 pub mod prune;
+pub mod public;
 pub mod refusal;
 pub mod rollback;
 mod sides;
