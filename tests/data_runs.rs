@@ -76,6 +76,23 @@ fn an_unfreezing_is_a_run_too_and_leaves_nothing_to_undo() {
     says(&migration.expect(0, &["data", "unfreeze", "--yes"]), &["COMPLETE: the unfreezing of"]);
     cluster().sql(&migration.source, "INSERT INTO notes VALUES (2, 'b')");
     says(&migration.expect(0, &["status"]), &["last run 2 (the unfreezing of postgres@127.0.0.1", "done"]);
+    let history = migration.expect(0, &["history"]);
+    says(&history, &["1 data freeze ", "2 data unfreeze "]);
+    says(&migration.expect(0, &["history", "1"]), &["run 1: data freeze", "the freezing of postgres@127.0.0.1"]);
+}
+
+#[test]
+fn a_rollback_ends_as_it_ended_where_its_manifest_cannot_be_written_and_writes_it_later() {
+    let migration = with_a_table("paper");
+    migration.expect(0, &["data", "freeze", "--yes"]);
+    // Where the directory of the papers would be stands something else, as a disk without room would be in the way.
+    std::fs::write(migration.path("state/reports"), "in the way").unwrap();
+    let text = migration.expect(0, &["rollback", "--yes"]);
+    says(&text, &["the manifest of this rollback could not be written", "COMPLETE", "the undoing of the freezing"]);
+    cluster().sql(&migration.source, "INSERT INTO notes VALUES (2, 'b')");
+    std::fs::remove_file(migration.path("state/reports")).unwrap();
+    migration.expect(0, &["data", "freeze", "--yes"]);
+    assert!(migration.path("state/reports/0002-manifest.json").exists());
 }
 
 #[test]

@@ -48,14 +48,19 @@ impl Desk {
         Self { home, variables }
     }
 
-    /// `cutover`, wants this exit code; gives stdout and stderr.
-    #[track_caller]
-    fn expect(&self, code: i32, arguments: &[&str]) -> String {
+    /// `cutover`, ready to be started.
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
         command.args(arguments).current_dir(self.home.path()).env_clear();
         command.env("PATH", "/usr/bin:/bin").env("USER", "ann").stdin(std::process::Stdio::null());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        let output = command.output().unwrap();
+        command
+    }
+
+    /// `cutover`, wants this exit code; gives stdout and stderr.
+    #[track_caller]
+    fn expect(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "cutover {}:\n{text}", arguments.join(" "));
         text
@@ -182,6 +187,7 @@ fn a_run_tells_that_it_began_and_how_it_ended_and_does_not_fail_because_of_a_cha
     notify += &channel("unset", "webhook", "url_env = \"U2\"");
     notify += &channel("users", "webhook", "url_env = \"U0\"\nevents = [\"notices\"]");
     notify += &channel("node", "textfile", "file = \"cutover.prom\"");
+    notify += &channel("nowhere", "textfile", "file = \"not/there/cutover.prom\"");
     migration.configure(&notify);
     migration.set("U0", &hook.url("localhost", "/in"));
     migration.set("U1", &format!("http://localhost:{dead}/services/xyzzy-plugh-dead"));
@@ -191,6 +197,7 @@ fn a_run_tells_that_it_began_and_how_it_ended_and_does_not_fail_because_of_a_cha
         &text,
         &["COMPLETE: the freezing of", "Not everybody was told", "dead (slack) was not told, after 2 tries: localhost"],
     );
+    says(&text, &["nowhere (textfile) was not told: "]);
     says(&text, &["unset (webhook) was not told: the environment variable U2 is not set", "cutover notify test"]);
     let begun = hook.next().json();
     assert_eq!((&begun["event"], &begun["severity"]), (&json!("run_begun"), &json!("info")));

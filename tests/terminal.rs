@@ -265,3 +265,89 @@ fn stdout_holds_the_result_and_nothing_of_the_way_to_it() {
     let quiet = run(plain_command(&project, &["deploy", "--yes", "--quiet"]));
     assert!(quiet.stderr.is_empty() && !quiet.stdout.is_empty(), "{}", text(&quiet.stderr));
 }
+
+/// A directory with a runbook of two phases and a person between them, and its isolated copy.
+fn night() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+    let of = |name: &str, environment: &str| {
+        format!("schema = \"cutover/v1\"\n[project]\nname = \"{name}\"\nenvironment = \"{environment}\"\n")
+    };
+    let rehearsal = "[state]\ndirectory = \"state\"\n[rehearsal]\nconfig = \"copy.toml\"\n";
+    write("cutover.toml", &format!("{}{rehearsal}", of("moving", "production")));
+    let copy = "[state]\ndirectory = \"copy-state\"\n[data]\ndirectory = \"copy-data\"\n";
+    write("copy.toml", &format!("{}{copy}", of("copy", "rehearsal")));
+    write(
+        "night.toml",
+        r#"schema = "cutover/runbook/v1"
+name = "night"
+title = "A night"
+[[phase]]
+name = "ready"
+title = "Readiness"
+[[phase.entry]]
+name = "look"
+command = ["sh", "-c", "echo looks around"]
+undo = ["true"]
+[[phase.entry]]
+checkpoint = "go"
+[[phase.entry.item]]
+name = "agreed"
+confirm = "The window is agreed"
+[[phase]]
+name = "switch"
+title = "The switch"
+[[phase.entry]]
+name = "turn"
+command = ["true"]
+undo = ["true"]
+"#,
+    );
+    directory
+}
+
+/// `cutover` on a terminal of 100 columns, in a directory; what the terminal shows goes into a file there.
+fn shown_into(directory: &std::path::Path, file: &str, arguments: &str) -> std::process::Child {
+    let mut command = Command::new("script");
+    let line = format!("stty cols 100 rows 30; exec '{}' {arguments}", env!("CARGO_BIN_EXE_cutover"));
+    command.args(["-qefc", &line, file]).current_dir(directory).env_remove("NO_COLOR");
+    command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8").stdin(Stdio::null()).stdout(Stdio::null());
+    command.spawn().expect("`script` is needed: install util-linux or bsdutils")
+}
+
+#[test]
+fn a_runbook_shows_its_phases_its_time_against_the_rehearsal_and_what_it_waits_for() {
+    let directory = night();
+    let cutover = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_cutover")).args(arguments).current_dir(directory.path()).output();
+        let output = output.unwrap();
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let shown = |file: &str| std::fs::read_to_string(directory.path().join(file)).unwrap_or_default();
+
+    let rehearsed = shown_into(directory.path(), "rehearsal", "rehearse night.toml").wait().unwrap();
+    let screen = shown("rehearsal");
+    assert!(rehearsed.success(), "{screen}");
+    assert!(screen.contains("\u{1b}[2K") && screen.contains("phase 2 of 2, The switch"), "{screen:?}");
+    let (first, again) = screen.split_once("rehearsal: run again").expect("it is run twice");
+    assert!(first.contains("never rehearsed, so what is left is not known"), "{first:?}");
+    assert!(again.contains("as rehearsed; about"), "the second run is shown against the first: {again:?}");
+
+    let mut run = shown_into(directory.path(), "run", "run night.toml --wait --yes");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !shown("run").contains("waits: ") {
+        assert!(Instant::now() < deadline && run.try_wait().unwrap().is_none(), "{:?}", shown("run"));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let screen = shown("run");
+    assert!(screen.contains("phase 1 of 2, Readiness") && screen.contains("step 2 of 3; "), "{screen:?}");
+    assert!(screen.contains("as rehearsed; about"), "{screen:?}");
+    let (_, status) = cutover(&["status"]);
+    for words in ["WAITING", "phase 1 of 2, Readiness; step 2 of 3; ", "as rehearsed; about", "agreed"] {
+        assert!(status.contains(words), "{words:?} is not in\n{status}");
+    }
+    let (code, said) = cutover(&["approve", "go", "--confirms", "agreed"]);
+    assert_eq!(code, 0, "{said}");
+    let ended = run.wait().unwrap();
+    assert!(ended.success() && shown("run").contains("phase 2 of 2, The switch"), "{:?}", shown("run"));
+}

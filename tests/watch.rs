@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 #![allow(clippy::disallowed_methods, reason = "a test starts programs and waits by itself")]
 
+#[path = "watch/daemon.rs"]
+mod daemon;
 #[path = "watch/front.rs"]
 mod front;
 #[path = "watch/going_back.rs"]

@@ -15,7 +15,7 @@ rollback_deployed() {
 rollback_timed() {
   local file=$1
   shift
-  "$BENCH_LOAD" first-answer "127.0.0.1:$SWITCH_HTTP" 1 "$@" 2>"$BENCH_PLACE/said" >>"$file" ||
+  "$BENCH_LOAD" first-answer "$(switch_address):80" 1 "$@" 2>"$BENCH_PLACE/said" >>"$file" ||
     { tail -n 20 "$BENCH_PLACE/said" >&2; fail "\`$*\` failed"; }
 }
 

@@ -167,15 +167,21 @@ switch_begin() {
   esac >"$said" 2>&1 || { cat "$said" >&2; fail "$way: the first release did not start"; }
 }
 
+# Caddy's own address: a port of the host on 127.0.0.1 goes through a proxy of the engine's, which is not what is measured.
+switch_address() {
+  docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}' "$SWITCH_NAME-caddy-1" | cut -d' ' -f1
+}
+
 switch_way() {
-  local way=$1 times=$2 rate=$3 sockets=$4 said turn load feed from
+  local way=$1 times=$2 rate=$3 sockets=$4 said turn load feed from address
   switch_project "$way"
   trap switch_gone EXIT
   said="$BENCH_PLACE/said"
   cd "$BENCH_PLACE" || fail "$BENCH_PLACE is gone"
   switch_begin "$way"
   mkfifo "$BENCH_PLACE/until"
-  "$BENCH_LOAD" load "127.0.0.1:$SWITCH_HTTP" "127.0.0.1:$SWITCH_TLS" tls/cert.pem "$rate" "$sockets" <"$BENCH_PLACE/until" >"$BENCH_PLACE/met" &
+  address="$(switch_address)"
+  "$BENCH_LOAD" load "$address:80" "$address:443" tls/cert.pem "$rate" "$sockets" <"$BENCH_PLACE/until" >"$BENCH_PLACE/met" &
   load=$!
   exec {feed}>"$BENCH_PLACE/until"
   sleep 2
@@ -183,8 +189,8 @@ switch_way() {
     ((turn % 10 != 1)) || say "$way: change $turn of $times"
     from="$(now_ms)"
     switch_change "$way" "$turn" >"$said" 2>&1 || { tail -n 20 "$said" >&2; fail "$way: change $turn failed"; }
-    # A change begins every five seconds at most, so that a hundred of them meet a million requests.
-    while [[ $way == blue-green ]] && (($(now_ms) - from < 5000)); do sleep 0.1; done
+    # A change begins every six seconds at most, so that a hundred of them meet a million requests.
+    while [[ $way == blue-green ]] && (($(now_ms) - from < 6000)); do sleep 0.1; done
   done
   sleep 2
   exec {feed}>&-
@@ -210,6 +216,7 @@ switch_verdicts() {
   jq --raw-output --slurp '
     def verdict($is; $words): (if $is then "PASS" else "FAIL" end) + "  " + $words;
     (map({key: .way, value: .}) | from_entries) as $all | $all["blue-green"] as $ours | $all.quiet as $quiet |
+    (if $quiet.failed > 0 then "FAIL  the machine does not bear this pace: \($quiet.failed) of \($quiet.asked) failed while nothing was changed; measure again when it is quiet, or with a lower --rate" else empty end),
     verdict($ours.failed == 0; "blue-green, failed requests: \($ours.failed) of \($ours.asked), at most 0"),
     (if $ours.changes >= 100 then verdict($ours.asked >= 1000000; "blue-green, requests: \($ours.asked), at least 1000000") else empty end),
     verdict(($ours.asked / $ours.seconds) >= 1000; "constant load: \($ours.asked / $ours.seconds | round) requests/s, at least 1000"),
@@ -221,7 +228,7 @@ switch_verdicts() {
 }
 
 bench_switch() {
-  local times=100 peers=10 rate=2200 sockets=20 way load verdicts
+  local times=100 peers=6 rate=1700 sockets=20 way load verdicts
   while (($# > 0)); do
     case "$1" in
       --changes) times=$2; shift 2 ;;

@@ -91,6 +91,8 @@ pub struct Command {
     pub input: Option<File>,
     /// Standard output.
     pub output: Sink,
+    /// Whether its stderr is ours, drawn where it likes; then no line of it is heard, cleaned or kept.
+    pub is_shown: bool,
     /// The longest it may take.
     pub deadline: Duration,
 }
@@ -105,6 +107,7 @@ impl Command {
             directory: None,
             input: None,
             output: Sink::Kept,
+            is_shown: false,
             deadline: Duration::from_secs(60),
         }
     }
@@ -187,7 +190,7 @@ impl Process {
             .envs(command.environment.iter().map(|(key, value)| (key, value)))
             .process_group(0)
             .stdin(command.input.map_or_else(Stdio::null, Stdio::from))
-            .stderr(Stdio::piped())
+            .stderr(if command.is_shown { Stdio::inherit() } else { Stdio::piped() })
             .stdout(match command.output {
                 Sink::Kept | Sink::Lines => Stdio::piped(),
                 Sink::File(file) => Stdio::from(file),

@@ -19,7 +19,7 @@ use crate::journal::{Fact, Lock, Outcome, RunState, runs, state};
 use crate::notify::Delivery;
 use crate::release::Store;
 use crate::report::event::{Both, Deaf};
-use crate::report::paced::{Pace, Paced};
+use crate::report::paced::Pace;
 use crate::report::plain::{Clocks, Plain};
 use crate::report::screen::Screen;
 use crate::report::{Event, Listener, checkpoint, manifest, result};
@@ -210,8 +210,12 @@ async fn last_words(
 ) -> Result<u8> {
     let entries = crate::journal::read(open.journal.path()).map_err(MidRun)?;
     let run = state::fold(open.tag.number, open.plan.kind.word(), &entries);
-    if open.plan.kind == RunKind::Rollback {
-        keep_manifest(&setup.state, &run, &entries)?;
+    if open.plan.kind == RunKind::Rollback
+        && let Err(error) = keep_manifest(&setup.state, &run, &entries)
+    {
+        // The run has ended as it has ended; a disk without room for a paper about it changes nothing of that.
+        let again = "it is written once there is room, by the next verb that takes the lock";
+        out::say(&format!("cutover: the manifest of this rollback could not be written: {error:#}; {again}"));
     }
     if global.is_json() {
         let mut document = match finish.is_waiting {
@@ -337,13 +341,13 @@ fn listener(global: &Global, setup: &Setup, open: &Open) -> Box<dyn Listener> {
     if global.quiet {
         Box::new(Deaf)
     } else if super::setup::is_live(global, &crate::config::Environment::of_process()) {
-        let screen = Box::new(Screen::new(setup.style));
-        match &open.plan.course {
+        Box::new(match &open.plan.course {
             Some(course) => {
-                Box::new(Paced::new(screen, Pace::of(course, record::budget(&setup.state, &course.runbook))))
+                let budget = record::budget(&setup.state, &course.runbook);
+                Screen::paced(setup.style, Pace::of(course, budget, &open.state))
             }
-            None => screen,
-        }
+            None => Screen::new(setup.style),
+        })
     } else {
         Box::new(Plain::new(std::io::stderr(), Clocks { now: clock::now, since_boot: clock::since_boot }))
     }

@@ -9,6 +9,7 @@ use super::arguments::Global;
 use super::runbook::record;
 use super::setup::Setup;
 use super::{exit, out, setup};
+use crate::adapter::clock;
 use crate::adapter::docker::Container;
 use crate::journal::{Outcome, RunState, lock, runs};
 use crate::release::side;
@@ -57,7 +58,13 @@ pub async fn gather(setup: &Setup) -> Result<StatusFacts> {
     let open = last_run.as_ref().filter(|run| run.is_open());
     let progress = open.and_then(|run| {
         let runbook = run.plan.pointer("/course/runbook").and_then(serde_json::Value::as_str)?;
-        paced::progress(run, record::budget(&setup.state, runbook))
+        let is_at_work = held.as_ref().is_some_and(|held| held.is_owner_alive);
+        let since = |moment: &str| {
+            let begun = clock::seconds_of(moment).unwrap_or_else(clock::unix_seconds);
+            clock::unix_seconds().saturating_sub(begun) * 1000
+        };
+        let since: Option<&dyn Fn(&str) -> u64> = if is_at_work { Some(&since) } else { None };
+        paced::progress(run, record::budget(&setup.state, runbook), since)
     });
     let current = current(setup)?;
     // Before the first release nobody can be missed.

@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use super::SCHEMA;
-use super::planned::{is_gate, release_name, releases, title, took, word};
+use super::planned::{act, deed, is_gate, release_name, releases, title, took, word};
 use super::style::{Mark, Paint, Style};
 use super::table::{Cell, Table};
 use super::text::{hang, harmless, moment, short_ids};
 use crate::adapter::clock::spoken;
 use crate::journal::{Entry, Fact, Outcome, RunState, Standing};
+use crate::step::RunKind;
 
 /// All runs, in the order given.
 pub fn history_text(runs: &[RunState], style: &Style) -> String {
@@ -43,6 +44,9 @@ pub fn run_text(run: &RunState, entries: &[Entry], style: &Style) -> String {
     let (verdict, paint) = ended(run);
     let head_line = format!("run {}: {} {}", run.number, kind(run), between(run, style));
     let mut out = style.lines(Paint::Strong, head_line.trim_end(), 0);
+    if run.plan.get("deed").is_some_and(Value::is_string) {
+        out.push_str(&hang("  ", &harmless(deed(run)), style.width));
+    }
     out.push_str(&style.lines(paint, &verdict, 2));
     out.push_str(&head(run, entries, style));
     out.push_str(&items(run, style));
@@ -89,9 +93,34 @@ pub fn ended(run: &RunState) -> (String, Paint) {
     }
 }
 
+/// What it is: a rollback of which run, and of the others what they do, where their plan says so.
 fn kind(run: &RunState) -> String {
-    let undoes = run.header.as_ref().and_then(|header| header.undoes);
-    undoes.map_or_else(|| run.kind.clone(), |undone| format!("{} of run {undone}", run.kind))
+    match run.header.as_ref().and_then(|header| header.undoes) {
+        Some(undone) => format!("{} of run {undone}", run.kind),
+        None if run.kind == RunKind::Data.word() => data_verb(run),
+        None => run.kind.clone(),
+    }
+}
+
+/// The verb of a run of data, by what its plan does.
+fn data_verb(run: &RunState) -> String {
+    // A move of rows may freeze first, and any of them may back up: the first of this list that is there counts.
+    const VERBS: [(&str, &str); 8] = [
+        ("import_rows", "data import"),
+        ("copy_rows", "data copy"),
+        ("export_rows", "data export"),
+        ("apply_changes", "data apply"),
+        ("migrate_users", "data users"),
+        ("restore_backup", "backup restore"),
+        ("freeze_source", "data freeze"),
+        ("create_backup", "backup create"),
+    ];
+    let acts: Vec<&str> = (0..run.items.len()).map(|index| act(run, index)).collect();
+    let found = VERBS.iter().find(|(name, _)| acts.contains(name)).map(|(_, verb)| *verb);
+    match found {
+        Some("data freeze") if deed(run).contains("unfreezing") => "data unfreeze".into(),
+        found => found.map_or_else(|| run.kind.clone(), str::to_owned),
+    }
 }
 
 fn between(run: &RunState, style: &Style) -> String {
@@ -202,6 +231,7 @@ fn run_value(run: &RunState) -> Value {
     json!({
         "number": run.number,
         "kind": run.kind,
+        "deed": run.plan.get("deed"),
         "header": run.header,
         "release_from": from,
         "release_to": to,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::changed::{changed, changes, deeds};
 use super::planned::{act, cause, cause_line, is_gate, only_keeps, release_name, standing, took};
 use super::style::{Paint, Style};
-use super::text::{hang, harmless, lead, moment, next_text, short_ids};
+use super::text::{gist, hang, harmless, lead, moment, next_text, short_ids};
 use super::{SCHEMA, carried, moved};
 use crate::adapter::clock::spoken;
 use crate::journal::{Outcome, RunState, Standing};
@@ -315,10 +315,29 @@ fn truths(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<String> 
             }));
         }
         Some(Outcome::Unchanged) => lines.extend(current_release(plan)),
-        Some(Outcome::Held | Outcome::Stuck) | None => {
-            lines.push("not known: nobody has looked since; `cutover status` looks".into());
-        }
+        Some(Outcome::Held) => lines.extend(seen_last(run)),
+        Some(Outcome::Stuck) | None => lines.push(UNSEEN.into()),
     }
+    lines
+}
+
+/// What is true after a step whose end was not seen.
+const UNSEEN: &str = "not known: nobody has looked since; `cutover status` looks";
+
+/// Where a gate did not pass, what it saw is the last that is known; after a step nobody has looked.
+fn seen_last(run: &RunState) -> Vec<String> {
+    let failed = run.failure.as_ref().filter(|(index, _)| is_gate(run, *index));
+    let Some((index, why)) = failed else {
+        return vec![UNSEEN.into()];
+    };
+    let seen = if run.is_failure_unknown { "could not be asked" } else { "saw last" };
+    let name = run.items.get(*index).map_or("the gate", |item| item.name.as_str());
+    let mut lines = vec![format!("{name} {seen}: {}", gist(why)), "`cutover status` looks again".into()];
+    let passed = standing(run, |item| item.standing == Standing::Done).into_iter().rev();
+    // Until the last change; what was seen before that may be true no more.
+    let passed = passed.take_while(|(index, _)| is_gate(run, *index)).filter(|(_, item)| !item.said.is_empty());
+    let before: Vec<String> = passed.map(|(_, item)| format!("before that: {}", item.said)).collect();
+    lines.splice(1..1, before.into_iter().rev());
     lines
 }
 

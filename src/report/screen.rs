@@ -9,6 +9,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::event::{Event, Listener};
+use super::paced::{Pace, Place};
 use super::style::{Mark, Paint, Style};
 use super::text::{columns, counted, cut, hang, harmless, pad, short_ids, wrap};
 use crate::adapter::clock::spoken;
@@ -28,12 +29,15 @@ pub struct Screen {
     style: Style,
     /// All lines that are drawn over are one bar: several would have to agree on where each begins.
     bar: ProgressBar,
+    /// Phases and the rehearsal's times, where the run is by a runbook.
+    pace: Option<Pace>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     titles: Vec<String>,
+    names: Vec<String>,
     /// Columns of the titles.
     column: usize,
     /// Columns for words beside title and duration; none where they have a line of their own.
@@ -42,19 +46,31 @@ struct State {
     next: usize,
     is_going_back: bool,
     is_running: bool,
+    /// Whether what runs waits for a person: that uses no time.
+    is_waiting: bool,
+    /// Number of the phase whose heading stands.
+    phase: usize,
+    /// Milliseconds of what is over.
+    used_ms: u64,
 }
 
 impl Screen {
     /// Draws on stderr.
     pub fn new(style: Style) -> Self {
-        Self::on(style, ProgressDrawTarget::stderr())
+        Self::on(style, None, ProgressDrawTarget::stderr())
     }
 
-    fn on(style: Style, target: ProgressDrawTarget) -> Self {
+    /// The same for a run by a runbook: with its phases, and the time used against the rehearsal.
+    pub fn paced(style: Style, pace: Pace) -> Self {
+        Self::on(style, Some(pace), ProgressDrawTarget::stderr())
+    }
+
+    fn on(style: Style, pace: Option<Pace>, target: ProgressDrawTarget) -> Self {
         let bar = ProgressBar::with_draw_target(None, target);
         // Nothing is drawn until something runs or waits.
         bar.finish_and_clear();
-        Self { style, bar, state: Mutex::new(State::default()) }
+        let used_ms = pace.as_ref().map_or(0, |pace| pace.used_ms);
+        Self { style, bar, pace, state: Mutex::new(State { used_ms, ..State::default() }) }
     }
 
     /// Prints a line above what is drawn over; for words that are no event, such as a log.
@@ -72,7 +88,7 @@ impl Screen {
     }
 
     fn begin(&self, state: &mut State, run: u32, kind: &str, items: Vec<(String, String)>, epoch: u32) {
-        state.titles = items.into_iter().map(|(_, title)| harmless(&title)).collect();
+        (state.names, state.titles) = items.into_iter().map(|(name, title)| (name, harmless(&title))).unzip();
         let longest = state.titles.iter().map(|title| columns(title)).max().unwrap_or(0);
         let most = self.style.width.saturating_sub(TOOK + 5);
         state.column = longest.min(most);
@@ -90,6 +106,9 @@ impl Screen {
         let title = state.titles.get(item).cloned().unwrap_or_default();
         let is_undo = back && state.is_going_back;
         self.run(state, &if is_undo { format!("undo: {title}") } else { title });
+        if !is_undo {
+            self.bar.set_message(self.style.paint(Paint::Faint, &self.of(state, item, String::new())));
+        }
     }
 
     /// Items before `item` that were not heard of were over before an interruption.
@@ -100,10 +119,16 @@ impl Screen {
             self.above(&self.style.paint(Paint::Faint, &words));
         }
         state.next = state.next.max(item + 1);
+        if let Some(pace) = &self.pace
+            && pace.phase(item) > state.phase
+        {
+            state.phase = pace.phase(item);
+            self.above(&self.style.paint(Paint::Strong, &harmless(&pace.heading(state.phase))));
+        }
     }
 
     fn run(&self, state: &mut State, title: &str) {
-        state.is_running = true;
+        (state.is_running, state.is_waiting) = (true, false);
         let title = cut(title, state.column.max(10), self.style.ellipsis());
         self.bar.set_prefix(self.style.paint(Paint::Strong, &pad(&title, state.column)));
         self.bar.set_message("");
@@ -124,20 +149,20 @@ impl Screen {
             Some(_) => "{spinner} {prefix} {took}  {wide_msg}",
             None => "{spinner} {prefix} {took}\n    {wide_msg}",
         };
-        let template = match (state.is_running, waiting.is_empty()) {
-            (true, true) => running.to_owned(),
-            (true, false) => format!("{running}\n{{waiting}}"),
-            (false, false) => "{waiting}".to_owned(),
-            (false, true) => return self.bar.finish_and_clear(),
-        };
+        let parts = [(state.is_running, running), (!waiting.is_empty(), "{waiting}"), (self.pace.is_some(), "{place}")];
+        if !state.is_running && waiting.is_empty() {
+            return self.bar.finish_and_clear();
+        }
+        let shown: Vec<&str> = parts.into_iter().filter(|(is_shown, _)| *is_shown).map(|(_, part)| part).collect();
+        let template = shown.join("\n");
         if self.bar.is_finished() {
             self.bar.reset();
         }
-        self.bar.set_style(self.drawn_as(&template, waiting));
+        self.bar.set_style(self.drawn_as(&template, waiting, state));
         self.bar.tick();
     }
 
-    fn drawn_as(&self, template: &str, waiting: String) -> ProgressStyle {
+    fn drawn_as(&self, template: &str, waiting: String, state: &State) -> ProgressStyle {
         let frames: &[&str] = if self.style.unicode {
             &["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏", " "]
         } else {
@@ -156,6 +181,26 @@ impl Screen {
             .tick_strings(&frames)
             .with_key("took", took)
             .with_key("waiting", waiting)
+            .with_key("place", self.place(state))
+    }
+
+    /// Where a run by a runbook stands; drawn anew with every frame, since time goes on.
+    fn place(
+        &self,
+        state: &State,
+    ) -> impl Fn(&ProgressState, &mut dyn std::fmt::Write) + Clone + Send + Sync + 'static {
+        let (pace, style, names) = (self.pace.clone().unwrap_or_default(), self.style, state.names.clone());
+        let (item, used_ms) = (state.next.saturating_sub(1), state.used_ms);
+        let (is_at_work, is_going_back) = (state.is_running && !state.is_waiting, state.is_going_back);
+        move |drawn: &ProgressState, out: &mut dyn std::fmt::Write| {
+            let elapsed = if is_at_work { u64::try_from(drawn.elapsed().as_millis()).unwrap_or(0) } else { 0 };
+            let words = match is_going_back {
+                true => "going back: what was begun is undone, last first".to_owned(),
+                false => pace.words(Place { item, used_ms, in_item_ms: elapsed }, &names),
+            };
+            let words = cut(&words, style.width.saturating_sub(1), style.ellipsis());
+            let _ = out.write_str(&style.paint(Paint::Live, &harmless(&words)));
+        }
     }
 
     /// The items that wait, by name as far as the screen reaches.
@@ -164,7 +209,11 @@ impl Screen {
         if left.is_empty() || state.is_going_back {
             return String::new();
         }
-        let shown = left.len().min(MOST_WAITING).min(self.style.height.saturating_sub(5)).max(1);
+        let shown = left
+            .len()
+            .min(MOST_WAITING)
+            .min(self.style.height.saturating_sub(5 + usize::from(self.pace.is_some())))
+            .max(1);
         let mark = self.style.mark(Mark::Waiting);
         let room = self.style.width.saturating_sub(3);
         let faint = |words: &str| self.style.paint(Paint::Faint, &format!("{mark} {words}"));
@@ -207,6 +256,18 @@ impl Screen {
             let _ = writeln!(out, "    {}", faint(&cut(&words, style.width.saturating_sub(5), style.ellipsis())));
         }
         out
+    }
+
+    /// What an item took in the rehearsal, where that is worth a word.
+    fn rehearsed(&self, state: &State, item: usize) -> Option<String> {
+        let name = state.names.get(item)?;
+        self.pace.as_ref()?.rehearsed(name).filter(|took| took.as_secs() > 0).map(spoken)
+    }
+
+    /// What an item says, with what it took in the rehearsal before it: it stands behind the time that it takes now.
+    fn of(&self, state: &State, item: usize, words: String) -> String {
+        let rehearsed = self.rehearsed(state, item).filter(|_| !state.is_waiting && !state.is_going_back);
+        rehearsed.map_or(words.clone(), |took| format!("of {took}  {words}"))
     }
 
     /// A failure stands in full: its first line beside the title or below it, the rest below.
@@ -260,16 +321,23 @@ impl Screen {
 impl Listener for Screen {
     fn hear(&self, event: Event) {
         let state = &mut *self.state();
+        if matches!(event, Event::Waits { .. }) {
+            state.is_waiting = true;
+            self.draw(state);
+        }
         match event.as_said() {
             Event::Began { run, kind, items, epoch } => self.begin(state, run, &kind, items, epoch),
             Event::Started { item, back } => self.start(state, item, back),
-            Event::Says { text, .. } => {
+            Event::Says { item, text } => {
                 let words: Vec<String> = harmless(&text).split_whitespace().map(str::to_owned).collect();
                 let room = state.beside.unwrap_or(self.style.width.saturating_sub(5));
-                let words = cut(&words.join(" "), room, self.style.ellipsis());
+                let words = cut(&self.of(state, item, words.join(" ")), room, self.style.ellipsis());
                 self.bar.set_message(self.style.paint(Paint::Faint, &words));
             }
             Event::Done { item, seen, already, took } => {
+                state.used_ms += u64::try_from(took.as_millis()).unwrap_or(0);
+                let rehearsed = self.rehearsed(state, item);
+                let seen = rehearsed.map_or(seen.clone(), |took| format!("rehearsed in {took}; {seen}"));
                 let (mark, took) = if already { (Mark::Already, None) } else { (Mark::Done, Some(took)) };
                 self.over(state, item, mark, took, &seen);
             }
@@ -304,97 +372,4 @@ fn whole_seconds(duration: Duration) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use indicatif::InMemoryTerm;
-
-    use super::*;
-
-    fn screen(width: u16, height: u16) -> (Screen, InMemoryTerm) {
-        let term = InMemoryTerm::new(height, width);
-        let style = Style { height: height.into(), ..Style::plain(width.into()) };
-        let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
-        let screen = Screen::on(style, target);
-        let items = ["build", "start services of r3", "healthy"];
-        let items = items.map(|title| (title.replace(' ', "_"), title.to_owned())).to_vec();
-        screen.hear(Event::Began { run: 7, kind: "deploy".into(), items, epoch: 1 });
-        (screen, term)
-    }
-
-    fn done(item: usize) -> Event {
-        Event::Done { item, seen: "as wanted".into(), already: false, took: Duration::from_millis(1_500) }
-    }
-
-    #[test]
-    fn each_line_turns_from_waiting_to_running_to_done() {
-        let (screen, term) = screen(80, 24);
-        assert_eq!(term.contents(), "run 7: deploy begins, 3 items\n· build\n· start services of r3\n· healthy");
-        screen.hear(Event::Started { item: 0, back: false });
-        screen.hear(Event::Says { item: 0, text: "layer 1".into() });
-        screen.bar.tick();
-        let running = term.contents();
-        assert!(running.contains("build                        0 s  layer 1\n· start services"), "{running}");
-        screen.hear(done(0));
-        assert_eq!(
-            term.contents(),
-            "run 7: deploy begins, 3 items\n\
-             ✓ build                      1.5 s  as wanted\n· start services of r3\n· healthy"
-        );
-    }
-
-    #[test]
-    fn a_failure_stands_in_full_and_so_does_the_way_back() {
-        let (screen, term) = screen(80, 24);
-        screen.hear(Event::Started { item: 0, back: false });
-        screen.hear(done(0));
-        screen.hear(Event::Started { item: 1, back: false });
-        screen.hear(Event::Failed { item: 1, why: "exited with 1\n  log line one\n\u{1b}[2J  log line two".into() });
-        screen.hear(Event::TurnsBack);
-        screen.hear(Event::Started { item: 1, back: true });
-        screen.hear(Event::Undone { item: 1, seen: "as before".into(), stays: false, took: Duration::from_secs(2) });
-        screen.hear(Event::Undone { item: 0, seen: "kept".into(), stays: true, took: Duration::ZERO });
-        screen.hear(Event::ProvesHome { title: "healthy".into(), seen: None });
-        screen.hear(Event::ProvesHome { title: "healthy".into(), seen: Some((true, "it is".into())) });
-        drop(screen);
-        assert_eq!(
-            term.contents(),
-            "run 7: deploy begins, 3 items\n\
-             ✓ build                      1.5 s  as wanted\n\
-             ✗ start services of r3\n    exited with 1\n      log line one\n      log line two\n\
-             going back\n\
-             ↩ start services of r3       2.0 s  as before\n\
-             ≠ build\n    stays: kept\n\
-             ✓ healthy                           it is"
-        );
-    }
-
-    #[test]
-    fn a_narrow_terminal_gives_words_a_line_of_their_own() {
-        let (screen, term) = screen(40, 24);
-        screen.hear(Event::Started { item: 0, back: false });
-        screen.hear(done(0));
-        let expected = "run 7: deploy begins, 3 items\n\
-                        ✓ build                      1.5 s\n    as wanted\n· start services of r3\n· healthy";
-        assert_eq!(term.contents(), expected);
-    }
-
-    #[test]
-    fn more_items_than_rows_are_counted_and_none_is_lost() {
-        let term = InMemoryTerm::new(10, 60);
-        let style = Style { height: 10, ..Style::plain(60) };
-        let screen = Screen::on(style, ProgressDrawTarget::term_like(Box::new(term.clone())));
-        let items = (0..30).map(|item| (format!("i{item}"), format!("item {item}"))).collect();
-        screen.hear(Event::Began { run: 1, kind: "deploy".into(), items, epoch: 1 });
-        assert!(term.contents().ends_with("· item 4\n· and 25 more"), "{}", term.contents());
-        (0..30).for_each(|item| screen.hear(done(item)));
-        drop(screen);
-        let rows: Vec<String> = (21..30).map(|item| format!("✓ item {item}       1.5 s  as wanted")).collect();
-        assert!(term.contents().ends_with(&rows.join("\n")), "{}", term.contents());
-    }
-
-    #[test]
-    fn a_resumed_run_tells_what_was_done_before() {
-        let (screen, term) = screen(80, 24);
-        screen.hear(Event::Started { item: 2, back: false });
-        assert!(term.contents().contains("= 2 items done before"), "{}", term.contents());
-    }
-}
+mod tests;

@@ -203,7 +203,10 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
         row("route", route.words());
         route.maintenance().into_iter().for_each(|words| row("maintenance", words));
     }
-    facts.progress.iter().for_each(|progress| row("progress", progress.clone()));
+    if let Some((words, now)) = &facts.progress {
+        row("progress", words.clone());
+        now.iter().for_each(|now| row("now", now.clone()));
+    }
     let moves = facts.moves.iter().zip(std::iter::once("rows").chain(std::iter::repeat("")));
     moves.for_each(|(one, name)| row(name, one.words()));
     if !facts.kept.is_empty() {
@@ -266,7 +269,8 @@ pub fn status_json(facts: &StatusFacts) -> Value {
             "stopped_in": run.stopped_in().map(|item| &item.name),
             "failure": cause(run, is_stuck(run)).map(|(item, why)| json!({ "item": item, "why": why })),
         })),
-        "progress": facts.progress,
+        "progress": facts.progress.as_ref().map(|(words, _)| words),
+        "now": facts.progress.as_ref().and_then(|(_, now)| now.as_ref()),
         "rows": facts.moves,
         "lock": facts.held.as_ref().map(|held| json!({ "words": held.words, "is_owner_alive": held.is_owner_alive })),
         "kept": facts.kept,

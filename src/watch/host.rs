@@ -15,6 +15,9 @@ use super::window::Window;
 /// For so long a restart is held against a container, milliseconds.
 const RESTART_MS: u64 = 30 * 60 * 1000;
 
+/// A container that was seen running in so many ticks of the window is a service: where it ends, nobody has done its work.
+const SERVICE_TICKS: i64 = 10;
+
 /// A number to remember, its name, and for how long (milliseconds).
 pub type Number = (String, i64, u64);
 
@@ -71,7 +74,8 @@ pub async fn look(docker: &Docker, project: &str, serving: Option<&Serving>, win
         }
     };
     let gone = serving.map(|side| side.gone(&containers)).unwrap_or_default();
-    let ill: Vec<String> = containers.iter().filter_map(illness).chain(gone).collect();
+    let ran = |one: &Container| window.first(&ran_key(one)).map_or(0, |(ticks, _)| ticks);
+    let ill: Vec<String> = containers.iter().filter_map(|one| illness(one, ran(one))).chain(gone).collect();
     let (seen, engine) = match (&containers[..], &ill[..]) {
         ([], _) => {
             let said = format!("the project {project} has no container");
@@ -80,7 +84,10 @@ pub async fn look(docker: &Docker, project: &str, serving: Option<&Serving>, win
         (all, []) => (Finding::ok(well(all.len())), Engine::Well),
         _ => (Finding::breach(ill.join("; ")), Engine::Ill(ill.join("; "))),
     };
-    let numbers = containers.iter().map(|one| (key(one), one.state.restarts, RESTART_MS)).collect();
+    let mut numbers: Vec<Number> = containers.iter().map(|one| (key(one), one.state.restarts, RESTART_MS)).collect();
+    let running = containers.iter().filter(|one| one.state.status == "running");
+    // Of this only the latest is kept.
+    numbers.extend(running.map(|one| (ran_key(one), ran(one) + 1, 0)));
     let killed: Vec<&str> =
         containers.iter().filter(|one| one.state.was_oom_killed).map(|one| one.name.as_str()).collect();
     let killed = if killed.is_empty() {
@@ -104,7 +111,11 @@ fn key(container: &Container) -> String {
     format!("restarts {}", container.id)
 }
 
-fn illness(container: &Container) -> Option<String> {
+fn ran_key(container: &Container) -> String {
+    format!("ran {}", container.id)
+}
+
+fn illness(container: &Container, ran: i64) -> Option<String> {
     let (name, state) = (&container.name, &container.state);
     match (state.status.as_str(), state.health.as_deref()) {
         ("running", None | Some("healthy" | "starting")) => None,
@@ -112,7 +123,10 @@ fn illness(container: &Container) -> Option<String> {
             let said = state.health_said.as_ref().map_or_else(String::new, |said| format!(" ({said})"));
             Some(format!("{name} is {health}{said}"))
         }
-        // One that ends by itself and is not started again has done its work.
+        // One that ends soon by itself and is not started again has done its work.
+        ("exited", _) if ran >= SERVICE_TICKS && state.exit_code == 0 => {
+            Some(format!("{name} was stopped (it exited with 0 after it had run)"))
+        }
         ("exited", _) if state.exit_code == 0 && container.restart == "no" => None,
         ("exited", _) => Some(format!("{name} exited with {}", state.exit_code)),
         (status, _) => Some(format!("{name} is {status}")),
@@ -154,7 +168,24 @@ pub fn room(name: &str, path: &Path, least: u64) -> (Rule, Finding) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapter::docker::State;
     use crate::judge::rules::Verdict;
+
+    #[test]
+    fn a_service_that_ends_with_0_is_ill_and_a_container_that_did_its_work_is_not() {
+        let ended = |restart: &str, exit_code: i64| Container {
+            name: "shop-backend-1".into(),
+            restart: restart.into(),
+            state: State { status: "exited".into(), exit_code, ..State::default() },
+            ..Container::default()
+        };
+        assert_eq!(illness(&ended("no", 0), 0), None);
+        assert_eq!(illness(&ended("no", 0), SERVICE_TICKS - 1), None);
+        let said = illness(&ended("no", 0), SERVICE_TICKS).unwrap();
+        assert_eq!(said, "shop-backend-1 was stopped (it exited with 0 after it had run)");
+        assert_eq!(illness(&ended("always", 0), 0).unwrap(), "shop-backend-1 exited with 0");
+        assert_eq!(illness(&ended("no", 1), SERVICE_TICKS).unwrap(), "shop-backend-1 exited with 1");
+    }
 
     #[test]
     fn room_is_judged_by_what_is_free_and_no_disk_is_not_a_full_one() {

@@ -23,8 +23,8 @@ pub fn moment(at_ms: i64) -> String {
 }
 
 fn minutes(minutes: u64) -> String {
-    if minutes == 0 {
-        return "0 min".into();
+    if minutes < 60 {
+        return format!("{minutes} min");
     }
     spoken(Duration::from_secs(minutes * 60))
 }
@@ -96,6 +96,10 @@ pub fn text(verdicts: &Verdicts, window: &Window, advice: Option<&Recommendation
         minutes(verdicts.unknown_min)
     ));
     lines.push(format!("  {}", acceptance(&verdicts.acceptance)));
+    if verdicts.level > Level::Ok {
+        let calm = minutes(u64::from(window.ladder.calm_missing()));
+        lines.push(format!("  {} is left after {calm} more of observed calm", verdicts.level.word()));
+    }
     let mut rules: Vec<&Said> = verdicts.rules.iter().collect();
     rules.sort_by_key(|said| order(said.standing.verdict));
     let widest = rules.iter().map(|said| said.rule.name.chars().count()).max().unwrap_or(0);
@@ -248,6 +252,19 @@ mod tests {
             "cutover production: HOLD since 2026-01-23 00:00 UTC (was OK): services: backend is unhealthy; services breach: \
              backend is unhealthy (to do: look at its log)"
         );
+    }
+
+    #[test]
+    fn a_verdict_says_how_much_calm_it_takes_to_leave_it() {
+        let now = crate::watch::window::Now { wall_ms: 0, boot_ms: 0, boot: String::new() };
+        let window = Window::begin(now, String::new(), 1440, crate::judge::cusum::Terms::new(0.01, 0.05, 0), None);
+        let said = |level| text(&verdicts(level, Vec::new()), &window, None);
+        assert!(
+            said(Level::Hold).contains("\n  HOLD is left after 30 min more of observed calm\n"),
+            "{}",
+            said(Level::Hold)
+        );
+        assert!(!said(Level::Ok).contains("calm"));
     }
 
     #[test]

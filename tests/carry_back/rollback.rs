@@ -162,6 +162,34 @@ fn a_rollback_that_cannot_save_stops_and_empties_nothing_until_a_person_gives_th
 }
 
 #[test]
+fn a_disk_without_room_for_what_was_written_stops_the_rollback_and_loses_nothing() {
+    let cluster = shared();
+    let site = Site::new(&cluster, "full");
+    site.move_rows(false);
+    let exports = site.migration.path("state/exports");
+    std::fs::create_dir_all(&exports).unwrap();
+    let mount = |words: &[&str]| std::process::Command::new(words[0]).args(&words[1..]).arg(&exports).status();
+    if !mount(&["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs"]).is_ok_and(|status| status.success()) {
+        println!("this host lets nobody mount a small disk; this test needs one");
+        return;
+    }
+    site.at_target(&format!(
+        "{WRITES} INSERT INTO sites (name) SELECT repeat(md5(n::text), 20) FROM generate_series(1, 3000) n"
+    ));
+    let (written, source) = (site.target_rows_as_the_source_has_them(), site.source_rows());
+    let text = site.migration.expect(8, &["rollback", "--yes"]);
+    let (is_target_whole, is_source_as_before) =
+        (site.target_rows_as_the_source_has_them() == written, site.source_rows() == source);
+    assert!(mount(&["umount", "--lazy"]).unwrap().success());
+    says(&text, &["STUCK: the way back failed in save_changes", "No space left on device", "cutover resume"]);
+    assert!(is_target_whole && is_source_as_before, "nothing was begun that could lose a row");
+    // With room again, the rollback goes on.
+    site.migration.expect(0, &["resume"]);
+    assert!(site.source_rows() == written);
+    assert!(is_empty(&site));
+}
+
+#[test]
 fn what_the_source_does_not_take_stops_the_rollback_and_can_be_kept_aside_then() {
     let cluster = shared();
     let site = Site::new(&cluster, "refused");

@@ -49,6 +49,9 @@ pub struct Lane {
     pub source: String,
     pub target: String,
     pub nights: usize,
+    /// What the configuration calls it.
+    pub environment: &'static str,
+    prefix: String,
     /// How long each act took and how often it waited for the disk, when nobody disturbed it.
     pub usual: BTreeMap<String, (u64, u32)>,
     /// What was done in this night, for whoever has to find out why it went wrong.
@@ -101,6 +104,11 @@ fn is_taken(url: &str, statements: &str) -> bool {
 impl Lane {
     /// Release 1 runs, the old database holds rows of every kind, the name leads to the old place.
     pub fn new(number: usize, seed: u64, names: Arc<Names>, service: Double) -> Self {
+        Self::of(number, seed, names, service, ("supabase-to-postgres", ""))
+    }
+
+    /// The same with another runbook, and with this before the names of its variables.
+    pub fn of(number: usize, seed: u64, names: Arc<Names>, service: Double, (book, prefix): (&str, &str)) -> Self {
         let cluster = cluster::shared();
         let project = Project::of("quick", &format!("night{number}"), Reach::default());
         let (source, target) =
@@ -110,14 +118,14 @@ impl Lane {
         project.write("tsig.txt", KEY.1);
         std::fs::set_permissions(project.path("tsig.txt"), std::fs::Permissions::from_mode(0o600)).unwrap();
         project.configure(&format!(
-            "[source]\nurl_env = \"SOURCE_URL\"\n[target]\nurl_env = \"TARGET_URL\"\n[data]\nworkers = 2\n\
+            "[source]\nurl_env = \"{prefix}SOURCE_URL\"\n[target]\nurl_env = \"{prefix}TARGET_URL\"\n[data]\nworkers = 2\n\
              user_columns = {{ sites = [\"owner\"], members = [\"owner\"], log = [\"owner\"] }}\n\
              [users]\nprovider = \"stack-auth\"\nbase_url = \"{}\"\nproject_id_env = \"PROJECT\"\nsecret_key_env = \"KEY\"\n\
              rate = 1000\nsettle = \"100ms\"\n{}",
             service.url,
             names.settings(number)
         ));
-        let book = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks/supabase-to-postgres.toml");
+        let book = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("runbooks/{book}.toml"));
         let book = std::fs::read_to_string(book).unwrap();
         // The night as it is; the day after it, which is only watched, is left out.
         let watch = "gate = \"stabilized\"";
@@ -135,6 +143,8 @@ impl Lane {
             source,
             target,
             nights: 0,
+            environment: "test",
+            prefix: prefix.to_owned(),
             usual: BTreeMap::new(),
             story: Vec::new(),
             images,
@@ -148,10 +158,17 @@ impl Lane {
     /// The program as a person would call it here.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.project.command(arguments);
-        command.env("SOURCE_URL", self.cluster.url(&self.source)).env("TARGET_URL", self.cluster.url(&self.target));
+        command.envs(self.variables());
         command.env("PROJECT", &self.service_setup.project).env("KEY", &self.service_setup.key).env("USER", "anna");
         command.stdin(std::process::Stdio::null());
         command
+    }
+
+    /// The variables that its configuration names.
+    pub fn variables(&self) -> [(String, String); 2] {
+        let name = |word: &str| format!("{}{word}", self.prefix);
+        [("SOURCE_URL", &self.source), ("TARGET_URL", &self.target)]
+            .map(|(word, database)| (name(word), self.cluster.url(database)))
     }
 
     /// Somebody writes to the old side until it refuses, or until he is told to end.

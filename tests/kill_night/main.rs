@@ -12,6 +12,7 @@ mod lab;
 mod lane;
 mod names;
 mod night;
+mod rehearsed;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -29,7 +29,7 @@ const USUAL: [(&str, u64, u32); 8] = [
 ];
 
 /// How a night ended.
-enum End {
+pub enum End {
     Done,
     Undone,
 }
@@ -82,13 +82,14 @@ impl Lane {
     }
 
     /// Acts until the night has an end; gives that, and what the old side must hold where the new one was written to.
-    fn walk(&mut self, first: u32, most: usize, gives_up: Option<usize>) -> (End, Option<Rows>) {
+    pub fn walk(&mut self, first: u32, most: usize, gives_up: Option<usize>) -> (End, Option<Rows>) {
         let mut written = None;
         loop {
             let run = self.last().filter(|run| run.number > first || run.is_open() || gives_up == Some(0));
             let is_given_up = gives_up.is_some_and(|kills| self.tally.kills >= kills);
             let Some(run) = run else {
-                self.act(&["run", "night.toml", "--yes", "--confirm", "cutover test"], "run", &[3], most);
+                let phrase = format!("cutover {}", self.environment);
+                self.act(&["run", "night.toml", "--yes", "--confirm", &phrase], "run", &[3], most);
                 continue;
             };
             let is_done = matches!(run.outcome, Some((Outcome::Done, _)));
@@ -104,7 +105,8 @@ impl Lane {
                     if page.as_ref().is_some_and(|page| page.signal == "cutover-complete") && written.is_none() {
                         written = Some(self.write_to_the_new_side());
                     }
-                    self.act(&["rollback", "--yes", "--confirm", "rollback test"], "rollback", &[0], most);
+                    let phrase = format!("rollback {}", self.environment);
+                    self.act(&["rollback", "--yes", "--confirm", &phrase], "rollback", &[0], most);
                 }
                 ("cutover", true, _) => match page.filter(|page| !page.missing.is_empty()) {
                     Some(page) => {
@@ -123,7 +125,7 @@ impl Lane {
     }
 
     /// Writes of every kind, by a user of the new service; gives what the old side must hold after the way back.
-    fn write_to_the_new_side(&mut self) -> Rows {
+    pub fn write_to_the_new_side(&mut self) -> Rows {
         let (night, owner) = (self.nights, self.somebody());
         let statements = format!(
             "INSERT INTO sites (name, owner) VALUES ('of night {night}', '{owner}');
@@ -137,7 +139,7 @@ impl Lane {
     }
 
     /// The run that says how things stand.
-    fn last(&self) -> Option<RunState> {
+    pub fn last(&self) -> Option<RunState> {
         runs::last(&self.project.state().join("runs")).unwrap()
     }
 

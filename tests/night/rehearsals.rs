@@ -89,7 +89,10 @@ fn a_run_in_production_wants_a_rehearsal_that_is_run_undone_and_run_again() {
     assert!(record["parts"][2]["took_ms"]["makes"].is_u64(), "{record}");
 
     says(&call(&desk, &with, 3, &run), &["WAITING", "go"]);
-    says(&call(&desk, &with, 0, &["status"]), &["progress", "phase 1 of 1, One; step 2 of 2", "left, as rehearsed"]);
+    says(
+        &call(&desk, &with, 0, &["status"]),
+        &["progress", "phase 1 of 1, One; step 2 of 2", "as rehearsed; about", "left"],
+    );
     assert!(desk.path("real/made").exists());
     call(&desk, &with, 0, &["rollback", "--yes"]);
 

@@ -1,5 +1,7 @@
 //! Runs of runbooks: planned by reading only, held or undone where they fail, in their window, after those they depend on.
 
+use std::io::{Read, Write};
+
 use crate::desk::Desk;
 use crate::support::live::says;
 
@@ -132,4 +134,58 @@ fn a_command_without_a_check_that_was_undone_is_not_said_never_to_have_run() {
     assert!(!text.contains("was not run"), "{text}");
     // Begun anew, it is neither undone nor done before it was run.
     says(&desk.expect(0, &["run", "night.toml", "--yes"]), &["calls ended with 0; it has no check"]);
+}
+
+#[test]
+fn maintenance_is_on_from_its_entry_to_its_end_with_the_words_of_the_runbook_and_a_rollback_goes_through_it_backwards()
+{
+    let entries = "[[phase.entry]]\nstep = \"maintenance-on\"\nmessage = \"Back at five\"\n\
+                   [[phase.entry]]\ncheckpoint = \"go\"\n[[phase.entry.item]]\nname = \"sure\"\nconfirm = \"Sure\"\n\
+                   [[phase.entry]]\nstep = \"maintenance-off\"\n";
+    let desk = Desk::new(&book("", &(entries.to_owned() + &makes("a"))));
+    let config = std::fs::read_to_string(desk.path("cutover.toml")).unwrap();
+    std::fs::create_dir(desk.path("run")).unwrap();
+    let url = answers_like_caddy(desk.path("run/maintenance"));
+    desk.write("cutover.toml", &format!("{config}[caddy]\nurl = \"{url}\"\ndirectory = \"run\"\n"));
+    let page = || std::fs::read_to_string(desk.path("run/maintenance")).unwrap_or_default();
+    desk.expect(3, &["run", "night.toml", "--yes"]);
+    assert!(page().contains("Back at five"), "{}", page());
+    desk.expect(0, &["approve", "go", "--confirms", "sure"]);
+    desk.expect(0, &["resume"]);
+    assert!(!desk.path("run/maintenance").exists());
+    desk.expect(0, &["rollback", "--yes"]);
+    assert!(!desk.path("run/maintenance").exists() && !desk.path("a").exists());
+    // Undone while it stands at the checkpoint, the page goes too.
+    desk.expect(3, &["run", "night.toml", "--yes"]);
+    assert!(page().contains("Back at five"), "{}", page());
+    desk.expect(0, &["rollback", "--yes"]);
+    assert!(!desk.path("run/maintenance").exists());
+}
+
+/// Answers every request as the snippet of the Caddyfile does: with the page and 503 while its file is there.
+fn answers_like_caddy(page: std::path::PathBuf) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            // A request has no body, so one read that ends its head is all of it.
+            let mut bytes = [0_u8; 4096];
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                match stream.read(&mut bytes) {
+                    Ok(count) if count > 0 => head.extend_from_slice(&bytes[..count]),
+                    _ => break,
+                }
+            }
+            let (status, body) = match std::fs::read_to_string(&page) {
+                Ok(page) => ("503 Service Unavailable", page),
+                Err(_) => ("200 OK", "the application".to_owned()),
+            };
+            let length = body.len();
+            // Whoever asked may be gone.
+            let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+        }
+    });
+    url
 }

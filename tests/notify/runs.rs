@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::support::live::says;
-use super::support::receiver::Receiver;
+use super::support::receiver::{Answer, Receiver};
 use super::{Desk, channel};
 
 /// A runbook whose second step fails where `fails` is there, after a notice to users.
@@ -31,7 +31,7 @@ command = ["test", "!", "-e", "fails"]
 /// Operators hear of runs at one channel; users would at two, of which one is dead.
 fn desk(operators: &Receiver, users: &Receiver) -> Desk {
     let dead = super::support::project::free_port();
-    let notify = "allow_hosts = [\"localhost\"]\nattempts = 1\n".to_owned()
+    let notify = "allow_hosts = [\"localhost\"]\nattempts = 2\n".to_owned()
         + &channel("ops", "webhook", "url_env = \"U0\"\nevents = [\"runs\"]")
         + &channel("users", "webhook", "url_env = \"U1\"\nevents = [\"notices\"]")
         + &channel("letters", "slack", "url_env = \"U2\"\nevents = [\"notices\"]");
@@ -61,12 +61,24 @@ fn a_runbook_sends_its_notice_once_for_each_run_and_no_dead_channel_fails_it() {
     assert_eq!(events(&operators), ["run_begun", "run_finished"]);
     // Who was not told stands with the step, for whoever looks the next morning.
     let history = desk.expect(0, &["history", "1"]);
-    says(&history, &["the notice start was sent to users; letters (slack) was not told: localhost"]);
+    says(&history, &["the notice start was sent to users; letters (slack) was not told, after 2 tries: localhost"]);
     says(&history, &["to try again: cutover notify send start --again --channel \"letters\""]);
     says(&desk.expect(0, &["status"]), &["letters is not told since"]);
     assert!(!history.contains("xyzzy"), "{history}");
 
-    // It was sent by this run; the next one is another story, of which users hear again.
+    // It was sent by this run, and is not sent again where the run is gone on with after a kill.
+    let mut twice = desk.command(&["notify", "send", "start", "--yes", "--in-run"]);
+    let ran = twice.env("CUTOVER_RUN", "1").output().unwrap();
+    assert_eq!(ran.status.code(), Some(0));
+    says(&String::from_utf8_lossy(&ran.stdout), &["the notice start was sent by this run already"]);
+    says(&desk.expect(2, &["notify", "send", "start", "--yes", "--in-run"]), &["CUTOVER_RUN holds no number of one"]);
+    assert!(users.rest().is_empty());
+    // One channel alone is tried, and sent to again, where it is named.
+    says(&desk.expect(0, &["notify", "test", "users"]), &["users (webhook) was told"]);
+    assert_eq!(users.next().json()["event"], "test");
+    desk.expect(0, &["notify", "send", "start", "--yes", "--again", "--channel", "users"]);
+    assert_eq!(events(&users), ["notice_start"]);
+    // The next one is another story, of which users hear again.
     let again = ["notify", "send", "start", "--yes"];
     says(&desk.expect(4, &again), &["the notice start was sent", "add --again"]);
     desk.expect(0, &["rollback", "--yes"]);
@@ -95,7 +107,10 @@ fn a_run_that_fails_is_told_when_it_turns_back_and_again_when_it_has_come_home()
     std::fs::write(desk.home.path().join("fails"), "").unwrap();
     let book = BOOK.replace("title = \"One notice\"", "title = \"One notice\"\non_failure = \"rollback\"");
     std::fs::write(desk.home.path().join("night.toml"), book).unwrap();
+    // The first notice is not taken at once; the others wait for it: nobody hears of an end before its begin.
+    operators.then(&[Answer::Status(503, "busy")]);
     says(&desk.expect(7, &["run", "night.toml", "--yes"]), &["ROLLED BACK"]);
+    assert_eq!(operators.next().json()["event"], "run_begun");
     let told: Vec<Value> = operators.rest().iter().map(super::Asked::json).collect();
     let events: Vec<&Value> = told.iter().map(|one| &one["event"]).collect();
     assert_eq!(events, [&json!("run_begun"), &json!("run_turns_back"), &json!("run_rolled_back")]);

@@ -5,6 +5,7 @@
 
 mod faults;
 mod kills;
+mod routes;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;

@@ -178,7 +178,7 @@ impl Visitors {
 }
 
 /// One request, on a kept connection or on a new one.
-fn ask(port: u16, path: &str, kept: Option<&mut Option<TcpStream>>) -> std::io::Result<(u16, String)> {
+pub fn ask(port: u16, path: &str, kept: Option<&mut Option<TcpStream>>) -> std::io::Result<(u16, String)> {
     let open = || -> std::io::Result<TcpStream> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_read_timeout(Some(Duration::from_secs(20)))?;

@@ -134,11 +134,15 @@ impl Stage<'_> {
         let file = self.copy.state.directory.join("substitutions.json");
         files::write_json(&file, &substitutions, 0o600)?;
         self.substitutions = Some(file);
-        let mut findings = Vec::new();
         if self.last()?.is_some_and(|run| run.kind == RunKind::Rehearsal.word() && run.stands()) {
             self.say("undoing the rehearsal before this one");
             self.rollback().await?;
             self.open_target().await?;
+        }
+        // What the last rehearsal took is what this one is shown against.
+        match record::read(&self.setup.state, &self.name()?) {
+            Ok(last) => last.iter().try_for_each(|last| self.pace(last))?,
+            Err(error) => tracing::warn!("the record of the last rehearsal cannot be read: {error:#}"),
         }
         self.say("run");
         let mut parts = vec![self.run("run").await?];
@@ -149,11 +153,30 @@ impl Stage<'_> {
             parts.push(self.part("rollback")?);
             if is_well(&parts) {
                 self.open_target().await?;
+                self.pace(&self.record(parts.clone(), substitutions)?)?;
                 self.say("run again");
                 parts.push(self.run("run again").await?);
             }
         }
-        let went_through = is_well(&parts);
+        self.record(parts, substitutions)
+    }
+
+    /// Name of the runbook.
+    fn name(&self) -> Result<String> {
+        Ok(cook::read(self.runbook)?.name)
+    }
+
+    /// Lets the copy know what the parts took until now: its screen is shown against it.
+    fn pace(&self, record: &Record) -> Result<()> {
+        let path = record::path(&self.copy.state.directory, &record.runbook);
+        files::make_private_directory(path.parent().unwrap_or(Path::new(".")))?;
+        files::write_json(&path, record, 0o600)
+    }
+
+    /// The record of the parts that there are.
+    fn record(&self, parts: Vec<Part>, substitutions: &[Substitution]) -> Result<Record> {
+        let went_through = parts.last().is_some_and(|part| part.exit == exit::DONE);
+        let mut findings = Vec::new();
         let run = self.first_run()?.context("the rehearsal has left no journal")?;
         if let Some((item, why)) = self
             .last()?
@@ -217,12 +240,18 @@ impl Stage<'_> {
     async fn call(&self, words: &[&str]) -> Result<u8> {
         let config = self.copy.path.display().to_string();
         let state = self.copy.state.directory.display().to_string();
-        let head = ["--config", config.as_str(), "--state-directory", state.as_str(), "--no-input", "--no-color"];
+        let mut head = vec!["--config", config.as_str(), "--state-directory", state.as_str(), "--no-input"];
+        // On a terminal the part draws for itself, phases and time left and all; it knows no secret of production's.
+        let is_live = !self.global.quiet && setup::is_live(self.global, &Environment::of_process());
+        if !is_live || !self.setup.style.colour {
+            head.push("--no-color");
+        }
         let words: Vec<&str> = head.into_iter().chain(words.iter().copied()).collect();
         let mut command = Command::new(std::env::current_exe()?, words);
         command.environment = self.chosen.clone();
         command.deadline = LONGEST;
         command.output = Sink::Kept;
+        command.is_shown = is_live;
         let is_quiet = self.global.quiet;
         let heard = |line: &str| {
             if !is_quiet {

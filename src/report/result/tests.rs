@@ -76,6 +76,20 @@ fn a_way_back_that_could_not_be_proven_is_stuck_there_and_not_in_the_first_failu
 }
 
 #[test]
+fn what_is_true_after_a_gate_that_did_not_pass_is_what_the_gate_saw() {
+    let mut facts = sample::rolled_back(&sample::keeping(), true);
+    let failed = facts.iter().position(|fact| matches!(fact, Fact::Failed { .. })).unwrap();
+    facts.truncate(failed + 1);
+    let held = text(Some(Outcome::Held), facts);
+    let truth = held.split("What is true now\n").nth(1).unwrap_or(&held);
+    assert!(truth.starts_with("  expect_services saw last: backend exited with 1\n"), "{held}");
+    assert!(!truth.contains("nobody has looked"), "{held}");
+    let mut facts = sample::half(&sample::keeping());
+    facts.pop();
+    assert!(text(Some(Outcome::Held), facts).contains("not known: nobody has looked since"), "a step proves nothing");
+}
+
+#[test]
 fn an_interruption_names_where_it_stands_and_both_ways_on() {
     let mut facts = sample::half(&sample::keeping());
     facts.pop();

@@ -48,8 +48,8 @@ pub struct StatusFacts {
     pub current: Option<Current>,
     /// The last run.
     pub last_run: Option<RunState>,
-    /// How far an open run by a runbook is.
-    pub progress: Option<String>,
+    /// How far an open run by a runbook is, and what it does now.
+    pub progress: Option<(String, Option<String>)>,
     /// Who holds the lock.
     pub held: Option<HeldFact>,
     /// Kept releases, oldest first.

@@ -1,4 +1,4 @@
-//! The first line of each situation, and what follows it. Law: whole pages are compared where they are short.
+//! The verdict and its page, for every way a project can stand.
 
 use super::*;
 use crate::journal::Fact;
