@@ -22,12 +22,12 @@ const KEPT_LINES: usize = 40;
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// The program could not be started.
-    #[error("cannot start {program}: {source}")]
+    #[error("cannot start {program}: {why}")]
     Start {
         /// The program as it was called.
         program: String,
-        /// The system's own words.
-        source: std::io::Error,
+        /// The system's own words; told above, so they are no source that would be told again.
+        why: std::io::Error,
     },
     /// It ended with another code than 0, or by a signal.
     #[error("`{command}` {ended}{}", said(.stderr))]
@@ -52,12 +52,12 @@ pub enum ProcessError {
         stderr: String,
     },
     /// Its output could not be read.
-    #[error("cannot read what `{command}` prints: {source}")]
+    #[error("cannot read what `{command}` prints: {why}")]
     Output {
         /// The command line.
         command: String,
         /// The system's own words.
-        source: std::io::Error,
+        why: std::io::Error,
     },
 }
 
@@ -132,6 +132,29 @@ impl Process {
         Self { base, redactor }
     }
 
+    /// Whether a program could be started: a path is an executable file, a bare name is found in the children's PATH.
+    ///
+    /// # Errors
+    /// Why it could not, in words.
+    pub fn could_start(&self, program: &Path) -> Result<(), String> {
+        if program.components().count() > 1 {
+            return match std::fs::metadata(program) {
+                Err(why) if why.kind() == std::io::ErrorKind::NotFound => {
+                    Err(format!("is not there ({})", program.display()))
+                }
+                Err(why) => Err(format!("cannot be looked at ({}): {why}", program.display())),
+                Ok(file) if !file.is_file() => Err(format!("is not a file ({})", program.display())),
+                Ok(_) if rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_err() => {
+                    Err(format!("is not executable ({})", program.display()))
+                }
+                Ok(_) => Ok(()),
+            };
+        }
+        let path = self.base.iter().find(|(name, _)| name == "PATH").map_or("", |(_, path)| path.as_str());
+        let found = which::which_in(program, Some(path), "/");
+        found.map(|_| ()).map_err(|_| format!("is not in PATH ({path})"))
+    }
+
     /// Runs to the end and gives the kept standard output; `line` hears every line of stderr as it comes.
     ///
     /// # Errors
@@ -171,7 +194,7 @@ impl Process {
                 group.forget();
                 Err(ProcessError::Failed { command: shown, ended: how(status), code: status.code(), stderr: stderr() })
             }
-            Ok(Err(source)) => Err(ProcessError::Output { command: shown, source }),
+            Ok(Err(why)) => Err(ProcessError::Output { command: shown, why }),
             Err(_) => {
                 group.end(&mut child).await;
                 Err(ProcessError::Deadline { command: shown, deadline, stderr: stderr() })
@@ -198,7 +221,7 @@ impl Process {
         if let Some(directory) = &command.directory {
             child.current_dir(directory);
         }
-        child.spawn().map_err(|source| ProcessError::Start { program, source })
+        child.spawn().map_err(|why| ProcessError::Start { program, why })
     }
 }
 

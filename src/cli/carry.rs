@@ -272,7 +272,7 @@ pub async fn hands(setup: &Setup, open: &Open) -> Result<crate::step::Hands> {
 }
 
 /// The variables that commands of the plan get, from this process's environment.
-fn variables(plan: &crate::step::Plan) -> Vec<(String, String)> {
+pub fn variables(plan: &crate::step::Plan) -> Vec<(String, String)> {
     let acts = plan.items.iter().chain(&plan.way_back).map(|item| &item.action);
     let mut names: Vec<String> = acts.flat_map(|act| act.variables()).collect();
     names.sort();

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use super::arguments::Global;
-use super::carry::{carry, clear_unbegun, last_open, take_lock_from_the_dead};
+use super::carry::{carry, clear_unbegun, last_open, take_lock_from_the_dead, variables};
 use super::out;
 use super::runbook::arguments::Resume;
 use super::setup::{self, Setup};
@@ -11,6 +11,7 @@ use crate::journal::{Lock, runs};
 use crate::report::planned;
 use crate::run::Refusal;
 use crate::run::begin;
+use crate::run::commands;
 
 /// The verb. It asks nothing: the plan was confirmed when the run began.
 ///
@@ -35,6 +36,8 @@ pub async fn go(global: &Global, setup: Setup, lock: Lock, ended: &[String], wai
         )
         .into());
     };
+    let plan = begin::plan_of(&last)?;
+    commands::must_be_ready(&plan, Some(&last), &setup.process, &variables(&plan))?;
     let mut open = open(&setup, last.number, &format!("gone on with by {}", setup::by()))?;
     let back = if last.is_going_back { ", on its way back" } else { "" };
     let place = last.stopped_in().map_or_else(String::new, |item| format!(", from the step {}", item.name));

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::arguments::{Global, Rollback};
-use super::carry::{carry, carry_as, clear_unbegun, last_open, nothing_open, take_lock_from_the_dead};
+use super::carry::{carry, carry_as, clear_unbegun, last_open, nothing_open, take_lock_from_the_dead, variables};
 use super::confirm::{confirm, confirm_phrase, confirm_plainly, phrase};
 use super::deploy::show;
 use super::setup::{self, Setup};
@@ -14,6 +14,7 @@ use crate::run::before;
 use crate::run::begin::{self, plan_of};
 use crate::run::bring_back;
 use crate::run::carry_back;
+use crate::run::commands;
 use crate::run::deploy::Planned;
 use crate::run::front::{self, Front};
 use crate::run::orphans;
@@ -64,6 +65,7 @@ pub async fn make(setup: &Setup, verb: &Rollback) -> Result<Planned> {
             (planned, docker)
         }
     };
+    commands::must_be_ready(&planned.plan, None, &setup.process, &variables(&planned.plan))?;
     if let (Some(docker), Some(number)) = (docker, planned.plan.release_to) {
         planned.plan.remarks.push(before::look(&docker, &setup.store, number, setup.least).await.words());
     }
@@ -85,6 +87,8 @@ async fn go_on(
     run: &RunState,
     ended: &[String],
 ) -> Result<u8> {
+    let plan = plan_of(run)?;
+    commands::must_be_ready(&plan, Some(run), &setup.process, &variables(&plan))?;
     let mut open = resume::open(setup, run.number, &format!("gone on with by {}", setup::by()))?;
     let left_out = carry_back::left_out(&open.plan, &open.state, without(verb));
     if !left_out.is_empty() {

@@ -42,7 +42,7 @@ pub use file::MAX_BYTES;
 pub use later::{Data, Database, Dns, Listen, NoSecret, Record, SecretAt, Serve, Tsig, Users};
 pub use problem::{Problem, Problems, nearest};
 pub use read::Origin;
-pub use reference::reference;
+pub use reference::{reference, runbook_reference};
 pub use rehearsal::Rehearsal;
 pub use show::{Setting, defaults, show, show_text};
 pub use types::{

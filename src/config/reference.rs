@@ -1,8 +1,8 @@
-//! The reference page of cutover.toml, made from the key list. A test compares docs/configuration.md with it.
+//! The reference pages of cutover.toml and of runbooks, made from the key lists. A test compares docs/ with them.
 
 use std::fmt::Write;
 
-use super::keys::{self, Fallback, Key};
+use super::keys::{self, Fallback, Key, KeyList};
 use super::value;
 
 const OPENING: &str = "# cutover.toml
@@ -24,26 +24,49 @@ writes it anew.
   what is allowed; the exit code is 2.
 ";
 
-/// The page, in Markdown.
+const RUNBOOK_OPENING: &str = "# The keys of a runbook
+
+This page is made from the list of keys in `src/config/keys/runbook.rs`; `cargo test -- --ignored write_the_reference`
+writes it anew. What a runbook is, and an example, stands in [runbooks.md](runbooks.md).
+
+- Every key has the default that is shown here, is optional (—), or is **required** wherever its table stands.
+- An entry is one of four: a `step`, a `gate`, a `command`, a `checkpoint`. `cutover runbook list` names the built-in steps
+  and gates, with the keys that each may be told; a key that stands with another one is an error.
+- Moments are written `\"2026-11-22T01:00:00Z\"`, durations `\"30s\"`, `\"1m30s\"`, `\"2h\"`.
+- Relative paths start at the directory of the runbook; `{data}/` stands for the configured `data.directory`.
+- Unknown keys are errors. `cutover runbook check FILE` tells all problems at once, each with its line and column.
+";
+
+/// The page of cutover.toml, in Markdown.
 pub fn reference() -> String {
-    let mut page = OPENING.to_owned();
+    page(OPENING, keys::CONFIGURATION, Key::variable)
+}
+
+/// The page of a runbook's keys, in Markdown.
+pub fn runbook_reference() -> String {
+    // The environment overrides no key of a runbook: its plan has to be the one that was rehearsed.
+    page(RUNBOOK_OPENING, keys::RUNBOOK, |_| None)
+}
+
+fn page(opening: &str, keys: KeyList, variable: fn(&Key) -> Option<String>) -> String {
+    let mut page = opening.to_owned();
     page.push_str("\n## Top level\n\n");
-    rows(&mut page, "");
-    for table in keys::all().filter(|key| key.is_table()) {
+    rows(&mut page, keys, "", variable);
+    for table in keys.all().filter(|key| key.is_table()) {
         let heading = match table.path.strip_suffix("[]") {
             Some(path) => format!("[[{}]]", path.replace("[]", "")),
             None => format!("[{}]", table.path.replace("[]", "")),
         };
         let _ = write!(page, "\n## `{heading}`\n\n{}\n\n", table.doc);
-        rows(&mut page, table.path);
+        rows(&mut page, keys, table.path, variable);
     }
     page
 }
 
-fn rows(page: &mut String, table: &str) {
+fn rows(page: &mut String, keys: KeyList, table: &str, variable: fn(&Key) -> Option<String>) {
     page.push_str("| key | meaning | value | default |\n|---|---|---|---|\n");
-    for key in keys::children(table).filter(|key| !key.is_table()) {
-        let variable = key.variable().map(|variable| format!(" `{variable}`")).unwrap_or_default();
+    for key in keys.children(table).filter(|key| !key.is_table()) {
+        let variable = variable(key).map(|variable| format!(" `{variable}`")).unwrap_or_default();
         let _ = writeln!(
             page,
             "| `{}` | {}{variable} | {} | {} |",
@@ -72,25 +95,28 @@ fn cell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
+    use std::path::PathBuf;
 
-    fn page() -> std::path::PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md")
+    fn pages() -> [(PathBuf, String); 2] {
+        let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs");
+        [(docs.join("configuration.md"), reference()), (docs.join("runbook-keys.md"), runbook_reference())]
     }
 
     #[test]
     fn the_reference_is_current() {
-        let written = std::fs::read_to_string(page()).unwrap_or_default();
-        assert!(
-            written == reference(),
-            "docs/configuration.md is old; run: cargo test -- --ignored write_the_reference"
-        );
+        for (path, page) in pages() {
+            let written = std::fs::read_to_string(&path).unwrap_or_default();
+            let shown = path.display();
+            assert!(written == page, "{shown} is old; run: cargo test -- --ignored write_the_reference");
+        }
     }
 
     #[test]
-    #[ignore = "writes docs/configuration.md"]
+    #[ignore = "writes docs/configuration.md and docs/runbook-keys.md"]
     fn write_the_reference() {
-        std::fs::create_dir_all(page().parent().unwrap()).unwrap();
-        std::fs::write(page(), reference()).unwrap();
+        for (path, page) in pages() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, page).unwrap();
+        }
     }
 }

@@ -23,7 +23,7 @@ pub mod releases;
 pub mod result;
 pub mod route;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 pub mod screen;
 pub mod status;
 pub mod style;

@@ -9,6 +9,7 @@ mod bring_side;
 pub mod carry_back;
 pub mod changes;
 pub mod checkpoints;
+pub mod commands;
 pub mod cutover;
 pub mod data;
 pub mod deploy;

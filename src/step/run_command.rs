@@ -49,6 +49,17 @@ pub struct RunCommand {
     pub run_number: Option<u32>,
 }
 
+/// One of the programs of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What does it, or asks.
+    Run,
+    /// What tells whether it is done.
+    Check,
+    /// What undoes it.
+    Undo,
+}
+
 /// Values of the variables that commands may get.
 pub type Variables = Vec<(String, String)>;
 
@@ -59,6 +70,35 @@ impl RunCommand {
             Some(_) => Reversal::Exact,
             None => Reversal::Nothing(format!("{} has no undo command", self.name)),
         }
+    }
+
+    /// Why these of its programs could not be called; nothing where they can, or where it has none of them.
+    pub fn troubles(&self, parts: &[Part], process: &Process, variables: &Variables) -> Vec<String> {
+        let words = |part: &Part| match part {
+            Part::Run => Some(("does it", &self.run)),
+            Part::Check => self.check.as_ref().map(|words| ("checks it", words)),
+            Part::Undo => self.undo.as_ref().map(|words| ("undoes it", words)),
+        };
+        let called: Vec<_> = parts.iter().filter_map(words).collect();
+        let mut troubles: Vec<String> = match called.is_empty() {
+            true => Vec::new(),
+            false => self.missing(variables).into_iter().collect(),
+        };
+        for (does, words) in called {
+            let Some(program) = words.first() else { continue };
+            if let Err(why) = process.could_start(&self.program(program)) {
+                troubles.push(format!("{}: `{program}`, which {does}, {why}", self.name));
+            }
+        }
+        troubles
+    }
+
+    /// Which of its variables are not set, in words.
+    fn missing(&self, variables: &Variables) -> Option<String> {
+        let is_set = |name: &String| variables.iter().any(|(known, value)| known == name && !value.is_empty());
+        let names: Vec<&str> = self.environment.iter().filter(|name| !is_set(name)).map(String::as_str).collect();
+        let noun = if names.len() == 1 { "a variable that is" } else { "variables that are" };
+        (!names.is_empty()).then(|| format!("{} needs {noun} not set: {}", self.name, names.join(", ")))
     }
 
     fn mark(&self, run: &RunTag, word: &str) -> PathBuf {
@@ -101,9 +141,16 @@ impl RunCommand {
     /// # Errors
     /// When it cannot be started, does not end in time, or ends with another code than 0.
     pub async fn run(&self, process: &Process, variables: &Variables, run: &RunTag, say: Say<'_>) -> Result<Value> {
-        files::write_atomically(&self.mark(run, "begun"), b"", 0o600)?;
+        let begun = self.mark(run, "begun");
+        let was_begun = begun.exists();
+        files::write_atomically(&begun, b"", 0o600)?;
         files::remove_if_there(&self.mark(run, "undone"))?;
-        self.must(process, variables, &self.run, run, "run", say).await?;
+        let ended = self.must(process, variables, &self.run, run, "run", say).await;
+        if ended.as_ref().is_err_and(|error| !was_begun && never_started(error, &self.missing(variables))) {
+            // Nothing of it can stay: it did nothing.
+            files::remove_if_there(&begun)?;
+        }
+        ended?;
         files::write_atomically(&self.mark(run, "done"), b"", 0o600)?;
         Ok(json!({ "log": self.log(run, "run") }))
     }
@@ -188,14 +235,8 @@ impl RunCommand {
         say: Say<'_>,
     ) -> Result<i32> {
         let (program, arguments) = words.split_first().context("the command names no program")?;
-        let missing: Vec<&String> = self
-            .environment
-            .iter()
-            .filter(|name| !variables.iter().any(|(known, value)| known == *name && !value.is_empty()))
-            .collect();
-        if !missing.is_empty() {
-            let names: Vec<&str> = missing.into_iter().map(String::as_str).collect();
-            bail!("{} needs variables that are not set: {}", self.name, names.join(", "));
+        if let Some(words) = self.missing(variables) {
+            bail!("{words}");
         }
         let mut command = Command::new(self.program(program), arguments.to_vec());
         command.directory = Some(self.directory.clone());
@@ -228,6 +269,11 @@ impl RunCommand {
     fn program(&self, program: &str) -> PathBuf {
         if program.contains('/') { self.directory.join(program) } else { PathBuf::from(program) }
     }
+}
+
+/// Whether a command failed before its program was there.
+fn never_started(error: &anyhow::Error, missing: &Option<String>) -> bool {
+    missing.is_some() || matches!(error.downcast_ref::<ProcessError>(), Some(ProcessError::Start { .. }))
 }
 
 #[cfg(test)]
@@ -299,8 +345,20 @@ mod tests {
         let (process, _, run) = tools(place.path());
         let step = step(place.path(), true);
         let error = step.run(&process, &Variables::new(), &run, &|_| ()).await.unwrap_err().to_string();
-        assert!(error.contains("not set: KEY"), "{error}");
+        assert!(error.contains("convex-import needs a variable that is not set: KEY"), "{error}");
         assert!(!place.path().join("there").exists());
+    }
+
+    #[tokio::test]
+    async fn a_program_that_never_started_left_nothing_and_the_systems_words_are_told_once() {
+        let place = tempfile::tempdir().unwrap();
+        let (process, variables, run) = tools(place.path());
+        let mut step = step(place.path(), false);
+        step.run = vec!["./not-there.sh".into()];
+        let error = format!("{:#}", step.run(&process, &variables, &run, &|_| ()).await.unwrap_err());
+        assert_eq!(error.matches("No such file").count(), 1, "{error}");
+        let seen = step.check(&process, &variables, &run).await.unwrap();
+        assert_eq!(seen, World::Before("convex-import was not run".into()));
     }
 
     #[tokio::test]

@@ -136,6 +136,54 @@ fn a_command_without_a_check_that_was_undone_is_not_said_never_to_have_run() {
     says(&desk.expect(0, &["run", "night.toml", "--yes"]), &["calls ended with 0; it has no check"]);
 }
 
+/// A command with its own script, which wants a variable for everything that it does.
+const MARKS: &str = "[[phase.entry]]\nname = \"mark\"\ncommand = [\"./mark.sh\", \"do\"]\nundo = [\"./mark.sh\", \"undo\"]\n\
+                     environment = [\"NIGHT_TOKEN\"]\n";
+
+fn with_token(desk: &Desk, code: i32, arguments: &[&str]) -> String {
+    let output = desk.command("anna", arguments).env("NIGHT_TOKEN", "a-token-of-the-night").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+    text
+}
+
+#[test]
+fn what_commands_need_is_asked_before_anything_is_changed_and_before_it_is_undone() {
+    let desk = Desk::new(&book("", &(makes("a") + MARKS)));
+    let token = "mark needs a variable that is not set: NIGHT_TOKEN";
+    let program = "mark: `./mark.sh`, which undoes it, is not there";
+    for arguments in
+        [&["plan", "run", "night.toml"][..], &["run", "night.toml", "--dry-run"], &["run", "night.toml", "--yes"]]
+    {
+        says(&desk.expect(2, arguments), &[token, program, "nothing was changed"]);
+    }
+    assert!(!desk.path("a").exists());
+
+    let script = desk.path("mark.sh");
+    desk.write("mark.sh", "#!/bin/sh\necho $NIGHT_TOKEN >/dev/null\n");
+    says(&with_token(&desk, 2, &["run", "night.toml", "--yes"]), &["is not executable"]);
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    with_token(&desk, 0, &["run", "night.toml", "--yes"]);
+    says(&desk.expect(2, &["rollback", "--dry-run"]), &[token]);
+    says(&desk.expect(2, &["rollback", "--yes"]), &[token, "nothing was changed"]);
+    assert!(desk.path("a").exists(), "nothing was undone");
+    with_token(&desk, 0, &["rollback", "--yes"]);
+    assert!(!desk.path("a").exists());
+}
+
+#[test]
+fn a_run_that_was_held_is_gone_on_with_only_where_its_commands_can_be_called() {
+    let entries = makes("a") + MARKS + FAILS;
+    let desk = Desk::new(&book("on_failure = \"hold\"", &entries));
+    desk.write("mark.sh", "#!/bin/sh\nexit 0\n");
+    std::fs::set_permissions(desk.path("mark.sh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    with_token(&desk, 4, &["run", "night.toml", "--yes"]);
+    says(&desk.expect(2, &["resume"]), &["NIGHT_TOKEN", "run 1 stands as it stood"]);
+    says(&desk.expect(0, &["status"]), &["HELD"]);
+    with_token(&desk, 0, &["rollback", "--yes"]);
+    assert!(!desk.path("a").exists());
+}
+
 #[test]
 fn maintenance_is_on_from_its_entry_to_its_end_with_the_words_of_the_runbook_and_a_rollback_goes_through_it_backwards()
 {

@@ -16,6 +16,7 @@ use crate::cli::setup::Setup;
 use crate::config::runbook::{CheckItem, Checkpoint as Asked, CommandEntry, Deed, Entry, Runbook, load_runbook};
 use crate::config::{Config, OnExpiry, OnFailure};
 use crate::journal::{Outcome, RunState, runs};
+use crate::run::commands;
 use crate::run::cutover::{self, About, Cooked, CookedPhase, checkpoint};
 use crate::run::deploy::Planned;
 use crate::run::list::item;
@@ -92,6 +93,8 @@ pub async fn plan(
     let window = runbook.window.clone();
     let about = About { kind, course, on_failure: runbook.on_failure, window, substitutions };
     let mut planned = cutover::plan(config, about, phases)?;
+    let variables = crate::cli::carry::variables(&planned.plan);
+    commands::must_be_ready(&planned.plan, None, &setup.process, &variables)?;
     planned.plan.clean(&setup.redactor);
     Ok(planned)
 }

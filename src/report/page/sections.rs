@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::data::{backups, changes, gaps, moved, names, stabilization, verification};
 use super::parts::{section, short, table, tag, when};
 use super::{class, time};
+use crate::report::carried::carried_lines;
 use crate::report::paper::{Checkpoint, Failure, Paper, Tone};
 use crate::report::planned::release_name;
 use crate::report::text::{gist, short_ids};
@@ -174,7 +175,9 @@ fn manifest(paper: &Paper) -> Option<Markup> {
         };
         (format!("{} ({passed})", text(one, "title")), text(one, "seen"))
     };
+    let carried = carried_lines(manifest.get("carried_back").unwrap_or(&Value::Null));
     let groups: Vec<(&str, Vec<(String, String)>)> = vec![
+        ("Written since, and carried back", carried.into_iter().map(|line| (line, String::new())).collect()),
         ("Undone, and seen to be", list("undone").iter().map(item("seen")).collect()),
         ("Done on the way", list("done").iter().map(item("seen")).collect()),
         ("Stays, and why", list("stays").iter().map(item("why")).collect()),

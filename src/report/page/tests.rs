@@ -163,6 +163,36 @@ fn phases_stand_above_their_first_step_and_statements_tell_who_confirmed_them() 
 }
 
 #[test]
+fn the_manifest_of_a_rollback_says_what_was_written_since_where_it_lies_and_that_the_source_has_it() {
+    let plan = sample::keeping();
+    let mut facts = vec![sample::planned(&plan)];
+    let tables = json!([{ "table": "public.orders", "inserted": 40, "updated": 2, "deleted": 1, "csv": "orders.csv" }]);
+    let data = json!({ "file": "exports/0002-changes.json", "sha256": "cd".repeat(32), "inserted": 40, "updated": 2,
+        "deleted": 1, "tables": tables });
+    facts.extend(sample::done(&plan, 1, "43 changes are saved", data));
+    facts.extend(sample::done(&plan, 2, "43 changes counted in app@db1/legacy", Value::Null));
+    facts.push(Fact::Finished { outcome: Outcome::Done, exit: 0, said: String::new() });
+    let mut entries = sample::entries(facts);
+    let Fact::Planned { plan, .. } = &mut entries[0].fact else { panic!("the head comes first") };
+    plan["items"][1]["action"] = json!({ "act": "save_changes" });
+    plan["items"][2]["action"] = json!({ "act": "apply_changes" });
+    let run = crate::journal::state::fold(7, "rollback", &entries);
+    let material = Material { run: Some(&run), entries: &entries, ..Material::default() };
+    let page = page(&gather(&material));
+    for part in [
+        "Written since, and carried back",
+        "saved: 43 changes are saved",
+        "applied: 43 changes counted in app@db1/legacy",
+        "<section id=\"changes\">",
+        "public.orders",
+        "orders.csv",
+        "exports/0002-changes.json",
+    ] {
+        assert!(page.contains(part), "{part} is not in\n{page}");
+    }
+}
+
+#[test]
 fn odd_lines_do_no_harm() {
     let plan = sample::keeping();
     let odd = [
