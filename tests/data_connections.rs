@@ -96,6 +96,24 @@ async fn a_silent_or_foreign_server_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test]
+async fn what_is_no_postgresql_server_is_not_told_to_switch_tls_on() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut question = [0; 8];
+            stream.read_exact(&mut question).await.unwrap();
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        }
+    });
+    let found = trouble(&format!("postgresql://u:{PASSWORD}@127.0.0.1:{port}/d?sslmode=require")).await;
+    is(found, Trouble::Other, &["is no PostgreSQL server", "begins with 'H'", "host and port right"]);
+    server.abort();
+}
+
+#[tokio::test]
 async fn a_transaction_pooler_is_recognised_before_anything_is_sent() {
     for (host, words) in [
         ("aws-0-eu-central-1.pooler.supabase.com", "Supabase's transaction pooler"),

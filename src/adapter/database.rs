@@ -1,5 +1,6 @@
 //! A PostgreSQL server reached by its connection string. Every session is pinned, so that text means the same on both sides.
 
+mod greeting;
 mod settings;
 mod string;
 mod tls;
@@ -231,13 +232,19 @@ impl Place {
 
     async fn attempt(&self, server: &Server, way: Mode, name: &str) -> Result<Session, Tried> {
         let connector = self.connector(way).map_err(|what| Tried::Failed((Trouble::NoCertificates, what)))?;
-        let (client, connection) = self.config(server, way, name).connect(connector).await.map_err(|error| {
-            let reason = trouble::of_error(&error, server, way);
-            // The server's rules may take the same role encrypted and not otherwise, or the other way round.
-            let is_rule = error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
-            let is_tls = reason.0 == Trouble::Handshake && way == Mode::Prefer;
-            if is_rule || is_tls { Tried::Otherwise(reason) } else { Tried::Failed(reason) }
-        })?;
+        let (client, connection) = match self.config(server, way, name).connect(connector).await {
+            Ok(connected) => connected,
+            Err(error) => {
+                let mut reason = trouble::of_error(&error, server, way);
+                if reason.0 == Trouble::NoTls {
+                    reason = greeting::of_another(server).await.unwrap_or(reason);
+                }
+                // The server's rules may take the same role encrypted and not otherwise, or the other way round.
+                let is_rule = error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
+                let is_tls = reason.0 == Trouble::Handshake && way == Mode::Prefer;
+                return Err(if is_rule || is_tls { Tried::Otherwise(reason) } else { Tried::Failed(reason) });
+            }
+        };
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a database connection ended");

@@ -18,6 +18,7 @@ use crate::run::commands;
 use crate::run::deploy::Planned;
 use crate::run::front::{self, Front};
 use crate::run::orphans;
+use crate::run::rest;
 use crate::run::rollback::{self, Without};
 use crate::run::which;
 use crate::step::{Plan, RunKind};
@@ -43,6 +44,14 @@ pub async fn run(global: &Global, verb: &Rollback) -> Result<u8> {
 /// [`Refusal`], when there is nothing to undo or it could not be finished.
 pub async fn make(setup: &Setup, verb: &Rollback) -> Result<Planned> {
     let without = without(verb);
+    if let Some(open) = last_open(&setup.state)?.filter(|open| is_gone_on_with(open, verb)) {
+        let whole = plan_of(&open)?;
+        commands::must_be_ready(&whole, Some(&open), &setup.process, &variables(&whole))?;
+        let mut plan = rest::of_rollback(&open, without)?;
+        learn(setup, &plan);
+        plan.clean(&setup.redactor);
+        return Ok(Planned { plan, files: Vec::new() });
+    }
     let (mut planned, docker) = match verb.to {
         Some(number) => {
             let docker = setup.docker.clone().negotiate().await?;
@@ -72,6 +81,16 @@ pub async fn make(setup: &Setup, verb: &Rollback) -> Result<Planned> {
     learn(setup, &planned.plan);
     planned.plan.clean(&setup.redactor);
     Ok(planned)
+}
+
+/// Whether the last run is a rollback that did not finish: it is gone on with, not undone and not begun anew.
+fn is_gone_on_with(open: &RunState, verb: &Rollback) -> bool {
+    open.kind == RunKind::Rollback.word() && verb.to.is_none() && !verb.run.is_some_and(|run| is_other(open, run))
+}
+
+/// Whether an open run is another one than a person names, and does not undo it either.
+fn is_other(open: &RunState, number: u32) -> bool {
+    open.number != number && open.header.as_ref().and_then(|header| header.undoes) != Some(number)
 }
 
 fn without(verb: &Rollback) -> Without {
@@ -149,16 +168,15 @@ pub async fn go(global: &Global, setup: Setup, verb: &Rollback, wanted: Option<&
     let unbegun = clear_unbegun(&setup.state)?;
     let last = last_open(&setup.state)?;
     // What stopped half-way is dealt with before a run that is named is undone.
-    let is_other = |open: &RunState, number: u32| {
-        open.number != number && open.header.as_ref().and_then(|header| header.undoes) != Some(number)
-    };
     if verb.run.is_some_and(|number| last.as_ref().is_some_and(|open| is_other(open, number))) {
         nothing_open(&setup.state)?;
     }
     if verb.to.is_none() {
         match &last {
-            // A rollback that did not finish is gone on with, not begun anew.
-            Some(open) if open.kind == RunKind::Rollback.word() => {
+            Some(open) if is_gone_on_with(open, verb) => {
+                if let Some(wanted) = wanted {
+                    super::apply::must_be(&make(&setup, verb).await?.plan, wanted)?;
+                }
                 return go_on(global, &setup, verb, lock, open, &ended).await;
             }
             Some(open) if rollback::has_nothing_to_undo(open)? => {

@@ -112,11 +112,9 @@ pub fn state_directory(global: &Global) -> Result<(PathBuf, Option<Config>)> {
             let flag = global.state_directory.as_deref().map(absolute);
             let found = flag.or_else(|| config::state_directory_of_broken(&global.config, &Environment::of_process()));
             let Some(directory) = found else { return Err(error) };
-            out::say(&format!(
-                "cutover: {} is not valid and is left aside; working from the journal in {}",
-                global.config.display(),
-                directory.display()
-            ));
+            let file = global.config.display();
+            let why = if global.config.exists() { "is not valid and is left aside" } else { "is not there" };
+            out::say(&format!("cutover: {file} {why}; working from the journal in {}", directory.display()));
             Ok((directory, None))
         }
     }

@@ -19,7 +19,7 @@ use crate::report::untold::Untold;
 use crate::report::way_back::WayBack;
 use crate::run::data::standing::standing;
 use crate::run::front::Front;
-use crate::run::{before, public, which};
+use crate::run::{approvals, before, public, which};
 
 /// How long the engine may take to answer; the verdict is given without it too, and says so.
 const DEADLINE: Duration = Duration::from_millis(500);
@@ -74,7 +74,9 @@ pub async fn gather(setup: &Setup) -> Result<StatusFacts> {
     let asked = async { public::look(front.as_ref()?, &setup.state, &setup.http).await };
     let (engine, back, route) = tokio::join!(engine(setup, &project, led), way_back(setup), asked);
     let (engine, beside) = engine.map_or_else(|why| (Err(why), Vec::new()), |(own, beside)| (Ok(own), beside));
+    let expired = open.and_then(|run| approvals::expired(run, clock::unix_seconds()));
     Ok(StatusFacts {
+        expired,
         moves: standing(&setup.state)?,
         engine,
         beside,

@@ -190,6 +190,7 @@ fn take(run: &mut RunState, entry: &Entry) {
         }
         Fact::Done { item, seen, already, took_ms, data, .. } => {
             run.waiting = None;
+            run.failure.take_if(|(failed, _)| failed == item);
             set(run, *item, &entry.at, Standing::Done, seen);
             if let Some(state) = run.items.get_mut(*item) {
                 // Found done after an interruption, it was this run that did it.
@@ -221,6 +222,9 @@ fn take(run: &mut RunState, entry: &Entry) {
                 // What was done and undone took both times.
                 state.took_ms += took_ms;
             }
+            // What a rollback undid at last has not failed any more; of a run that turned back, it is why it did.
+            let is_wanted = run.items.get(*item).is_some_and(|state| state.back);
+            run.failure.take_if(|(failed, _)| failed == item && (is_wanted || run.kind == "rollback"));
             set(run, *item, &entry.at, if *stays { Standing::Stays } else { Standing::Undone }, seen);
         }
         Fact::Finished { outcome, said, .. } => run.outcome = Some((*outcome, said.clone())),

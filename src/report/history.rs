@@ -166,7 +166,7 @@ fn items(run: &RunState, style: &Style) -> String {
         let took =
             if item.took_ms == 0 { String::new() } else { spoken(std::time::Duration::from_millis(item.took_ms)) };
         let name = if is_gate(run, index) { format!("{} ?", item.name) } else { item.name.clone() };
-        let state = if item.already { "was so already" } else { word(item.standing) };
+        let state = if item.already { "was so already" } else { word(item.standing, !run.is_open()) };
         let seen = harmless(item.said.lines().next().unwrap_or_default());
         table.row(vec![
             Cell::painted(paint, style.mark(mark)),
@@ -282,9 +282,9 @@ RUN  KIND    RELEASE  BEGAN (UTC)          TOOK    ENDED                BY
         for part in [
             "run 7: deploy r2 → r3\n  failed, rolled back\n",
             "  exit code  7\n",
-            "↩  start_services     undone   03:00:15  1.5 s  backend: shop-backend-1",
-            "✗  expect_services ?  failed   03:00:13  2.5 s  backend exited with 1\n",
-            "·  record_release     waiting\n",
+            "↩  start_services     undone       03:00:15  1.5 s  backend: shop-backend-1",
+            "✗  expect_services ?  failed       03:00:13  2.5 s  backend exited with 1\n",
+            "·  record_release     not reached\n",
             "  last lines of its log:\n    Error: connect ECONNREFUSED",
             "  03:00:01  ben approved env-ready\n",
         ] {

@@ -9,6 +9,8 @@ use super::planned::{act, home_gates, is_gate, only_keeps, release_name, release
 use super::style::{Paint, Style};
 use super::text::{gist, hang, harmless, moment};
 use crate::journal::{Entry, Fact, ItemState, Outcome, RunState, Standing};
+use crate::step::RunKind;
+use crate::step::migrate_schema::AS_BEFORE;
 
 /// The manifest of a run that went back: a rollback, or a deploy that undid itself. `undone_run` is the run that a
 /// rollback undid.
@@ -176,12 +178,14 @@ fn remaining(run: &RunState, undone_run: Option<&RunState>) -> Vec<Value> {
     for (index, item) in run.items.iter().enumerate().filter(|(_, item)| item.standing == Standing::Stays) {
         match act(run, index) {
             kind if only_keeps(kind) => {}
+            // What its undo had nothing to do for is as it was: nobody's task.
+            "migrate_schema" if item.said == AS_BEFORE => {}
             "migrate_schema" => add("developer", format!("{}: {}", item.name, item.said)),
             kind if kind.contains("dns") => add("DNS owner", format!("{}: {}", item.name, item.said)),
             _ => add("operator", format!("{}: {}", item.name, item.said)),
         }
     }
-    left_of_changes(run).into_iter().for_each(|(who, what)| add(who, what));
+    left_of_changes(run).into_iter().chain(left_in_files(run)).for_each(|(who, what)| add(who, what));
     let failed = undone_run.and_then(|undone| undone.failure.as_ref().map(|failure| (undone, failure)));
     let failed = failed.or_else(|| run.failure.as_ref().filter(|_| run.is_going_back).map(|failure| (run, failure)));
     if let Some((of, (item, why))) = failed {
@@ -190,6 +194,18 @@ fn remaining(run: &RunState, undone_run: Option<&RunState>) -> Vec<Value> {
         add("developer", format!("find out why {name} of run {} failed: {first}", of.number));
     }
     left
+}
+
+/// The compose files and `.env` are a person's: no way back changes them, and the next deploy does what they say.
+pub(super) fn left_in_files(run: &RunState) -> Option<(&'static str, String)> {
+    let has_services = run.plan.get("services").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    let is_done = run.kind == RunKind::Rollback.word() && matches!(run.outcome, Some((Outcome::Done, _)));
+    let from = releases(run).0.filter(|_| is_done && has_services)?;
+    let words = format!(
+        "the compose files and their .env were not changed and may still ask for what r{from} ran: put them right before \
+         the next `cutover deploy`, or it brings that up again"
+    );
+    Some(("developer", words))
 }
 
 /// The manifest as a page.
@@ -333,6 +349,10 @@ mod tests {
         let entries = sample::entries(facts);
         let value = manifest(&sample::run(&entries), &entries, Some(&undone));
         assert_eq!(value["undone_run"]["run"], 7);
+        let mut run = sample::run(&entries);
+        run.kind = "rollback".into();
+        let left = manifest(&run, &entries, Some(&undone))["remaining"].to_string();
+        assert!(left.contains(".env were not changed and may still ask for what r2 ran"), "{left}");
         assert_eq!(value["undone_run"]["failure"]["item"], "expect_services");
         assert_eq!(names(&value["undone"]), ["start_services"]);
         assert_eq!(names(&value["done"]), ["back_up_database"]);

@@ -23,6 +23,7 @@ pub fn facts(last_run: Option<RunState>) -> StatusFacts {
         environment: "production".into(),
         current: Some(Current { number: 3, since: "2026-11-05T03:00:17.250Z".into(), run: 7 }),
         last_run,
+        expired: None,
         progress: None,
         held: None,
         kept: vec![1, 2, 3],

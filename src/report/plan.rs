@@ -176,6 +176,11 @@ fn step(index: usize, item: &Item, place: &Columns, style: &Style) -> String {
 }
 
 fn on_failure(plan: &Plan, style: &Style) -> String {
+    if plan.kind == RunKind::Rollback {
+        let words = "stops there, with 8 where something was changed, and is never turned round: `cutover resume` goes on \
+                     with it once the cause is put right";
+        return hang("  ", words, style.width);
+    }
     if !plan.rolls_back {
         let words =
             "stops and holds everything as it stands, for a person to decide: `cutover resume` or `cutover rollback`";

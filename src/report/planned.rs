@@ -110,9 +110,10 @@ pub fn took(run: &RunState) -> std::time::Duration {
     std::time::Duration::from_millis(run.items.iter().map(|item| item.took_ms).sum())
 }
 
-/// How far an item came, in a word.
-pub fn word(standing: Standing) -> &'static str {
+/// How far an item came, in a word; what waits in a run that has its end was not reached.
+pub fn word(standing: Standing, is_ended: bool) -> &'static str {
     match standing {
+        Standing::Waiting if is_ended => "not reached",
         Standing::Waiting => "waiting",
         Standing::Started => "started",
         Standing::Done => "done",

@@ -161,7 +161,7 @@ fn shows_page(plan: &Plan) -> bool {
 }
 
 /// How a rollback goes on without what cannot be done.
-fn without(act: &str) -> Option<(String, String)> {
+pub(super) fn without(act: &str) -> Option<(String, String)> {
     let (flag, words) = match act {
         "apply_changes" => ("--keep-changes-aside", "go on; what was written stays in its file alone"),
         "save_changes" => ("--without-export", "go on; what was written since is lost"),
@@ -210,7 +210,8 @@ pub fn result_text(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
     }
     out.push_str(&section("What stays", &stays, style));
     let left = if outcome == Some(Outcome::Done) { carried::left_of_changes(run) } else { Vec::new() };
-    out.push_str(&section("What is left", &left.into_iter().map(|(_, words)| words).collect::<Vec<_>>(), style));
+    let left = left.into_iter().chain(super::manifest::left_in_files(run));
+    out.push_str(&section("What is left", &left.map(|(_, words)| words).collect::<Vec<_>>(), style));
     out.push_str(&section("What is half-way", &half_way(outcome, run), style));
     out.push_str(&section("What is true now", &truths(outcome, run, plan), style));
     out.push_str(&times(outcome, run, style));
@@ -245,8 +246,9 @@ fn half_way(outcome: Option<Outcome>, run: &RunState) -> Vec<String> {
     if !matches!(outcome, None | Some(Outcome::Held | Outcome::Stuck)) {
         return Vec::new();
     }
+    // What was refused before it was begun is as it was.
     let open = |item: &crate::journal::ItemState| {
-        matches!(item.standing, Standing::Started | Standing::Failed | Standing::Undoing)
+        matches!(item.standing, Standing::Started | Standing::Failed | Standing::Undoing) && item.was_begun
     };
     let words = |(index, item): (usize, &crate::journal::ItemState)| {
         let state = match item.standing {

@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 use super::SCHEMA;
 use super::checkpoint;
 use super::history::ended;
-use super::planned::{cause, cause_line, deed, is_stuck};
+use super::planned::{act, cause, cause_line, deed, is_stuck};
 use super::route::{Route, Stands};
 use super::style::{Paint, Style};
 use super::table::{Cell, Table};
 use super::text::{harmless, lead, moment, next_text};
 use super::way_back::WayBack;
 use crate::journal::{Outcome, RunState};
+use crate::step::RunKind;
 
 mod facts;
 pub use facts::{Current, HeldFact, ServiceFact, StatusFacts};
@@ -76,14 +77,20 @@ pub fn verdict(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) 
         return (Verdict::AtWork, held.words.clone(), vec![next]);
     }
     if let Some(run) = facts.last_run.as_ref().filter(|run| run.is_open()) {
-        return open(run);
+        return open(run, facts.expired.as_deref());
     }
     serving(facts)
 }
 
-fn open(run: &RunState) -> (Verdict, String, Vec<(String, String)>) {
+fn open(run: &RunState, expired: Option<&str>) -> (Verdict, String, Vec<(String, String)>) {
     let number = run.number;
     if let Some(shown) = checkpoint::shown(run) {
+        if let Some(why) = expired {
+            let words = format!("run {number} stands at a checkpoint, {why}");
+            let does = ("cutover resume".to_owned(), "do what its on_expiry says".to_owned());
+            let back = ("cutover rollback".to_owned(), format!("undo run {number}"));
+            return (Verdict::Waiting, words, vec![does, back]);
+        }
         let words = format!("run {number} stands {}", checkpoint::stands(&shown));
         return (Verdict::Waiting, words, checkpoint::next(run, &shown));
     }
@@ -96,7 +103,9 @@ fn open(run: &RunState) -> (Verdict, String, Vec<(String, String)>) {
             let words = format!("the way back of run {number} did not finish{failed}; a person is needed");
             let look = (format!("cutover history {number}"), "see what stands in the way".to_owned());
             let resume = ("cutover resume".to_owned(), "go on with the way back once that is put right".to_owned());
-            (Verdict::Stuck, words, vec![look, resume])
+            let failed = run.failure.as_ref().filter(|_| run.kind == RunKind::Rollback.word());
+            let without = failed.and_then(|(index, _)| super::result::without(act(run, *index)));
+            (Verdict::Stuck, words, [look, resume].into_iter().chain(without).collect())
         }
         Some((Outcome::Held, _)) => {
             let failed =

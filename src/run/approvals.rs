@@ -86,6 +86,14 @@ pub fn judge(run: &RunState, item: usize, shown: &Shown, now_s: u64) -> Ruling {
     }
 }
 
+/// Why the checkpoint at which a run stands takes no approval any more; nothing where it has what it waits for.
+pub fn expired(run: &RunState, now_s: u64) -> Option<String> {
+    let waiting = run.waiting.as_ref()?;
+    let shown: Shown = serde_json::from_value(waiting.shown.clone()).ok()?;
+    let is_given = shown.wanted(&given_by(&counting(run, waiting.item, &shown, now_s))).is_none();
+    expiry(run, waiting.item, &shown, now_s).filter(|_| !is_given)
+}
+
 /// Why nobody can approve any more, once the deadline has passed.
 fn expiry(run: &RunState, item: usize, shown: &Shown, now_s: u64) -> Option<String> {
     let deadline = shown.deadline_s?;
@@ -112,6 +120,10 @@ fn counting<'a>(run: &'a RunState, item: usize, shown: &Shown, now_s: u64) -> Ve
     people
 }
 
+fn given_by<'a>(given: &[&'a Approved]) -> Vec<&'a str> {
+    given.iter().map(|one| one.given.user.as_str()).collect()
+}
+
 fn missing(shown: &Shown, given: &[&Approved]) -> Vec<String> {
     let mut missing: Vec<String> = shown
         .gates
@@ -119,8 +131,7 @@ fn missing(shown: &Shown, given: &[&Approved]) -> Vec<String> {
         .filter(|gate| !gate.is_passed())
         .map(|gate| format!("{} is {}: {}", gate.name, gate.answer, gate.words))
         .collect();
-    let given: Vec<&str> = given.iter().map(|one| one.given.user.as_str()).collect();
-    missing.extend(shown.wanted(&given));
+    missing.extend(shown.wanted(&given_by(given)));
     missing
 }
 
@@ -158,6 +169,13 @@ pub fn refusal(run: &RunState, plan: &Plan, request: &Request, now_s: u64) -> Op
             "{} approved {:?} already, and it wants {} people: another one has to look at it too",
             request.user, shown.signal, shown.people
         ));
+    }
+    let known: Vec<&str> = shown.statements.iter().map(|one| one.name.as_str()).collect();
+    let unknown: Vec<&str> =
+        request.confirmed.iter().map(String::as_str).filter(|name| !name.is_empty() && !known.contains(name)).collect();
+    if !unknown.is_empty() {
+        let has = if known.is_empty() { "no statements".to_owned() } else { known.join(", ") };
+        return Some(format!("{:?} has no statement {}; it has {has}", shown.signal, unknown.join(", ")));
     }
     let open: Vec<&str> = shown
         .statements

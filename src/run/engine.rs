@@ -10,8 +10,9 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::approvals::{self, Ruling};
+use super::rest::{self, is_back};
 use crate::adapter::clock::{self, Stopwatch};
-use crate::journal::{Fact, ItemState, Journal, JournalError, Lock, Outcome, RunState, Standing, state};
+use crate::journal::{Fact, ItemState, Journal, JournalError, Lock, Outcome, RunState, state};
 use crate::redact::Redactor;
 use crate::report::{Event, Listener};
 use crate::step::plan::{Item, Plan};
@@ -72,16 +73,9 @@ impl<A: Actor> Engine<'_, A> {
     /// When the journal cannot be written.
     pub async fn forward(&mut self, state: &RunState) -> Result<End, JournalError> {
         let plan = self.plan;
-        // Gates after the last finished change are asked again: what they saw is older than the interruption.
-        let last_change = (0..plan.items.len())
-            .rev()
-            .find(|&index| is_finished(state, index) && !self.actor.is_gate(&plan.items[index].action))
-            .max(state.last_checkpoint());
-        for (index, item) in plan.items.iter().enumerate() {
+        for index in rest::left(state, plan.items.len(), |index| self.actor.is_gate(&plan.items[index].action)) {
+            let item = &plan.items[index];
             let is_gate = self.actor.is_gate(&item.action);
-            if is_finished(state, index) && (!is_gate || last_change.is_some_and(|last| index < last)) {
-                continue;
-            }
             if *self.stop.borrow() > 0 {
                 return Ok(End::Interrupted);
             }
@@ -208,7 +202,7 @@ impl<A: Actor> Engine<'_, A> {
         match self.actor.check(&item.action).await {
             Ok(World::After(seen)) => return self.done(index, item, seen, true, watch.elapsed(), Value::Null),
             Ok(World::Foreign(why)) => {
-                let why = format!("somebody else changed it since the plan was made: {why}");
+                let why = format!("somebody else changed it: {why}");
                 return self.failed(index, item, why, false, watch.elapsed());
             }
             Ok(World::Before(_) | World::Between(_)) => {}
@@ -376,14 +370,6 @@ impl<A: Actor> Engine<'_, A> {
     pub fn finish(&mut self, outcome: Outcome, exit: u8, said: &str) -> Result<(), JournalError> {
         self.journal.append(Fact::Finished { outcome, exit, said: self.redactor.clean(said) }).map(|_| ())
     }
-}
-
-fn is_finished(state: &RunState, index: usize) -> bool {
-    state.items.get(index).is_some_and(|item| item.standing == Standing::Done || is_back(item.standing))
-}
-
-fn is_back(standing: Standing) -> bool {
-    matches!(standing, Standing::Undone | Standing::Stays)
 }
 
 /// Resolves once a person has asked to stop at least `times` times.

@@ -25,6 +25,7 @@ pub mod prober;
 pub mod prune;
 pub mod public;
 pub mod refusal;
+pub mod rest;
 pub mod rollback;
 mod sides;
 pub mod which;

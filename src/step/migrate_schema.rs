@@ -36,6 +36,9 @@ pub enum OnRollback {
     Command(Vec<String>),
 }
 
+/// What undoing says where there is nothing to undo.
+pub const AS_BEFORE: &str = "the schema is as it was before";
+
 /// The step.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct MigrateSchema {
@@ -240,7 +243,7 @@ impl MigrateSchema {
         if before_file.exists() {
             let before: Option<String> = files::read_json(&before_file)?;
             if before.is_some() && before == self.schema(docker, postgres, run).await? {
-                return Ok(Undone::Stays("the schema is as it was before".into()));
+                return Ok(Undone::Stays(AS_BEFORE.into()));
             }
         }
         match &self.on_rollback {

@@ -186,6 +186,9 @@ fn an_expired_checkpoint_takes_no_approval_and_does_what_it_says() {
         });
         says(&desk.expect(4, &["approve", signal, "--confirms", ALL]), &["expired", "cutover resume"]);
         assert!(desk.approvals().is_empty());
+        let status = desk.expect(0, &["status"]);
+        says(&status, &["WAITING", "expired: nobody gave", "do what its on_expiry says"]);
+        assert!(!status.contains("cutover approve"), "{status}");
         if rolls_back {
             says(&desk.expect(7, &["resume"]), &["FAILED AND ROLLED BACK", "expired"]);
             assert!(!desk.path("before").exists());
@@ -227,6 +230,15 @@ fn an_approval_can_be_taken_back_and_grows_old() {
         jiff::Timestamp::now().as_second() > seconds(&given) + 1
     });
     says(&desk.expect(3, &["resume"]), &["WAITING", "the signal"]);
+}
+
+#[test]
+fn a_statement_that_the_checkpoint_does_not_have_is_named_with_those_it_has() {
+    let desk = standing("frozen", "");
+    let words = "\"frozen\" has no statement nope; it has window, contacts";
+    says(&desk.expect(4, &["approve", "frozen", "--confirms", "nope"]), &[words]);
+    says(&desk.expect(4, &["approve", "frozen", "--confirms", "window,contacts,nope"]), &[words]);
+    assert!(desk.approvals().is_empty());
 }
 
 #[test]

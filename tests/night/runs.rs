@@ -210,6 +210,43 @@ fn maintenance_is_on_from_its_entry_to_its_end_with_the_words_of_the_runbook_and
     assert!(!desk.path("run/maintenance").exists());
 }
 
+#[test]
+fn a_rollback_that_is_stuck_shows_what_is_left_of_it_and_once_finished_tells_of_no_failure() {
+    let sticks = "[[phase.entry]]\nname = \"sticks\"\ncommand = [\"touch\", \"sticks\"]\ncheck = [\"test\", \"-e\", \"sticks\"]\n\
+                  undo = [\"/bin/sh\", \"-c\", \"test -e key && rm sticks\"]\n";
+    let desk = Desk::new(&book("", &(makes("a") + sticks + &makes("b"))));
+    desk.expect(0, &["run", "night.toml", "--yes"]);
+    let plan = desk.expect(0, &["rollback", "--dry-run"]);
+    says(&plan, &["undo b: run `rm b`", "undo a: run `rm a`", "stops there, with 8", "`cutover resume` goes on"]);
+    assert!(!plan.contains("or `cutover rollback`"), "{plan}");
+    says(&desk.expect(8, &["rollback", "--yes"]), &["STUCK"]);
+
+    let left = desk.expect(0, &["rollback", "--dry-run"]);
+    says(
+        &left,
+        &["the undoing of the cutover night", "run 2 stopped; of its 3 steps 1 is behind it", "undo a: run `rm a`"],
+    );
+    assert!(!left.contains("undo b") && !left.contains("the undoing of the undoing"), "{left}");
+    desk.write("key", "");
+    says(&desk.expect(0, &["rollback", "--yes"]), &["COMPLETE"]);
+    let status = desk.expect(0, &["status"]);
+    assert!(!status.contains("failed in"), "{status}");
+    assert!(!desk.path("a").exists() && !desk.path("sticks").exists());
+    says(&desk.expect(0, &["history", "2"]), &["undo_sticks"]);
+}
+
+#[test]
+fn what_an_ended_run_did_not_come_to_was_not_reached_and_without_a_configuration_nobody_calls_it_invalid() {
+    let desk = Desk::new(&book("", &(makes("a") + FAILS + &makes("b"))));
+    desk.expect(7, &["run", "night.toml", "--yes"]);
+    let text = desk.expect(0, &["history", "1"]);
+    says(&text, &["not reached"]);
+    assert!(!text.contains("waiting"), "{text}");
+    std::fs::remove_file(desk.path("cutover.toml")).unwrap();
+    let text = desk.expect(0, &["status", "--state-directory", "state"]);
+    says(&text, &["cutover.toml is not there; working from the journal in"]);
+}
+
 /// Answers every request as the snippet of the Caddyfile does: with the page and 503 while its file is there.
 fn answers_like_caddy(page: std::path::PathBuf) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

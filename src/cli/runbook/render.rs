@@ -171,7 +171,11 @@ fn stop(entry: &Entry, checkpoint: &Checkpoint) -> String {
     }
     if let Some(deadline) = entry.deadline {
         let then = checkpoint.on_expiry;
-        out.push_str(&format!("Without an approval within {}: {then}.\n\n", format_duration(deadline)));
+        let within = format_duration(deadline);
+        out.push_str(&format!(
+            "Without an approval within {within}: {then}, when `cutover resume` is called next, or at once where the run \
+             waits with `--wait`. Until then everything stays as it stands.\n\n"
+        ));
     }
     out
 }

@@ -135,6 +135,25 @@ fn what_the_watcher_wrote_later_is_told_and_does_not_make_the_run_longer() {
 }
 
 #[test]
+fn a_statement_names_each_person_once_and_nobody_whose_approval_was_taken_back() {
+    let mut entries = sample::entries(sample::well(&sample::keeping()));
+    let statements = json!([{ "name": "a", "words": "It is so" }]);
+    let Fact::Planned { plan, .. } = &mut entries[0].fact else { panic!("the head comes first") };
+    plan["items"][1]["action"] = json!({ "act": "checkpoint", "signal": "go", "statements": statements });
+    for (user, cancels) in [("anna", false), ("anna", false), ("ben", true), ("ben", false)] {
+        // The last one that is put here comes first.
+        let given = json!({ "item": 1, "user": user, "host": "h", "plan_hash": "p", "evidence_hash": "0123456789abcdef",
+            "confirmed": if cancels { json!([]) } else { json!(["a"]) }, "cancels": cancels });
+        let mut approval = entries[1].clone();
+        let line = json!({ "kind": "approval", "signal": "go", "by": user, "note": "", "given": given });
+        approval.fact = serde_json::from_value(line).unwrap();
+        entries.insert(1, approval);
+    }
+    let page = page(&paper(&entries));
+    assert!(page.contains("Confirmed by anna: It is so"), "{page}");
+}
+
+#[test]
 fn phases_stand_above_their_first_step_and_statements_tell_who_confirmed_them() {
     let plan = sample::keeping();
     let mut entries = sample::entries(sample::well(&plan));

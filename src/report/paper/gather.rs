@@ -145,7 +145,7 @@ fn steps(run: &RunState, material: &Material<'_>) -> Vec<Step> {
             _ if item.already => "was so already".into(),
             // Nothing comes any more once a run has ended.
             Standing::Waiting if run.outcome.is_some() => "not begun".into(),
-            standing => word(standing).into(),
+            standing => word(standing, false).into(),
         },
         tone: tone(item.standing),
         seen: item.said.clone(),

@@ -23,7 +23,7 @@ pub fn checkpoints(run: &RunState, entries: &[Entry]) -> Vec<Checkpoint> {
             title: title(run, index),
             built: text(action, "/built"),
             gates: list("gates").iter().map(gate).collect(),
-            statements: list("statements").iter().filter_map(|one| statement(one, entries, index)).collect(),
+            statements: list("statements").iter().filter_map(|one| statement(one, run, index)).collect(),
             approvals: Vec::new(),
         });
     }
@@ -43,16 +43,18 @@ pub fn checkpoints(run: &RunState, entries: &[Entry]) -> Vec<Checkpoint> {
     found
 }
 
-/// A statement, and who confirmed it.
-fn statement(one: &Value, entries: &[Entry], index: usize) -> Option<(String, Vec<String>)> {
+/// A statement, and who confirmed it: each person once, and only what was not taken back.
+fn statement(one: &Value, run: &RunState, index: usize) -> Option<(String, Vec<String>)> {
     let name = text(one, "/name");
-    let by = |entry: &Entry| match &entry.fact {
-        Fact::Approval { given: Some(given), .. } if given.item == index && !given.cancels => {
-            given.confirmed.iter().any(|confirmed| Some(confirmed) == name.as_ref()).then(|| given.user.clone())
+    let given = run.approvals.iter().map(|one| &one.given).filter(|given| given.item == index);
+    let given = given.filter(|given| given.confirmed.iter().any(|confirmed| Some(confirmed) == name.as_ref()));
+    let mut by: Vec<String> = Vec::new();
+    for one in given {
+        if !by.contains(&one.user) {
+            by.push(one.user.clone());
         }
-        _ => None,
-    };
-    Some((text(one, "/words")?, entries.iter().filter_map(by).collect()))
+    }
+    Some((text(one, "/words")?, by))
 }
 
 /// What was shown last at a checkpoint.

@@ -48,6 +48,8 @@ pub struct StatusFacts {
     pub current: Option<Current>,
     /// The last run.
     pub last_run: Option<RunState>,
+    /// Why the checkpoint at which it stands takes no approval any more, where its time is over.
+    pub expired: Option<String>,
     /// How far an open run by a runbook is, and what it does now.
     pub progress: Option<(String, Option<String>)>,
     /// Who holds the lock.

@@ -130,3 +130,18 @@ fn before_the_first_release_a_failed_deploy_is_named_with_the_way_to_its_cause()
     assert!(text.starts_with("NOTHING: nothing was deployed yet; run 7 (deploy) failed, rolled back\n"), "{text}");
     assert!(text.contains("next: cutover history 7  why it failed, step by step\n"), "{text}");
 }
+
+#[test]
+fn a_stuck_rollback_offers_to_go_on_without_what_cannot_be_done() {
+    let (name, why) = ("apply_changes".to_owned(), "conflict".to_owned());
+    let entries = sample::entries(vec![
+        sample::planned(&sample::keeping()),
+        Fact::Failed { item: 0, name, why, back: false, unknown: false, took_ms: 0 },
+        Fact::Finished { outcome: Outcome::Stuck, exit: 8, said: String::new() },
+    ]);
+    let mut run = sample::run(&entries);
+    run.kind = RunKind::Rollback.word().into();
+    run.plan["items"][0]["action"]["act"] = "apply_changes".into();
+    let text = status_text(&facts(Some(run)), &Style::plain(120));
+    assert!(text.contains("cutover rollback --keep-changes-aside"), "{text}");
+}
