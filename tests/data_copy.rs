@@ -81,7 +81,9 @@ async fn an_odd_schema_arrives_row_for_row_and_everything_set_aside_is_back() {
         imported.tables.iter().map(|table| table.rows).sum::<u64>(),
         3 + 5 + 500 + 300 + 4 + 700 + 2 + 3 + 2 + 1 + 2
     );
-    assert!(matches!(pair.state(&pair.options()).await, ImportState::Complete { imported: done } if done == imported));
+    assert!(
+        matches!(pair.state(&pair.options()).await, ImportState::Complete { imported: done, .. } if done == imported)
+    );
     assert_eq!(pair.state.path().read_dir().unwrap().count(), 0, "the record of what is set aside is left");
     // A second call finds it done, and taking it back leaves the target as it was.
     assert_eq!(pair.copy(&pair.options()).await.unwrap(), imported);

@@ -190,7 +190,9 @@ async fn an_odd_schema_comes_back_from_its_files_row_for_row() {
     let (schema, _) = case.whole();
     let imported = case.import(&case.options()).await.unwrap();
     case.holds_what_the_source_holds(&schema);
-    assert!(matches!(case.state(&case.options()).await, ImportState::Complete { imported: done } if done == imported));
+    assert!(
+        matches!(case.state(&case.options()).await, ImportState::Complete { imported: done, .. } if done == imported)
+    );
     assert_eq!(case.import(&case.options()).await.unwrap(), imported);
 }
 

@@ -79,6 +79,8 @@ pub enum ImportState {
     Complete {
         /// What was done.
         imported: Imported,
+        /// When it began, RFC 3339, by the clock of the host that filled it; an older record has none.
+        began_at: Option<String>,
     },
     /// Something else stands there.
     Foreign {
@@ -98,6 +100,8 @@ pub struct Recorded {
     pub identity: String,
     /// Whether it came to its end.
     pub is_complete: bool,
+    /// When it began, RFC 3339, by the clock of the host that filled it; an older record has none.
+    pub began_at: Option<String>,
 }
 
 /// The import or copy that a target records, whatever it is of.
@@ -106,7 +110,11 @@ pub struct Recorded {
 /// When the target cannot be asked.
 pub async fn recorded(session: &tokio_postgres::Client) -> anyhow::Result<Option<Recorded>> {
     let line = journal::read(session).await?;
-    Ok(line.map(|line| Recorded { identity: line.identity, is_complete: line.phase == Phase::Complete }))
+    Ok(line.map(|line| Recorded {
+        identity: line.identity,
+        is_complete: line.phase == Phase::Complete,
+        began_at: line.before.began_at,
+    }))
 }
 
 /// The first table of the target that would be filled and holds rows already; of those that the source has, where one is
@@ -171,7 +179,9 @@ pub async fn state(target: &Place, filling: &Filling, identity: &str) -> anyhow:
             let why = format!("{how} import of something else is recorded in the target");
             ImportState::Foreign { why, identity: line.identity, is_complete }
         }
-        Some(Line { phase: Phase::Complete, summary: Some(imported), .. }) => ImportState::Complete { imported },
+        Some(Line { phase: Phase::Complete, summary: Some(imported), before, .. }) => {
+            ImportState::Complete { imported, began_at: before.began_at }
+        }
         Some(_) => ImportState::Partial,
     })
 }

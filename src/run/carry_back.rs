@@ -18,6 +18,7 @@ use crate::journal::{RunState, Standing};
 use crate::rows::freeze::{Phase, read_record};
 use crate::rows::import;
 use crate::step::apply_changes::ApplyChanges;
+use crate::step::compared::Against;
 use crate::step::expect_frozen::ExpectFrozen;
 use crate::step::freeze_source::FreezeSource;
 use crate::step::plan::{Item, Plan};
@@ -133,6 +134,15 @@ pub async fn chosen(
                 step.is_given_up = true;
                 item.name = "give_up_changes".into();
                 item.title = format!("give up what was written to {} since it was filled", step.compared.target);
+            }
+            Act::SaveChanges(step) => {
+                // What was copied is told apart from the source itself.
+                if let (Some(_), Against::Place(source)) = (&step.still, &step.compared.against) {
+                    reached(databases, source, "told apart", GIVE_UP).await?;
+                }
+                if let Some(why) = step.moved_since(databases, "cutover").await? {
+                    return Err(Refusal::Gate(format!("{why}; then {GIVE_UP}")).into());
+                }
             }
             Act::ApplyChanges(step) => {
                 if without.export {

@@ -77,6 +77,17 @@ pub fn unfreezing(config: &Config, place: &Place, deadline_s: u64) -> Planned {
     plan(config, format!("the unfreezing of {shown}"), vec![back])
 }
 
+/// The end of the freeze of a source: two databases take writes then.
+pub fn unfreezing_source(config: &Config, place: &Place, deadline_s: u64) -> Planned {
+    let mut planned = unfreezing(config, place, deadline_s);
+    planned.plan.remarks.push(format!(
+        "what is written to {0} from then on is in no export and no target that was filled before; a target that was copied \
+         from it (`cutover data copy`) can then no longer be told apart from it, so a rollback of that copy is refused",
+        place.shown()
+    ));
+    planned
+}
+
 /// The making of accounts. A failure is held: thousands of accounts are not deleted because of one user.
 pub fn migrating_users(config: &Config, accounts: &StackAuth, wishes: &UserWishes) -> Planned {
     let options = users(config, wishes);

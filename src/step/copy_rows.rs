@@ -85,7 +85,9 @@ impl CopyRows {
 
     /// What was written to the target since; it would be saved under this directory.
     pub fn changes(&self, directory: PathBuf) -> SaveChanges {
-        SaveChanges::of(Against::Place(self.source.clone()), &self.filling, &self.sides.target, directory)
+        let source = Against::Place(self.source.clone());
+        let still = self.filling.baselines.is_none().then(|| self.freeze.clone());
+        SaveChanges { still, ..SaveChanges::of(source, &self.filling, &self.sides.target, directory) }
     }
 
     /// Everything, unless rows were removed first.

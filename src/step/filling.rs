@@ -13,6 +13,7 @@ use crate::adapter::files;
 use crate::data::moved::{Moved, MovedTable};
 use crate::rows::backup::{self, Freshness};
 use crate::rows::filling::Filling;
+use crate::rows::freeze;
 use crate::rows::import::{self, ImportState, Imported, is_interrupted};
 use crate::rows::sessions;
 
@@ -82,7 +83,13 @@ impl Sides {
         };
         let shown = &self.target;
         Ok(match import::state(target, filling, &identity).await? {
-            ImportState::Complete { imported } => {
+            // The same was filled in before, and is to be emptied first: what was written there since goes with it.
+            ImportState::Complete { began_at, .. }
+                if filling.is_truncating_first && !is_of(begun, began_at.as_deref())? =>
+            {
+                World::Before(format!("{shown} holds what an earlier import of the same brought"))
+            }
+            ImportState::Complete { imported, .. } => {
                 let rows: u64 = imported.tables.iter().map(|table| table.rows).sum();
                 let tables = spoken_tables(imported.tables.len());
                 World::After(format!("{shown} holds {rows} rows of {tables}, keys and sequences in place"))
@@ -180,8 +187,12 @@ impl Sides {
             return Ok(Undone::Stays("this run had not begun to fill the target; nothing is taken back".into()));
         };
         let state = import::state(target, &filling, &begun.identity).await?;
-        if matches!(state, ImportState::Complete { .. } | ImportState::Partial) {
-            import::undo(target, &filling, say).await?;
+        match state {
+            ImportState::Complete { began_at, .. } if !is_of(Some(begun), began_at.as_deref())? => {
+                return Ok(Undone::Stays("this run had not begun to empty the target; nothing is taken back".into()));
+            }
+            ImportState::Complete { .. } | ImportState::Partial => import::undo(target, &filling, say).await?,
+            ImportState::Untouched | ImportState::Foreign { .. } => {}
         }
         Ok(match &filling.backup_token {
             Some(id) if filling.is_truncating_first => Undone::Stays(format!(
@@ -190,6 +201,15 @@ impl Sides {
             )),
             _ => Undone::Back,
         })
+    }
+}
+
+/// Whether a filling that the target records was begun by the one who kept this.
+fn is_of(begun: Option<&Begun>, recorded: Option<&str>) -> Result<bool> {
+    match (begun, recorded) {
+        (None, _) => Ok(false),
+        (Some(_), None) => Ok(true),
+        (Some(begun), Some(recorded)) => freeze::is_not_after(&begun.at, recorded),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::data::uncompared::Uncompared;
 use crate::rows::apply;
 use crate::rows::diff::{self, Diff, DiffOptions};
 use crate::rows::filling::Filling;
+use crate::rows::freeze;
 use crate::rows::import;
 
 /// The step.
@@ -33,6 +34,9 @@ pub struct SaveChanges {
     /// Whether a person asked for fewer tables than were filled: then nobody wants to hear of the others.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_narrowed: bool,
+    /// The record of a freeze of the source, where the source itself is the baseline: then it has to have stood still since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub still: Option<PathBuf>,
 }
 
 /// Where a change file is.
@@ -74,7 +78,14 @@ impl SaveChanges {
             mapping: filling.mapping.clone(),
             workers: filling.workers,
         };
-        Self { compared, sidecars: filling.baselines.clone(), directory, is_given_up: false, is_narrowed: false }
+        Self {
+            compared,
+            sidecars: filling.baselines.clone(),
+            directory,
+            is_given_up: false,
+            is_narrowed: false,
+            still: None,
+        }
     }
 
     /// Refuses where somebody wrote to the target since it was filled: a run that goes back by itself saves nothing.
@@ -117,11 +128,42 @@ impl SaveChanges {
         })
     }
 
+    /// Whether the source is still what the target was filled from, where it is the baseline: a row that was written to the
+    /// source since would look like one that was deleted in the target. Says why not.
+    ///
+    /// # Errors
+    /// When the source or the target cannot be asked.
+    pub async fn moved_since(&self, databases: &Databases, session: &str) -> Result<Option<String>> {
+        let (Some(record), Against::Place(source)) = (&self.still, &self.compared.against) else { return Ok(None) };
+        let target = &self.compared.target;
+        let since = freeze::frozen_since(databases.shown(source)?, record).await?;
+        let connection = databases.shown(target)?.connect(session).await?;
+        let began = import::recorded(&connection).await?.and_then(|recorded| recorded.began_at);
+        let is_still = match (&since, &began) {
+            (Some(since), Some(began)) => freeze::is_not_after(since, began)?,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        let now =
+            since.map_or_else(|| "takes writes again".to_owned(), |since| format!("is frozen only since {since}"));
+        let began = began.map_or_else(String::new, |began| format!(" at {began}"));
+        Ok((!is_still).then(|| {
+            format!(
+                "{target} was copied{began} from {source}, which was frozen then and {now}: what was written to {target} can \
+                 no longer be told apart from what was written to {source}, so nothing is carried from one to the other; \
+                 compare them (cutover data verify), and write by hand what is missing"
+            )
+        }))
+    }
+
     /// Tells the changes apart and writes them into a directory.
     ///
     /// # Errors
-    /// When a side cannot be read, or what was found does not add up: then there is no change file.
+    /// When a side cannot be read, the baseline moved, or what was found does not add up: then there is no change file.
     pub async fn make(&self, databases: &Databases, directory: &Path, session: &str, say: Say<'_>) -> Result<Diff> {
+        if let Some(why) = self.moved_since(databases, session).await? {
+            bail!("{why}");
+        }
         let baseline = self.compared.source(databases)?;
         let target = databases.shown(&self.compared.target)?;
         let found = diff::diff(&baseline, target, &self.options(directory, session)?, say).await?;

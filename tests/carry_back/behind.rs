@@ -77,3 +77,23 @@ fn an_import_behind_which_a_deployment_stands_is_undone_and_what_was_written_is_
     project.expect(0, &["rollback", "--run", "3", "--yes"]);
     assert!(project.containers().is_empty(), "{:?}", project.containers());
 }
+
+#[test]
+fn what_is_written_to_the_source_after_a_copy_is_never_taken_for_deleted_in_the_target() {
+    let cluster = shared();
+    let site = Site::new(&cluster, "two_writers");
+    site.move_rows(false);
+    site.migration.expect(0, &["data", "unfreeze", "--yes"]);
+    site.at_source("INSERT INTO sites (id, name) VALUES (5000, 'written to the source since')");
+    let (before, filled) = (site.source_rows(), site.at_target("SELECT count(*) FROM sites"));
+    let words = ["takes writes again", "can no longer be told apart", "cutover data verify"];
+    says(&site.migration.expect(4, &["data", "diff"]), &words);
+    let text = site.migration.expect(4, &["rollback", "--yes", "--run", "2"]);
+    says(&text, &words);
+    says(&text, &["--without-export"]);
+    // Frozen again, it is no baseline either: nobody knows what was written in between.
+    site.migration.expect(0, &["data", "freeze", "--yes"]);
+    says(&site.migration.expect(4, &["data", "diff"]), &["is frozen only since"]);
+    assert_eq!(site.source_rows(), before);
+    assert_eq!(site.at_target("SELECT count(*) FROM sites"), filled);
+}

@@ -5,6 +5,7 @@ use anyhow::Result;
 use super::arguments::Freeze;
 use super::go::{go, prepare};
 use crate::cli::arguments::Global;
+use crate::cli::backup::Side;
 use crate::run::{Refusal, data};
 
 /// Lets nobody write to a database any more.
@@ -26,5 +27,9 @@ pub async fn unfreeze(global: &Global, verb: &Freeze) -> Result<u8> {
     let (config, setup) = prepare(global)?;
     let place = setup.databases.side(verb.of.word()).map_err(Refusal::usage)?;
     let deadline = verb.deadline.as_secs();
-    go(global, &setup, "data unfreeze", verb.dry_run, async || Ok(data::unfreezing(&config, place, deadline))).await
+    let planned = match verb.of {
+        Side::Source => data::unfreezing_source,
+        Side::Target => data::unfreezing,
+    };
+    go(global, &setup, "data unfreeze", verb.dry_run, async || Ok(planned(&config, place, deadline))).await
 }

@@ -90,7 +90,7 @@ impl Kitchen<'_> {
 
     pub(super) async fn unfreeze(&self, ask: &Ask<'_>) -> Result<Planned> {
         let deadline = ask.deadline.map_or(FREEZE_S, |deadline| deadline.as_secs());
-        Ok(data::unfreezing(self.config, self.side("source")?, deadline))
+        Ok(data::unfreezing_source(self.config, self.side("source")?, deadline))
     }
 
     pub(super) async fn frozen(&self, ask: &Ask<'_>) -> Result<Planned> {

@@ -14,7 +14,7 @@ use super::hold::{Hold, is_interrupted};
 use super::journal::{self, Before, Keys, Phase};
 use super::load::Lane;
 use super::{Imported, ImportedTable};
-use crate::adapter::clock::Stopwatch;
+use crate::adapter::clock::{Stopwatch, now};
 use crate::adapter::database::Place;
 use crate::adapter::files;
 use crate::data::catalog::{Sequence, Storage, Table, TableName};
@@ -163,7 +163,7 @@ async fn set_out(hold: &mut Hold, course: &Course, tables: &[Table], file: &Path
     let items = set_aside::read(transaction.client(), &names).await?;
     let sequences = sequences::read(transaction.client(), &sequences).await?;
     let keys = tables.iter().map(Keys::of).collect();
-    let before = Before { tables: names.clone(), sequences, had_schema, keys };
+    let before = Before { tables: names.clone(), sequences, had_schema, keys, began_at: Some(now()) };
     journal::begin(&transaction, &course.identity, &before).await?;
     ballast::take(&transaction, &names).await?;
     set_aside::take_down(&transaction, &items, file).await?;

@@ -62,6 +62,9 @@ pub(crate) struct Before {
     /// The keys of the tables, which are not there while they are set aside. An older record has none.
     #[serde(default)]
     pub keys: Vec<Keys>,
+    /// When it began, RFC 3339, by the clock of the host that fills. An older record has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_at: Option<String>,
 }
 
 /// What tells the rows of a table apart, and what they point to.

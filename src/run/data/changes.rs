@@ -64,6 +64,9 @@ pub async fn saving(
         let words = "is not there; bring it back: without it nobody knows which id became which";
         return Err(Refusal::Gate(format!("the mapping of user ids {} {words}", path.display())).into());
     }
+    if let Some(why) = step.moved_since(databases, "cutover").await? {
+        return Err(Refusal::Gate(why).into());
+    }
     if !tables.is_empty() {
         step.compared.tables = tables;
         step.is_narrowed = true;
@@ -90,6 +93,7 @@ fn configured(config: &Config, databases: &Databases, target: &Place, baseline: 
         directory: exports(config),
         is_given_up: false,
         is_narrowed: false,
+        still: None,
     })
 }
 
@@ -130,7 +134,10 @@ async fn recorded(config: &Config, databases: &Databases, target: &Place) -> Res
     if let Ok(source) = databases.side("source")
         && copy::identity(source, &options)? == recorded
     {
-        return configured(config, databases, target, Baseline::Source);
+        let step = configured(config, databases, target, Baseline::Source)?;
+        let has_baselines = step.sidecars.as_ref().is_some_and(|directory| directory.exists());
+        let still = (!has_baselines).then(|| super::freeze_record(&config.state.directory, source.shown()));
+        return Ok(SaveChanges { still, ..step });
     }
     Err(refuse(format!(
         "{shown} was filled from something else than today's {} and configuration (tables, mapping or user columns are \
