@@ -8,7 +8,7 @@ use super::{exit, out};
 use crate::config::{Config, Environment};
 use crate::preflight::{Asked, Report, Verdict, run as ask};
 use crate::report::preflight as show;
-use crate::run::Refusal;
+use crate::run::{Refusal, public};
 
 /// The verb.
 ///
@@ -55,6 +55,7 @@ async fn checks(config: &Config, setup: &Setup, only: &[String], skip: &[String]
         process: setup.process.clone(),
         http: setup.http.clone(),
         redactor: setup.redactor.clone(),
+        changed_switch: setup.front.as_ref().and_then(|front| public::changed(front, &setup.state)),
         only: only.to_vec(),
         skip: skip.to_vec(),
     };
@@ -79,11 +80,44 @@ pub async fn before_deploy(global: &Global, config: &Config, setup: &Setup, is_s
     if code_of(verdict) == exit::DONE {
         return Ok(());
     }
-    let names: Vec<&str> = report.stopping().map(|finding| finding.id).collect();
-    Err(Refusal::Gate(format!(
-        "nothing was changed: preflight says {} ({}); put it right, or go on without the checks (--skip-checks)",
-        verdict.word(),
-        names.join(", ")
-    ))
-    .into())
+    Err(Refusal::Gate(stopped(&report)).into())
+}
+
+/// Why a deployment does not begin: also where nothing was shown before, each finding with its words.
+fn stopped(report: &Report) -> String {
+    let found: Vec<String> = report.stopping().map(|finding| format!("{}: {}", finding.id, finding.seen)).collect();
+    format!(
+        "nothing was changed: preflight says {} ({}); `cutover preflight` says what to do; put it right, or go on without \
+         the checks (--skip-checks)",
+        report.verdict().word(),
+        found.join("; ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::preflight::Finding;
+
+    #[test]
+    fn why_a_deployment_does_not_begin_is_told_in_the_words_of_each_finding_and_with_the_command() {
+        let finding = |id, verdict, seen: &str| Finding {
+            id,
+            verdict,
+            seen: seen.into(),
+            advice: Some("pull it".into()),
+            took: Duration::ZERO,
+            perf: Vec::new(),
+        };
+        let findings = vec![
+            finding("images", Verdict::Fail, "shop/backend:9 is neither here nor at its registry"),
+            finding("clock", Verdict::Ok, "in step"),
+        ];
+        let words = stopped(&Report { findings, took: Duration::ZERO });
+        let expected = "nothing was changed: preflight says fail (images: shop/backend:9 is neither here nor at its \
+                        registry); `cutover preflight` says what to do; ";
+        assert!(words.starts_with(expected), "{words}");
+    }
 }

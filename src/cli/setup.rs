@@ -22,7 +22,8 @@ use crate::redact::Redactor;
 use crate::release::whole::Least;
 use crate::release::{Store, model};
 use crate::report::style::{Inputs, Style};
-use crate::run::{Refusal, before};
+use crate::run::front::Front;
+use crate::run::{Refusal, before, public};
 use crate::step::{Databases, Hands, RunTag};
 
 /// Variables that a child gets from us; everything else stays here. Compose takes its variables from `env_files`.
@@ -77,6 +78,8 @@ pub struct Setup {
     pub log: Option<PathBuf>,
     /// Who is told of runs and verdicts.
     pub notifier: Option<Notifier>,
+    /// The public route, where one is configured.
+    pub front: Option<Front>,
     /// What a release needs to be started.
     pub least: Least,
 }
@@ -160,6 +163,7 @@ impl Setup {
         let notifier = config.and_then(|config| notify::notifier(config, &environment, &state));
         Ok(Self {
             notifier,
+            front: config.and_then(public::front),
             least: before::least(config),
             docker: Docker::new(environment.get("DOCKER_HOST"), Duration::ZERO)?.with_redactor(redactor.clone()),
             compose: Compose::new(program.clone(), process.clone()),

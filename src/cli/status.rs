@@ -11,13 +11,15 @@ use super::setup::Setup;
 use super::{exit, out, setup};
 use crate::adapter::clock;
 use crate::adapter::docker::Container;
-use crate::journal::{Outcome, lock, runs};
+use crate::journal::{Outcome, RunState, lock, runs};
+use crate::release::side;
 use crate::report::paced;
 use crate::report::status::{Current, HeldFact, ServiceFact, StatusFacts, status_json, status_text};
 use crate::report::untold::Untold;
 use crate::report::way_back::WayBack;
 use crate::run::data::standing::standing;
-use crate::run::{approvals, before, which};
+use crate::run::front::Front;
+use crate::run::{approvals, before, public, which};
 
 /// How long the engine may take to answer; the verdict is given without it too, and says so.
 const DEADLINE: Duration = Duration::from_millis(500);
@@ -64,14 +66,23 @@ pub async fn gather(setup: &Setup) -> Result<StatusFacts> {
         let since: Option<&dyn Fn(&str) -> u64> = if is_at_work { Some(&since) } else { None };
         paced::progress(run, record::budget(&setup.state, runbook), since)
     });
-    let (engine, back) = tokio::join!(engine(setup, &project), way_back(setup));
+    let current = current(setup)?;
+    // Before the first release nobody can be missed.
+    let front = front(setup, last_run.as_ref()).filter(|_| current.is_some() || open.is_some());
+    let led = front.as_ref().and_then(public::leads).and_then(Result::ok).and_then(|leads| leads.id);
+    let led = led.and_then(|id| side::release_of(&project, &id));
+    let asked = async { public::look(front.as_ref()?, &setup.state, &setup.http).await };
+    let (engine, back, route) = tokio::join!(engine(setup, &project, led), way_back(setup), asked);
+    let (engine, beside) = engine.map_or_else(|why| (Err(why), Vec::new()), |(own, beside)| (Ok(own), beside));
     let expired = open.and_then(|run| approvals::expired(run, clock::unix_seconds()));
     Ok(StatusFacts {
         expired,
         moves: standing(&setup.state)?,
         engine,
+        beside,
+        route,
         back: back?,
-        current: current(setup)?,
+        current,
         kept: setup.store.numbers()?,
         is_undoable: which::last(&setup.state).is_ok(),
         held: held.map(|held| HeldFact { words: held.words(), is_owner_alive: held.is_owner_alive }),
@@ -81,6 +92,12 @@ pub async fn gather(setup: &Setup) -> Result<StatusFacts> {
         untold: untold(setup),
         progress,
     })
+}
+
+/// The public route: as configured, else as the last run kept it.
+fn front(setup: &Setup, last_run: Option<&RunState>) -> Option<Front> {
+    let kept = |run: &RunState| Front::beside(&runs::side_directory(&setup.state.join("runs"), run.number));
+    setup.front.clone().or_else(|| last_run.and_then(kept))
 }
 
 /// The release that a rollback leads to, and whether it is whole, as far as the engine tells in time.
@@ -117,29 +134,39 @@ fn current(setup: &Setup) -> Result<Option<Current>> {
     Ok(Some(Current { number, since: release.recorded_at, run: release.run }))
 }
 
-async fn engine(setup: &Setup, project: &str) -> Result<Vec<ServiceFact>, String> {
+/// What is there of the release that serves and of the one that the switch leads to; and what else runs beside them.
+async fn engine(
+    setup: &Setup,
+    project: &str,
+    led: Option<u32>,
+) -> Result<(Vec<ServiceFact>, Vec<ServiceFact>), String> {
     if project.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
     let current = setup.store.current().ok().flatten();
     let asked = async {
         let (own, sides) = tokio::join!(setup.docker.containers(project), setup.docker.sides(project));
         let (mut all, sides) = (own?, sides?);
         // Of the sides, the one that serves decides; what is kept warm beside it is no reason to call anything ill.
-        all.extend(sides.into_iter().filter(|one| one.side_release() == current));
-        Ok::<_, anyhow::Error>(all)
+        let is_serving = |one: &Container| one.side_release() == current || led.is_some() && one.side_release() == led;
+        let (serving, beside): (Vec<_>, Vec<_>) = sides.into_iter().partition(is_serving);
+        all.extend(serving);
+        Ok::<_, anyhow::Error>((all, beside))
     };
     let asked = tokio::time::timeout(DEADLINE, asked).await;
-    let containers = match asked {
-        Ok(Ok(containers)) => containers,
-        Ok(Err(error)) => return Err(format!("{error:#}")),
-        Err(_) => return Err(format!("the engine did not answer within {} ms", DEADLINE.as_millis())),
-    };
+    match asked {
+        Ok(Ok((own, beside))) => Ok((services(&own), services(&beside))),
+        Ok(Err(error)) => Err(format!("{error:#}")),
+        Err(_) => Err(format!("the engine did not answer within {} ms", DEADLINE.as_millis())),
+    }
+}
+
+fn services(containers: &[Container]) -> Vec<ServiceFact> {
     let mut services: BTreeMap<&str, Vec<&Container>> = BTreeMap::new();
-    for container in &containers {
+    for container in containers {
         services.entry(&container.service).or_default().push(container);
     }
-    Ok(services.into_iter().map(|(service, own)| fact(service, &own)).collect())
+    services.into_iter().map(|(service, own)| fact(service, &own)).collect()
 }
 
 fn fact(service: &str, own: &[&Container]) -> ServiceFact {

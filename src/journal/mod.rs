@@ -4,6 +4,7 @@
 
 pub mod entry;
 pub mod file;
+pub mod led;
 pub mod lock;
 pub mod runs;
 pub mod state;

@@ -20,11 +20,18 @@ pub(super) async fn check(ask: &Ask<'_>) -> Found {
     let Some(caddy) = &ask.config().caddy else {
         return Found::skipped("no [caddy] in the configuration: nothing to ask");
     };
+    let changed = ask.asked.changed_switch.as_ref().map(|changed| judge_changed(changed));
     let (directory, challenge, alive) =
         tokio::join!(ask_directory(ask, caddy), ask_challenge(ask, caddy), ask_running(ask, caddy));
     let mut parts = Parts::default();
-    directory.into_iter().chain(challenge).chain(alive).for_each(|part| parts.push(part));
+    changed.into_iter().chain(directory).chain(challenge).chain(alive).for_each(|part| parts.push(part));
     parts.found("")
+}
+
+/// A file of the switch that says something else than our last run left there.
+fn judge_changed(changed: &str) -> Found {
+    let advice = "put back what it said, or let the next deploy or `cutover rollback --to r…` lead the routes anew";
+    Found::warn(format!("somebody changed the switch: {changed}"), advice)
 }
 
 /// What only a Caddy that runs can tell.

@@ -93,6 +93,8 @@ pub struct Asked<'a> {
     pub http: Http,
     /// Knows what must not be shown.
     pub redactor: Redactor,
+    /// What somebody else changed in the switch since a run led it.
+    pub changed_switch: Option<String>,
     /// Ids of the checks to ask; empty means all. Wins over `preflight.skip` of the file.
     pub only: Vec<String>,
     /// Ids of the checks not to ask; wins over `only`.

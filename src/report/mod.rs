@@ -21,6 +21,7 @@ pub mod planned;
 pub mod preflight;
 pub mod releases;
 pub mod result;
+pub mod route;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod screen;

@@ -30,6 +30,8 @@ pub fn facts(last_run: Option<RunState>) -> StatusFacts {
         back: Some(WayBack { release: 2, is_warm: false, troubles: Ok(Vec::new()) }),
         is_undoable: true,
         engine: Ok(vec![service("backend", "running, healthy"), service("db", "running")]),
+        beside: Vec::new(),
+        route: None,
         moves: Vec::new(),
         untold: Vec::new(),
     }

@@ -11,7 +11,7 @@ use super::text::{gist, hang, harmless, lead, moment, next_text, short_ids};
 use super::{SCHEMA, carried, moved};
 use crate::adapter::clock::spoken;
 use crate::journal::{Outcome, RunState, Standing};
-use crate::step::{Plan, RunKind, ServiceChange};
+use crate::step::{Act, Plan, RunKind, ServiceChange};
 
 /// The verdict, its sentence, and its paint. `outcome` is absent when the run was interrupted.
 fn verdict(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> (&'static str, String, Paint) {
@@ -108,6 +108,13 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
     match outcome {
         Some(Outcome::Done) => {
             let mut next = vec![("cutover status".to_owned(), "how it is now".to_owned())];
+            // A rollback passes maintenance by and undoes the run before it: never what ends it.
+            if plan.kind == RunKind::Maintenance {
+                if shows_page(plan) {
+                    next.insert(0, ("cutover maintenance off".to_owned(), "show the application again".to_owned()));
+                }
+                return next;
+            }
             if let Some(file) = carried::kept_aside(run) {
                 next.insert(0, (format!("cutover data apply {file}"), "write what was saved to the source".to_owned()));
             }
@@ -146,6 +153,11 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
             ("cutover rollback".to_owned(), format!("undo run {}", run.number)),
         ],
     }
+}
+
+/// Whether a run about maintenance switches it on.
+fn shows_page(plan: &Plan) -> bool {
+    plan.items.iter().any(|item| matches!(&item.action, Act::SetMaintenance(step) if step.to.is_some()))
 }
 
 /// How a rollback goes on without what cannot be done.
@@ -268,6 +280,14 @@ fn made_for_good(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Optio
     })
 }
 
+/// The address at which an item sees who serves: what was told there before the switch is not true after it.
+fn told_at(plan: &Plan, index: usize) -> Option<&str> {
+    match &plan.items.get(index)?.action {
+        Act::ExpectIdentity(gate) => Some(&gate.url),
+        _ => None,
+    }
+}
+
 /// What was seen last and still counts.
 fn truths(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
@@ -277,7 +297,12 @@ fn truths(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<String> 
                 lines.push(format!("current release: r{number}"));
             }
             let gates = standing(run, |item| item.standing == Standing::Done);
-            let gates = gates.into_iter().filter(|(index, _)| is_gate(run, *index));
+            let gates: Vec<_> = gates.into_iter().filter(|(index, _)| is_gate(run, *index)).collect();
+            let last = |index: usize| {
+                let subject = told_at(plan, index);
+                subject.is_none() || !gates.iter().any(|(other, _)| *other > index && told_at(plan, *other) == subject)
+            };
+            let gates = gates.iter().filter(|(index, _)| last(*index));
             lines.extend(gates.map(|(_, item)| item.said.clone()).filter(|said| !said.is_empty()));
         }
         Some(Outcome::RolledBack) => {

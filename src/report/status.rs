@@ -6,6 +6,7 @@ use super::SCHEMA;
 use super::checkpoint;
 use super::history::ended;
 use super::planned::{act, cause, cause_line, deed, is_stuck};
+use super::route::{Route, Stands};
 use super::style::{Paint, Style};
 use super::table::{Cell, Table};
 use super::text::{harmless, lead, moment, next_text};
@@ -28,6 +29,7 @@ pub enum Verdict {
     Held,
     Stuck,
     Nothing,
+    Maintenance,
     Unwell,
     Unknown,
 }
@@ -43,6 +45,7 @@ impl Verdict {
             Self::Held => "HELD",
             Self::Stuck => "STUCK",
             Self::Nothing => "NOTHING",
+            Self::Maintenance => "MAINTENANCE",
             Self::Unwell => "UNWELL",
             Self::Unknown => "UNKNOWN",
         }
@@ -52,7 +55,7 @@ impl Verdict {
         match self {
             Self::Ok => Paint::Good,
             Self::AtWork | Self::Waiting | Self::Nothing => Paint::Live,
-            Self::Interrupted | Self::Unknown => Paint::Careful,
+            Self::Interrupted | Self::Maintenance | Self::Unknown => Paint::Careful,
             Self::Held | Self::Stuck | Self::Unwell => Paint::Bad,
         }
     }
@@ -134,36 +137,54 @@ fn serving(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) {
     };
     let name = format!("r{}", current.number);
     let since = moment(&current.since);
-    let mut next = Vec::new();
-    if facts.kept.iter().any(|number| *number != current.number) {
-        next.push(if facts.is_undoable {
-            ("cutover rollback".to_owned(), "undo the last run that changed something".to_owned())
-        } else {
-            ("cutover releases".to_owned(), "what `cutover rollback --to` can bring back".to_owned())
-        });
+    let mut next = after(facts, current.number);
+    let since = format!("{name} is the current release since {since}");
+    let route = facts.route.as_ref().map_or(Stands::Serves, Route::stands);
+    let is_sick = |one: &&ServiceFact| !one.is_well;
+    let sick = facts.engine.iter().flatten().filter(is_sick);
+    let mut ills: Vec<String> = sick.map(|one| format!("{} ({})", one.service, one.words)).collect();
+    let again = ("cutover status".to_owned(), "ask again".to_owned());
+    let off = ("cutover maintenance off".to_owned(), "show the application again".to_owned());
+    if matches!(route, Stands::Page(_)) {
+        next.insert(0, off);
     }
-    match &facts.engine {
-        Err(why) => {
-            next.insert(0, ("cutover status".to_owned(), "ask again".to_owned()));
-            let words =
-                format!("{name} is the current release since {since}, but whether it serves is not known: {why}");
-            (Verdict::Unknown, words, next)
-        }
-        Ok(services) => {
-            let sick: Vec<String> = services
-                .iter()
-                .filter(|one| !one.is_well)
-                .map(|one| format!("{} ({})", one.service, one.words))
-                .collect();
-            if sick.is_empty() {
-                (Verdict::Ok, format!("{name} serves since {since}"), next)
-            } else {
-                let words =
-                    format!("{name} is the current release since {since}, but is not well: {}", sick.join(", "));
-                (Verdict::Unwell, words, next)
-            }
-        }
+    match &route {
+        Stands::Ill(why) => ills.push(why.clone()),
+        Stands::Page(why) if !ills.is_empty() => ills.push(format!("maintenance is on: {why}")),
+        _ => {}
     }
+    if !ills.is_empty() {
+        return (Verdict::Unwell, format!("{since}, but is not well: {}", ills.join(", ")), next);
+    }
+    match (&facts.engine, &route) {
+        (_, Stands::Page(why)) => (Verdict::Maintenance, format!("{why}; {since}"), next),
+        (Err(why), _) | (_, Stands::Unknown(why)) => {
+            next.insert(0, again);
+            (Verdict::Unknown, format!("{since}, but whether it serves is not known: {why}"), next)
+        }
+        _ => (Verdict::Ok, format!("{name} serves since {}", moment(&current.since)), next),
+    }
+}
+
+/// What may follow where a release serves. After a run that failed and put itself back, the way back of the run before it
+/// is nobody's next act.
+fn after(facts: &StatusFacts, current: u32) -> Vec<(String, String)> {
+    let has_failed = |run: &&RunState| matches!(run.outcome, Some((Outcome::RolledBack | Outcome::Unchanged, _)));
+    if let Some(run) = facts.last_run.as_ref().filter(has_failed).filter(|run| run.failure.is_some()) {
+        return vec![(format!("cutover history {}", run.number), "why it failed, step by step".to_owned())];
+    }
+    if !facts.kept.iter().any(|number| *number != current) {
+        return Vec::new();
+    }
+    let words = match &facts.back {
+        Some(back) if back.release != current => format!("go back to r{}", back.release),
+        _ => "undo the last run that changed something".to_owned(),
+    };
+    vec![if facts.is_undoable {
+        ("cutover rollback".to_owned(), words)
+    } else {
+        ("cutover releases".to_owned(), "what `cutover rollback --to` can bring back".to_owned())
+    }]
 }
 
 /// The page.
@@ -186,6 +207,10 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
         if let Some(line) = cause_line(run, is_stuck(run)) {
             row("failed in", line);
         }
+    }
+    if let Some(route) = &facts.route {
+        row("route", route.words());
+        route.maintenance().into_iter().for_each(|words| row("maintenance", words));
     }
     if let Some((words, now)) = &facts.progress {
         row("progress", words.clone());
@@ -214,12 +239,21 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
             table.row(vec![Cell::painted(Paint::Faint, "services"), format!("not known: {}", harmless(why)).into()])
         }
     }
+    for (one, name) in facts.beside.iter().zip(std::iter::once("beside").chain(std::iter::repeat(""))) {
+        let words = harmless(&format!("{}: {}; no route leads to it", one.service, one.words));
+        table.row(vec![Cell::painted(Paint::Faint, name), words.into()]);
+    }
     for one in &facts.untold {
         table.row(vec![Cell::painted(Paint::Faint, "notify"), Cell::painted(Paint::Careful, harmless(&one.words()))]);
     }
     out.push_str(&table.text(style, 2));
     out.push_str(&next_text(&next, style));
     out
+}
+
+fn services_json(services: &[ServiceFact]) -> Vec<Value> {
+    let one = |one: &ServiceFact| json!({ "service": one.service, "state": one.words, "is_well": one.is_well });
+    services.iter().map(one).collect()
 }
 
 /// The same for programs.
@@ -250,9 +284,9 @@ pub fn status_json(facts: &StatusFacts) -> Value {
         "lock": facts.held.as_ref().map(|held| json!({ "words": held.words, "is_owner_alive": held.is_owner_alive })),
         "kept": facts.kept,
         "way_back": facts.back.as_ref().map(WayBack::to_json),
-        "services": facts.engine.as_ref().ok().map(|services| services.iter().map(|one| json!({
-            "service": one.service, "state": one.words, "is_well": one.is_well,
-        })).collect::<Vec<_>>()),
+        "services": facts.engine.as_ref().ok().map(|services| services_json(services)),
+        "beside": services_json(&facts.beside),
+        "route": facts.route.as_ref().map(Route::to_json),
         "services_unknown": facts.engine.as_ref().err(),
         "untold": facts.untold,
     })

@@ -1,4 +1,4 @@
-//! The list of `maintenance`: one act, between what stands there now and what is wanted.
+//! The list of `maintenance`: the file is put or taken away, and then a visitor's answer is looked at.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,27 @@ use super::list::item;
 use crate::adapter::switch;
 use crate::config::Config;
 use crate::step::Act;
-use crate::step::plan::{Plan, RunKind};
-use crate::step::set_maintenance::{SetMaintenance, page};
+use crate::step::expect_maintenance::ExpectMaintenance;
+use crate::step::plan::{Item, Plan, RunKind};
+use crate::step::set_maintenance::{SetMaintenance, page, shown};
+
+/// How long visitors may be answered otherwise, seconds: Caddy reads the file at every request.
+const SEEN_S: u64 = 10;
+
+/// The switching as acts: the file, and what visitors get.
+pub fn acts(url: &str, step: SetMaintenance, message: Option<&str>) -> Vec<Item> {
+    let page = step.to.is_some().then(|| shown(message));
+    let (title, seen) = match page {
+        Some(_) => ("show the page with 503 and Retry-After", "visitors get 503 with the page"),
+        None => ("show the application again", "visitors get the application"),
+    };
+    let directory = step.directory.clone();
+    let gate = ExpectMaintenance { url: url.to_owned(), directory, page, deadline_s: SEEN_S };
+    vec![
+        item("set_maintenance", title.to_owned(), Act::SetMaintenance(step)),
+        item("expect_maintenance", format!("{seen} at {url}"), Act::ExpectMaintenance(gate)),
+    ]
+}
 
 /// The switching on (with a message, or the usual words) or off.
 ///
@@ -50,8 +69,7 @@ pub fn switching(config: &Config, is_on: bool, message: Option<&str>) -> Result<
             "everybody gets 503 with a page; health is asked at the containers, and the identity still answers".into(),
         );
     }
-    let title = if is_on { "show the page with 503 and Retry-After" } else { "show the application again" };
-    let action = Act::SetMaintenance(SetMaintenance { directory, from, to });
+    let url = config.caddy.as_ref().map(|caddy| caddy.url.to_string()).unwrap_or_default();
     let plan = Plan {
         kind: RunKind::Maintenance,
         project: config.compose_project().to_owned(),
@@ -63,7 +81,7 @@ pub fn switching(config: &Config, is_on: bool, message: Option<&str>) -> Result<
         services: Vec::new(),
         remarks,
         rolls_back: true,
-        items: vec![item("set_maintenance", title.to_owned(), action)],
+        items: acts(&url, SetMaintenance { directory, from, to }, message),
         home: Vec::new(),
         way_back: Vec::new(),
         files: BTreeMap::new(),

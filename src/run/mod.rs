@@ -23,6 +23,7 @@ pub mod names;
 pub mod orphans;
 pub mod prober;
 pub mod prune;
+pub mod public;
 pub mod refusal;
 pub mod rest;
 pub mod rollback;

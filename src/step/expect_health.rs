@@ -71,18 +71,34 @@ impl ExpectHealth {
                 }
             };
             if in_a_row >= self.successes {
-                let words = format!("{} answers as expected, {in_a_row} times in a row", self.url);
+                let words = format!("{}, {in_a_row} times in a row", self.expected());
                 let waited = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
                 return Ok(Seen { answer: Answer::Passed, words, data: json!({ "waited_ms": waited }) });
             }
             // The last answer counts before the deadline does: a success at the last moment is a success.
             if watch.left(deadline).is_none() {
-                let words = format!("{} is not as expected after {}: {last}", self.url, spoken(watch.elapsed()));
+                let words = format!("{} is not as expected after {}: {last}", self.place(), spoken(watch.elapsed()));
                 return Ok(Seen { answer: Answer::Refused, words, data: Value::Null });
             }
-            say(format!("{}: {last}", self.url));
+            say(format!("{}: {last}", self.place()));
             tokio::time::sleep(Duration::from_millis(self.interval_ms)).await;
         }
+    }
+
+    /// Where it is asked, in words: nobody needs to listen at an address whose containers are asked themselves.
+    pub fn place(&self) -> String {
+        let Some(straight) = &self.straight else { return self.url.clone() };
+        format!("{} at its containers ({})", straight.service, self.path())
+    }
+
+    /// What is expected, in words.
+    pub fn expected(&self) -> String {
+        let Some(straight) = &self.straight else { return format!("{} answers as expected", self.url) };
+        format!("{} answers as expected at its containers: {}", straight.service, self.path())
+    }
+
+    fn path(&self) -> String {
+        url::Url::parse(&self.url).map_or_else(|_| self.url.clone(), |url| url.path().to_owned())
     }
 
     /// Asks once.

@@ -136,7 +136,7 @@ impl ExpectSteady {
                 Err(why) => {
                     *count += 1;
                     if *count >= BAD_IN_A_ROW {
-                        return Some(format!("{} failed {count} times in a row: {why}", health.url));
+                        return Some(format!("{} failed {count} times in a row: {why}", health.place()));
                     }
                 }
             }

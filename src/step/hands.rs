@@ -63,6 +63,7 @@ macro_rules! gates {
             | Act::ExpectWindow(_)
             | Act::Checkpoint(_)
             | Act::ExpectIdentity(_)
+            | Act::ExpectMaintenance(_)
             | Act::ExpectDrained(_)
     };
 }
@@ -228,6 +229,7 @@ impl Actor for Hands {
             Act::ExpectWindow(gate) => gate.ask(say).await,
             Act::Checkpoint(gate) => gate.ask(|act| Box::pin(self.ask(act, say))).await,
             Act::ExpectIdentity(gate) => gate.ask(&self.http, say).await,
+            Act::ExpectMaintenance(gate) => gate.ask(&self.http, say).await,
             Act::ExpectDrained(gate) => gate.ask(&self.docker, say).await,
             Act::ExpectSameRows(gate) => gate.ask(&self.databases, &self.run.session(), say).await,
             _ => Ok(Seen { answer: Answer::Passed, words: "not a gate".into(), data: Value::Null }),

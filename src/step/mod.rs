@@ -24,6 +24,7 @@ pub mod expect_files;
 pub mod expect_frozen;
 pub mod expect_health;
 pub mod expect_identity;
+pub mod expect_maintenance;
 pub mod expect_same_rows;
 pub mod expect_services;
 pub mod expect_steady;
@@ -188,6 +189,7 @@ pub enum Act {
     SwitchUpstream(switch_upstream::SwitchUpstream),
     ExpectIdentity(expect_identity::ExpectIdentity),
     SetMaintenance(set_maintenance::SetMaintenance),
+    ExpectMaintenance(expect_maintenance::ExpectMaintenance),
     StartSide(start_side::StartSide),
     EndSide(end_side::EndSide),
     ExpectDrained(expect_drained::ExpectDrained),
@@ -211,6 +213,7 @@ impl Act {
                 | Self::ExpectWindow(_)
                 | Self::Checkpoint(_)
                 | Self::ExpectIdentity(_)
+                | Self::ExpectMaintenance(_)
                 | Self::ExpectDrained(_)
         )
     }
@@ -237,6 +240,7 @@ impl Act {
                 | Self::SwitchUpstream(_)
                 | Self::ExpectIdentity(_)
                 | Self::SetMaintenance(_)
+                | Self::ExpectMaintenance(_)
         );
         !self.needs_databases() && !is_about_names && !is_of_this_host
     }

@@ -28,6 +28,11 @@ pub struct SetMaintenance {
 
 /// The page with a message. What a person typed is text, never markup.
 pub fn page(message: Option<&str>) -> String {
+    PAGE.replace(USUAL, &shown(message))
+}
+
+/// The words of the page as they stand in it.
+pub fn shown(message: Option<&str>) -> String {
     let signs = message.unwrap_or(USUAL).chars().map(|sign| match sign {
         '&' => "&amp;".to_owned(),
         '<' => "&lt;".to_owned(),
@@ -35,7 +40,7 @@ pub fn page(message: Option<&str>) -> String {
         other if other.is_control() => " ".to_owned(),
         other => other.to_string(),
     });
-    PAGE.replace(USUAL, &signs.collect::<String>())
+    signs.collect()
 }
 
 impl SetMaintenance {

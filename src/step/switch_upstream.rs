@@ -67,6 +67,25 @@ impl SwitchUpstream {
         }
     }
 
+    /// What somebody else changed since the routes were led to `to`: each file, and what it says.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn changed(&self) -> Result<Option<String>> {
+        let (now, place) = (self.now()?, self.directory.display());
+        let file = |name: &str, seen: Option<&String>, led: Option<&String>| match (seen, led) {
+            (None, Some(led)) => Some(format!("{place}/{name} is gone, which said {led:?}")),
+            (Some(seen), Some(led)) if seen != led => Some(format!("{place}/{name} says {seen:?} instead of {led:?}")),
+            (Some(seen), None) => Some(format!("{place}/{name} says {seen:?}, and was not there")),
+            _ => None,
+        };
+        let names: BTreeSet<&String> = now.routes.keys().chain(self.to.routes.keys()).collect();
+        let routes = names.into_iter().map(|name| file(name, now.routes.get(name), self.to.routes.get(name)));
+        let words: Vec<String> =
+            routes.chain([file(switch::ID, now.id.as_ref(), self.to.id.as_ref())]).flatten().collect();
+        Ok((!words.is_empty()).then(|| words.join("; ")))
+    }
+
     /// Leads every route to the new side.
     ///
     /// # Errors
@@ -135,5 +154,10 @@ mod tests {
         assert!(words.contains("says \"by hand\", which is neither one nor two"), "{words}");
         assert!(step.run().is_err());
         assert_eq!(std::fs::read_to_string(&app).unwrap(), "by hand\n");
+        let led = SwitchUpstream { to: step.from.clone(), ..step };
+        let changed = led.changed().unwrap().unwrap();
+        assert!(changed.ends_with("/app says \"by hand\" instead of \"one\""), "{changed}");
+        std::fs::write(&app, "one\n").unwrap();
+        assert_eq!(led.changed().unwrap(), None);
     }
 }

@@ -1,5 +1,7 @@
 //! Runs of runbooks: planned by reading only, held or undone where they fail, in their window, after those they depend on.
 
+use std::io::{Read, Write};
+
 use crate::desk::Desk;
 use crate::support::live::says;
 
@@ -190,8 +192,9 @@ fn maintenance_is_on_from_its_entry_to_its_end_with_the_words_of_the_runbook_and
                    [[phase.entry]]\nstep = \"maintenance-off\"\n";
     let desk = Desk::new(&book("", &(entries.to_owned() + &makes("a"))));
     let config = std::fs::read_to_string(desk.path("cutover.toml")).unwrap();
-    desk.write("cutover.toml", &format!("{config}[caddy]\nurl = \"http://127.0.0.1:9/\"\ndirectory = \"run\"\n"));
     std::fs::create_dir(desk.path("run")).unwrap();
+    let url = answers_like_caddy(desk.path("run/maintenance"));
+    desk.write("cutover.toml", &format!("{config}[caddy]\nurl = \"{url}\"\ndirectory = \"run\"\n"));
     let page = || std::fs::read_to_string(desk.path("run/maintenance")).unwrap_or_default();
     desk.expect(3, &["run", "night.toml", "--yes"]);
     assert!(page().contains("Back at five"), "{}", page());
@@ -242,4 +245,32 @@ fn what_an_ended_run_did_not_come_to_was_not_reached_and_without_a_configuration
     std::fs::remove_file(desk.path("cutover.toml")).unwrap();
     let text = desk.expect(0, &["status", "--state-directory", "state"]);
     says(&text, &["cutover.toml is not there; working from the journal in"]);
+}
+
+/// Answers every request as the snippet of the Caddyfile does: with the page and 503 while its file is there.
+fn answers_like_caddy(page: std::path::PathBuf) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            // A request has no body, so one read that ends its head is all of it.
+            let mut bytes = [0_u8; 4096];
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                match stream.read(&mut bytes) {
+                    Ok(count) if count > 0 => head.extend_from_slice(&bytes[..count]),
+                    _ => break,
+                }
+            }
+            let (status, body) = match std::fs::read_to_string(&page) {
+                Ok(page) => ("503 Service Unavailable", page),
+                Err(_) => ("200 OK", "the application".to_owned()),
+            };
+            let length = body.len();
+            // Whoever asked may be gone.
+            let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+        }
+    });
+    url
 }

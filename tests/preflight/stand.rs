@@ -90,6 +90,7 @@ impl Stand {
         let own = self.variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let redactor = Redactor::new(["hunter2-hunter2".to_owned()]);
         let asked = Asked {
+            changed_switch: None,
             config: &config,
             environment: &environment,
             docker: Docker::new(self.socket.as_deref(), std::time::Duration::from_secs(60)),

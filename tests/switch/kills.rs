@@ -40,6 +40,13 @@ fn killed_anywhere_it_is_gone_on_with_or_undone_and_nobody_notices() {
         project.await_fact(run_number, fact, place);
         run.signal(Signal::KILL);
         drop(run);
+        if (fact, place) == ("done", "switch_upstream") {
+            // Visitors are served by the new side already, whatever release is the current one.
+            let id = stage.identity();
+            let side = id.rsplit_once('-').unwrap().1;
+            let led = format!("{id}: app leads to {id}-backend; visitors get 200");
+            says(&project.expect(0, &["status"]), &[&led, &format!("backend-{side}: running")]);
+        }
         let is_resumed = kill % 2 == 0;
         // The last line may have been written before the kill came: then the run was done.
         let is_done = project.journal(run_number).last().is_some_and(|line| line["kind"] == "finished");

@@ -125,7 +125,13 @@ fn maintenance_is_a_page_with_503_and_goes_off_again() {
     let stage = Stage::new("page");
     let project = &stage.project;
     project.deploy("1");
-    says(&project.expect(0, &["maintenance", "on", "--message", "Back at <ten>", "--yes"]), &["COMPLETE"]);
+    let on = project.expect(0, &["maintenance", "on", "--message", "Back at <ten>", "--yes"]);
+    says(&on, &["COMPLETE", "get 503 with the page", "next: cutover maintenance off"]);
+    assert!(!on.contains("cutover rollback"), "{on}");
+    says(
+        &project.expect(0, &["status"]),
+        &["MAINTENANCE: visitors get 503 with the page; r1", "cutover maintenance off"],
+    );
     let (status, body) = stage.ask("/").unwrap();
     assert!(status == 503 && body.contains("Back at &lt;ten&gt;"), "{status} {body}");
     assert_eq!(stage.identity(), format!("{}-r1", project.name), "the identity is told all the time");
@@ -138,4 +144,24 @@ fn maintenance_is_a_page_with_503_and_goes_off_again() {
     assert_eq!(stage.release(), "2");
     says(&project.expect(0, &["rollback", "--yes"]), &["is passed by", "r1 serves"]);
     assert_eq!(stage.release(), "1");
+
+    // A file in its place is no page: where Caddy does not run, or does not read it, nothing is claimed and it goes back.
+    let caddy = project.container("caddy");
+    project.docker(&["stop", &caddy]);
+    let failed = project.expect(7, &["maintenance", "on", "--yes"]);
+    says(&failed, &["FAILED AND ROLLED BACK", "nothing answers at", "import cutover PORT"]);
+    assert!(!project.path("run/maintenance").exists() && !failed.contains("COMPLETE"), "{failed}");
+    project.docker(&["start", &caddy]);
+    until("Caddy answers again", || stage.ask("/").is_some());
+
+    // Who changed the switch is told by what he wrote, and what visitors get is asked.
+    let app = std::fs::read_link(project.path("run/app")).unwrap();
+    std::fs::remove_file(project.path("run/app")).unwrap();
+    project.write("run/app", "nowhere\n");
+    let words = project.expect(0, &["status"]);
+    says(&words, &["UNWELL: r1", "/app says \"nowhere\" instead of"]);
+    says(&project.expect(0, &["preflight", "--only", "caddy"]), &["/app says \"nowhere\" instead of"]);
+    std::fs::remove_file(project.path("run/app")).unwrap();
+    std::os::unix::fs::symlink(app, project.path("run/app")).unwrap();
+    says(&project.expect(0, &["status"]), &["OK: r1 serves", "visitors get 200"]);
 }

@@ -20,7 +20,7 @@ use crate::run::data::options::{self, CompareWishes, ExportWishes, FillWishes, s
 use crate::run::data::{self, UserWishes};
 use crate::run::deploy::{Planned, health_gate};
 use crate::run::list::item;
-use crate::run::{Refusal, names};
+use crate::run::{Refusal, maintenance, names};
 use crate::step::Act;
 use crate::step::compared::Against;
 use crate::step::create_backup::CreateBackup;
@@ -124,9 +124,10 @@ impl Kitchen<'_> {
     }
 
     pub(super) async fn maintenance(&self, ask: &Ask<'_>, is_on: bool) -> Result<Planned> {
-        let directory = self.config.caddy.as_ref().and_then(|caddy| caddy.directory.clone()).ok_or_else(|| {
-            Refusal::Usage(format!("{}: caddy.directory is not set; maintenance is a file in it", ask.name))
-        })?;
+        let missing =
+            || Refusal::Usage(format!("{}: caddy.directory is not set; maintenance is a file in it", ask.name));
+        let caddy = self.config.caddy.as_ref().ok_or_else(missing)?;
+        let directory = caddy.directory.clone().ok_or_else(missing)?;
         // On and off stand in one plan, so each begins where the other ends, whatever stands there now.
         let (now, own) = (switch::maintenance(&directory)?, page(self.maintenance_message.as_deref()));
         let step = match is_on {
@@ -134,8 +135,8 @@ impl Kitchen<'_> {
             false if self.has_maintenance => SetMaintenance { directory, from: Some(own), to: None },
             false => SetMaintenance { directory, from: now, to: None },
         };
-        let title = if is_on { "show the page with 503 and Retry-After" } else { "show the application again" };
-        Ok(self.gate(ask, title.into(), Act::SetMaintenance(step)))
+        let message = self.maintenance_message.as_deref();
+        Ok(self.listed(maintenance::acts(caddy.url.as_str(), step, message)))
     }
 
     pub(super) async fn notice(&self, ask: &Ask<'_>) -> Result<Planned> {

@@ -53,6 +53,7 @@ pub fn dashboard(board: &Board<'_>) -> String {
                     div { dt { "since" } dd { (when(&current.since)) } }
                 }
                 div { dt { "kept releases" } dd { (facts.kept.len()) } }
+                @if let Some(route) = &facts.route { div { dt { "public route" } dd { (route.words()) } } }
                 @if let Some(held) = &facts.held { div { dt { "the lock" } dd { (held.words) } } }
             }
         }

@@ -116,3 +116,45 @@ fn programs_get_the_same() {
     let interrupted = result_json(RunKind::Deploy, None, &run, &plan);
     assert_eq!((&interrupted["outcome"], &interrupted["release"]), (&"interrupted".into(), &Value::Null));
 }
+
+/// The plan with two more gates that ask who serves, and the run that saw both.
+fn told_twice() -> (Plan, RunState) {
+    let mut plan = sample::keeping();
+    let mut facts = Vec::new();
+    for (name, id) in [("show_identity", "shop-r2"), ("expect_identity", "shop-r3")] {
+        let action = json!({ "act": "expect_identity", "url": "http://shop.test/id", "id": id, "deadline_s": 10 });
+        let item = json!({ "name": name, "title": name, "action": action });
+        plan.items.push(serde_json::from_value(item).unwrap());
+    }
+    let index = plan.items.len() - 2;
+    facts.extend(sample::well(&plan));
+    let end = facts.pop().unwrap();
+    facts.extend(sample::done(&plan, index, "http://shop.test/id tells shop-r2", Value::Null));
+    facts.extend(sample::done(&plan, index + 1, "http://shop.test/id tells shop-r3", Value::Null));
+    facts.push(end);
+    let run = sample::run(&sample::entries(facts));
+    (plan, run)
+}
+
+#[test]
+fn who_served_before_the_switch_is_not_told_as_true_now() {
+    let (plan, run) = told_twice();
+    let text = result_text(RunKind::Deploy, Some(Outcome::Done), &run, &plan, &Style::plain(80));
+    assert!(text.contains("tells shop-r3\n") && !text.contains("tells shop-r2"), "{text}");
+}
+
+#[test]
+fn what_ends_maintenance_is_named_and_never_a_rollback_which_would_undo_the_run_before() {
+    let next_of = |page: Option<&str>| {
+        let mut plan = sample::keeping();
+        (plan.kind, plan.deed) = (RunKind::Maintenance, Some("maintenance".into()));
+        let action = json!({ "act": "set_maintenance", "directory": "/run/cutover", "from": null, "to": page });
+        plan.items =
+            vec![serde_json::from_value(json!({ "name": "set_maintenance", "title": "t", "action": action })).unwrap()];
+        let facts = sample::done(&plan, 0, "maintenance is on", Value::Null);
+        let run = sample::run(&sample::entries([vec![sample::planned(&plan)], facts.to_vec()].concat()));
+        result_json(RunKind::Maintenance, Some(Outcome::Done), &run, &plan)["next"].clone()
+    };
+    assert_eq!(next_of(Some("page")), json!(["cutover maintenance off", "cutover status"]));
+    assert_eq!(next_of(None), json!(["cutover status"]));
+}

@@ -2,6 +2,7 @@
 
 use crate::journal::RunState;
 use crate::report::moves::Standing as Moves;
+use crate::report::route::Route;
 use crate::report::untold::Untold;
 use crate::report::way_back::WayBack;
 
@@ -61,6 +62,10 @@ pub struct StatusFacts {
     pub is_undoable: bool,
     /// What the engine says, or why it was not asked or did not answer.
     pub engine: Result<Vec<ServiceFact>, String>,
+    /// What runs of other releases beside it, and no route leads to.
+    pub beside: Vec<ServiceFact>,
+    /// The public route, where a switch is configured and something was deployed.
+    pub route: Option<Route>,
     /// What is frozen and what was filled, in words and for programs.
     pub moves: Vec<Moves>,
     /// Channels that were not told what they should have been, and why.

@@ -28,7 +28,7 @@ OK: r3 serves since 2026-11-05 03:00:17 UTC
   way back  r2 is whole: images, model, files and room to start it are here
   services  backend: running, healthy
             db: running
-next: cutover rollback  undo the last run that changed something
+next: cutover rollback  go back to r2
 ";
     assert_eq!(status_text(&facts(Some(run)), &Style::plain(80)), expected);
 }
@@ -89,6 +89,37 @@ fn what_was_not_seen_is_never_ok() {
     facts.current = None;
     assert_eq!(first_line(&facts), "NOTHING: nothing was deployed yet");
     assert_eq!(status_json(&facts)["verdict"], "nothing");
+}
+
+#[test]
+fn visitors_who_get_the_page_or_nothing_are_on_the_first_line() {
+    let mut facts = facts(None);
+    let mut route = crate::report::route::tests::serving();
+    facts.route = Some(route.clone());
+    assert_eq!(first_line(&facts), "OK: r3 serves since 2026-11-05 03:00:17 UTC");
+    assert!(status_text(&facts, &Style::plain(120)).contains("  route     shop-r3: app leads to shop-r3-backend; "));
+    (route.is_maintenance, route.answer) = (true, Ok(503));
+    facts.route = Some(route.clone());
+    assert!(
+        first_line(&facts).starts_with("MAINTENANCE: visitors get 503 with the page; r3"),
+        "{}",
+        first_line(&facts)
+    );
+    let text = status_text(&facts, &Style::plain(120));
+    assert!(text.contains("next: cutover maintenance off"), "{text}");
+    (route.is_maintenance, route.answer) = (false, Ok(502));
+    facts.route = Some(route.clone());
+    assert!(first_line(&facts).starts_with("UNWELL: r3 is the current"), "{}", first_line(&facts));
+    route.answer = Err("refused".into());
+    facts.route = Some(route);
+    assert!(first_line(&facts).starts_with("UNKNOWN: r3 is the current"), "{}", first_line(&facts));
+}
+
+#[test]
+fn after_a_run_that_put_itself_back_no_way_back_is_offered() {
+    let facts = ended_as(sample::rolled_back(&sample::keeping(), true), Outcome::RolledBack);
+    let text = status_text(&facts, &Style::plain(120));
+    assert!(text.ends_with("next: cutover history 7  why it failed, step by step\n"), "{text}");
 }
 
 #[test]

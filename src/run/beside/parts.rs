@@ -188,7 +188,7 @@ impl Beside<'_> {
         ];
         let health = self.health_at(Some(&project));
         items.extend(health.iter().filter(|gate| gate.straight.is_none()).map(|gate| {
-            let title = format!("{} answers as expected, {} times", gate.url, gate.successes);
+            let title = format!("{}, {} times", gate.expected(), gate.successes);
             Self::act(&format!("expect_health_{}", gate.name), title, Act::ExpectHealth(gate.clone()))
         }));
         let deploy = &self.config.deploy;
@@ -359,7 +359,7 @@ impl Beside<'_> {
             home.push(self.identity("expect_identity", id));
         }
         home.extend(self.old_health().into_iter().filter(|gate| healthy.contains(&gate.name)).map(|gate| {
-            let title = format!("{} answers as before", gate.url);
+            let title = format!("{} answers as before", gate.place());
             Self::act(&format!("expect_health_{}", gate.name), title, Act::ExpectHealth(gate))
         }));
         home
