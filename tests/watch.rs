@@ -121,6 +121,7 @@ async fn verdict(source: &Source, window: Window) -> (Verdict, String, Level) {
         probes: None,
         engine: Engine::Well,
         findings: Vec::new(),
+        is_maintenance: false,
         is_complete: true,
         accept: 0.01,
     };

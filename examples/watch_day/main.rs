@@ -94,6 +94,7 @@ fn watcher(base: &str, state: &std::path::Path) -> Watcher {
             deadline,
         }),
         route: Some(Route { url: format!("{base}/page"), control: Some(format!("{base}/control")) }),
+        maintenance: None,
         engine: None,
         rooms: vec![("state".into(), state.to_owned(), 1)],
         state: state.to_owned(),

@@ -15,6 +15,7 @@ rollback_deployed() {
 rollback_timed() {
   local file=$1
   shift
+  # shellcheck disable=SC2153
   "$BENCH_LOAD" first-answer "$(switch_address):80" 1 "$@" 2>"$BENCH_PLACE/said" >>"$file" ||
     { tail -n 20 "$BENCH_PLACE/said" >&2; fail "\`$*\` failed"; }
 }

@@ -36,6 +36,8 @@ pub struct Watcher {
     pub source: Option<Source>,
     /// The public route.
     pub route: Option<Route>,
+    /// The file whose presence shows the maintenance page to everybody.
+    pub maintenance: Option<PathBuf>,
     /// The engine, and the project whose services run there; none where there are none.
     pub engine: Option<(Docker, String)>,
     /// Disks: what for, where, and how many bytes must be free.
@@ -103,6 +105,7 @@ impl Watcher {
             probes,
             engine: looked.engine,
             findings,
+            is_maintenance: self.maintenance.as_ref().is_some_and(|file| file.exists()),
             is_complete: is_slow_due,
             accept: self.accept,
         };

@@ -9,7 +9,7 @@ use crate::judge::cusum::{Alarm, Terms};
 use crate::judge::honesty;
 use crate::judge::ladder::{Level, Voice};
 use crate::judge::plural::counted as counted_in;
-use crate::judge::probe::{Asked, Engine, Outage};
+use crate::judge::probe::{Asked, Engine, Outage, Row};
 use crate::judge::rules::{Finding, Rule, Standing, Verdict};
 
 /// The rule that counts requests.
@@ -18,6 +18,8 @@ pub const ERRORS: &str = "errors";
 pub const OUTAGE: &str = "outage";
 /// What the rule on errors says before anything could be counted.
 const FIRST_MINUTE: &str = "the first minute is not over";
+/// Why nothing is judged while everybody is shown the maintenance page.
+const MAINTENANCE: &str = "the maintenance page is shown";
 /// The note of the tick that accepts the window.
 pub const ACCEPTED: &str = "the window is accepted";
 
@@ -32,6 +34,8 @@ pub struct Inputs {
     pub probes: Option<Vec<Asked>>,
     /// What the engine says about the services.
     pub engine: Engine,
+    /// Whether the maintenance page is shown to everybody now.
+    pub is_maintenance: bool,
     /// What the other rules saw.
     pub findings: Vec<(Rule, Finding)>,
     /// Whether every rule was asked: then one that is not among the findings is no rule any more.
@@ -176,6 +180,7 @@ fn count(inputs: &Inputs, window: &mut Window) -> Minutes {
         window.grid_ms += TICK_MS;
         let counted = match fetched {
             Some(fetched) => minute(fetched, window),
+            None if inputs.is_maintenance => nothing(Quality::NoData(MAINTENANCE.into())),
             // Without Prometheus only the minute in which the route was asked is known.
             None if has_asked && window.grid_ms + TICK_MS > upto_ms => nothing(Quality::Fine),
             None => nothing(Quality::NoData("nobody asked".into())),
@@ -211,7 +216,7 @@ fn minute(fetched: &Fetched, window: &mut Window) -> Counted {
     let is_in_it = |at_ms: i64| at_ms > window.grid_ms - 2 * TICK_MS && at_ms <= window.grid_ms + TICK_MS;
     let samples = fetched.maintenance.iter().flat_map(|series| &series.samples);
     if samples.into_iter().any(|sample| is_in_it(sample.at_ms) && sample.value >= 1.0) {
-        return nothing(Quality::NoData("the maintenance page is shown".into()));
+        return nothing(Quality::NoData(MAINTENANCE.into()));
     }
     counted
 }
@@ -244,6 +249,13 @@ fn errors_finding(window: &Window, counted: &Counted) -> Finding {
 /// What the direct questions say.
 fn outage(inputs: &Inputs, window: &mut Window) -> Option<(Rule, Finding)> {
     let probes = inputs.probes.as_ref()?;
+    let advice = "open the route yourself; look at `docker compose ps` and the proxy's log".into();
+    let rule = |level| Rule { name: OUTAGE.into(), level, patience_s: 0, advice };
+    // The rounds since the last tick met the page if it was there then, too.
+    if std::mem::replace(&mut window.was_maintenance, inputs.is_maintenance) || inputs.is_maintenance {
+        window.row = Row::default();
+        return Some((rule(Level::Watch), Finding::no_data(MAINTENANCE)));
+    }
     probes.iter().for_each(|asked| window.row.take(asked));
     let (level, finding) = match window.row.outage(&inputs.engine) {
         Outage::None if probes.is_empty() => (Level::Watch, Finding::no_data("the route was not asked")),
@@ -253,8 +265,7 @@ fn outage(inputs: &Inputs, window: &mut Window) -> Option<(Rule, Finding)> {
         Outage::Alone(said) => (Level::Hold, Finding::breach(said)),
         Outage::Agreed(said) => (Level::RollbackRecommended, Finding::breach(said)),
     };
-    let advice = "open the route yourself; look at `docker compose ps` and the proxy's log".into();
-    Some((Rule { name: OUTAGE.into(), level, patience_s: 0, advice }, finding))
+    Some((rule(level), finding))
 }
 
 /// Writes down what each rule says. One that was not asked in this tick says what it said.

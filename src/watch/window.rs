@@ -121,6 +121,9 @@ pub struct Window {
     pub armed: Option<Armed>,
     /// It will go back by itself then, unless somebody stops it.
     pub going_back: Option<Until>,
+    /// Whether the maintenance page was shown at the last tick.
+    #[serde(default)]
+    pub was_maintenance: bool,
     /// Verdicts that wait for their line in the journal, and why each was given.
     #[serde(default)]
     pub unwritten: Vec<(String, String)>,
@@ -155,6 +158,7 @@ impl Window {
             is_accepted: false,
             armed: None,
             going_back: None,
+            was_maintenance: false,
             unwritten: Vec::new(),
         }
     }

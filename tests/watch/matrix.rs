@@ -209,6 +209,7 @@ fn judged(fetched: &counts::Window, minutes: i64, terms: &Terms) -> Outcome {
             probes: None,
             engine: Engine::Well,
             findings: Vec::new(),
+            is_maintenance: false,
             is_complete: true,
             accept: 0.01,
         };

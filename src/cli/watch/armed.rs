@@ -99,7 +99,7 @@ pub async fn act(watching: &mut Watching<'_>, verdicts: &Verdicts) -> Result<Opt
 
 /// What stands against it now, if anything.
 fn against(watching: &Watching<'_>) -> Result<Option<String>> {
-    let maintenance = watching.parts.maintenance.as_deref();
+    let maintenance = watching.parts.watcher.maintenance.as_deref();
     let target = watching.setup.databases.side("target").ok().map(Place::shown);
     let known = conditions(&watching.setup.state, &watching.window, &gather::now(), maintenance, target)?;
     let found = objections(&known);

@@ -1,7 +1,5 @@
 //! From the configuration to the watcher: what is asked, how often, and the window that it goes on with.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 
 use super::names;
@@ -21,8 +19,6 @@ use crate::watch::window::Window;
 pub struct Parts {
     /// The watcher.
     pub watcher: Watcher,
-    /// The file whose presence keeps everybody from writing.
-    pub maintenance: Option<PathBuf>,
     /// How long a person can stop it from going back by itself.
     pub cancel: std::time::Duration,
     /// The flags that a command needs to mean the same place.
@@ -62,9 +58,12 @@ impl Parts {
             deadline: prometheus.map_or(std::time::Duration::from_secs(10), |prometheus| prometheus.timeout),
         };
         let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let directory = config.caddy.as_ref().and_then(|caddy| caddy.directory.clone());
+        let maintenance = directory.map(|directory| directory.join("maintenance"));
         let watcher = Watcher {
             source,
             route,
+            maintenance,
             engine,
             rooms,
             state: setup.state.clone(),
@@ -78,10 +77,8 @@ impl Parts {
             clock: gather::now,
             cadence: (millis(stabilize.close), millis(stabilize.pace)),
         };
-        let directory = config.caddy.as_ref().and_then(|caddy| caddy.directory.clone());
-        let maintenance = directory.map(|directory| directory.join("maintenance"));
         let flags = format!(" --config {}", config.path.display());
-        Ok(Self { watcher, maintenance, cancel: stabilize.cancel, flags })
+        Ok(Self { watcher, cancel: stabilize.cancel, flags })
     }
 
     /// The window to go on with: the old one, or a new one where there is none or where a later run has brought up something else.

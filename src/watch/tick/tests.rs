@@ -57,6 +57,7 @@ impl World {
             probes: None,
             engine: Engine::Well,
             findings: Vec::new(),
+            is_maintenance: false,
             is_complete: true,
             accept: 0.01,
         }
@@ -156,6 +157,30 @@ fn failures_behind_the_maintenance_page_are_meant() {
         assert_eq!(world.tick(&inputs).level, Level::Ok);
     }
     assert_eq!(world.window.evidence.requests, 0);
+}
+
+#[test]
+fn what_the_route_answers_while_the_maintenance_page_is_shown_is_no_outage_and_no_observation() {
+    let mut world = World::new();
+    world.pass(6, 0);
+    let asked = |at_ms| Asked { at_ms, failure: Some("answered 503".into()), is_control_there: Some(true) };
+    for is_maintenance in [true, true, false] {
+        let mut inputs = world.inputs();
+        // In the last tick the page is gone, and the rounds before it had met it.
+        (inputs.probes, inputs.is_maintenance) = (Some((0..6).map(asked).collect()), is_maintenance);
+        (inputs.counts, inputs.engine) = (None, Engine::Ill("backend exited with 1".into()));
+        let verdicts = world.tick(&inputs);
+        let outage = verdicts.rules.iter().find(|said| said.rule.name == OUTAGE).unwrap();
+        assert!(outage.standing.verdict.is_unknown() && verdicts.level < Level::Hold, "{verdicts:?}");
+        assert_eq!(outage.standing.evidence, "the maintenance page is shown");
+        if is_maintenance {
+            assert_eq!(world.window.evidence.observed_min, 0);
+        }
+        world.pass(0, 0);
+    }
+    let mut inputs = world.inputs();
+    inputs.probes = Some((0..6).map(asked).collect());
+    assert!(world.tick(&inputs).level >= Level::Hold, "an outage after it is one");
 }
 
 #[test]
