@@ -69,6 +69,14 @@ impl Pair {
     }
 }
 
+/// What was done, without how long it took: a number of seconds may lose its last bit in a record.
+fn timeless(imported: &Imported) -> Imported {
+    let mut imported = imported.clone();
+    imported.seconds = 0.0;
+    imported.tables.iter_mut().for_each(|table| table.seconds = 0.0);
+    imported
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_odd_schema_arrives_row_for_row_and_everything_set_aside_is_back() {
     let pair = Pair::new("odd");
@@ -82,7 +90,7 @@ async fn an_odd_schema_arrives_row_for_row_and_everything_set_aside_is_back() {
         3 + 5 + 500 + 300 + 4 + 700 + 2 + 3 + 2 + 1 + 2
     );
     assert!(
-        matches!(pair.state(&pair.options()).await, ImportState::Complete { imported: done, .. } if done == imported)
+        matches!(pair.state(&pair.options()).await, ImportState::Complete { imported: done, .. } if timeless(&done) == timeless(&imported))
     );
     assert_eq!(pair.state.path().read_dir().unwrap().count(), 0, "the record of what is set aside is left");
     // A second call finds it done, and taking it back leaves the target as it was.

@@ -184,6 +184,14 @@ const SHOP: &str = "CREATE TABLE guarded (id int);
       FROM generate_series(1, 40) i;
     INSERT INTO sales (shop, what, price) SELECT 1 + i % 40, 'thing ' || i || repeat('x', 300), 1 + i % 9 FROM generate_series(1, 30000) i;";
 
+/// What was done, without how long it took: a number of seconds may lose its last bit in a record.
+fn timeless(imported: &Imported) -> Imported {
+    let mut imported = imported.clone();
+    imported.seconds = 0.0;
+    imported.tables.iter_mut().for_each(|table| table.seconds = 0.0);
+    imported
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_odd_schema_comes_back_from_its_files_row_for_row() {
     let case = Case::new("odd", &format!("{} SELECT setval('alone', 41);", odd::SCHEMA)).await;
@@ -191,7 +199,7 @@ async fn an_odd_schema_comes_back_from_its_files_row_for_row() {
     let imported = case.import(&case.options()).await.unwrap();
     case.holds_what_the_source_holds(&schema);
     assert!(
-        matches!(case.state(&case.options()).await, ImportState::Complete { imported: done, .. } if done == imported)
+        matches!(case.state(&case.options()).await, ImportState::Complete { imported: done, .. } if timeless(&done) == timeless(&imported))
     );
     assert_eq!(case.import(&case.options()).await.unwrap(), imported);
 }

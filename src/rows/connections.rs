@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
 pub use self::between::between;
-use super::{catalog, import};
+use super::{catalog, freeze, import};
 use crate::adapter::clock::Stopwatch;
 use crate::adapter::database::{Assurance, ConnectError, Place, Session};
 use crate::data::catalog::{Catalog, Concern, TableName};
@@ -182,6 +182,9 @@ pub async fn look(place: &Place, side: Side, patterns: &Patterns, users_table: &
         Ok(server) => {
             found.concerns.extend(of_connection(&server, place));
             found.concerns.extend(of_side(&server, side));
+            if side == Side::Target && server.is_read_only && !server.is_standby {
+                found.concerns.push(closed(&session).await);
+            }
             found.server = Some(server);
         }
         Err(error) => found.concerns.push(blocking("server", format!("{error:#}"))),
@@ -200,6 +203,27 @@ pub async fn look(place: &Place, side: Side, patterns: &Patterns, users_table: &
     }
     found.concerns.sort_by_key(|concern| !concern.is_blocking);
     found
+}
+
+/// Why a target refuses writes. A freeze of ours stands in nobody's way: an import or a copy ends it first.
+async fn closed(session: &Session) -> Concern {
+    match freeze::recorded_in_the_database(session).await {
+        Ok(Some(frozen)) => known(
+            "server",
+            format!(
+                "refuses writes since {}, frozen by {}, as a rollback does; the next import or copy from there ends that, and \
+                 so does cutover data unfreeze --of target",
+                frozen.frozen_at.as_ref().unwrap_or(&frozen.begun_at),
+                frozen.id
+            ),
+        ),
+        Ok(None) => {
+            let words = "sessions begin read-only (default_transaction_read_only = on), and no freeze of cutover is recorded \
+                         here; is it the source?";
+            blocking("server", words.into())
+        }
+        Err(error) => blocking("server", format!("sessions begin read-only, and why cannot be seen: {error:#}")),
+    }
 }
 
 /// What an import would find in the target's tables.
@@ -354,10 +378,6 @@ fn of_side(server: &Server, side: Side) -> Vec<Concern> {
         Side::Target => {
             if server.is_standby {
                 found.push(blocking("server", "is a standby and takes no writes; connect to the primary".into()));
-            } else if server.is_read_only {
-                let words =
-                    "sessions begin read-only (default_transaction_read_only = on); is it the source, or still frozen?";
-                found.push(blocking("server", words.into()));
             }
             if !role.can_create_schemas {
                 let words = format!(

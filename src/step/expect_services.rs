@@ -194,14 +194,12 @@ fn look_at(container: &Container, restarts_before: i64) -> Look {
         return Look::Lost("was ended by the kernel for want of memory".into());
     }
     if restarts >= MOST_RESTARTS {
-        return Look::Lost(format!("was restarted {restarts} times, last exit code {}", state.exit_code));
+        return Look::Lost(restarted(restarts, container));
     }
     let said = state.health_said.as_ref().map_or_else(String::new, |said| format!(": {said}"));
     match (state.status.as_str(), state.health.as_deref()) {
         ("running", None | Some("healthy")) if restarts == 0 => Look::Well,
-        ("running", None | Some("healthy")) => {
-            Look::NotYet(format!("was restarted {restarts} times, last exit code {}", state.exit_code))
-        }
+        ("running", None | Some("healthy")) => Look::NotYet(restarted(restarts, container)),
         ("running", Some("unhealthy")) => Look::Lost(format!("is unhealthy{said}")),
         ("running", Some(_)) => Look::NotYet("health check starting".into()),
         ("exited", _) if state.exit_code == 0 && container.restart == "no" => Look::Well,
@@ -212,6 +210,15 @@ fn look_at(container: &Container, restarts_before: i64) -> Look {
         ("restarting", _) => Look::NotYet(format!("is being restarted, last exit code {}", state.exit_code)),
         ("exited" | "dead", _) => Look::NotYet(format!("exited with {}", state.exit_code)),
         (status, _) => Look::NotYet(status.to_owned()),
+    }
+}
+
+/// While it runs again the engine tells no exit code of before: then none is told.
+fn restarted(restarts: i64, container: &Container) -> String {
+    let times = if restarts == 1 { "once".to_owned() } else { format!("{restarts} times") };
+    match container.state.status.as_str() {
+        "running" => format!("was restarted {times}"),
+        _ => format!("was restarted {times}, last exit code {}", container.state.exit_code),
     }
 }
 

@@ -37,6 +37,10 @@ fn an_import_is_undone_by_its_number_once_what_stands_on_it_is_undone_in_the_ord
     assert_eq!(site.at_target("SELECT count(*) FROM sites"), "0");
     assert!(site.takes_writes(&site.migration.source));
 
+    // The target stays closed after it, which stands in nobody's way.
+    let text = site.migration.expect(0, &["data", "connections"]);
+    says(&text, &["refuses writes since", "the next import or copy", "cutover data unfreeze --of target"]);
+
     let text = site.migration.expect(4, &["rollback", "--run", "2", "--yes"]);
     says(&text, &["nothing to undo: run 2 was already undone by run 5"]);
     says(&site.migration.expect(4, &["rollback", "--run", "5", "--yes"]), &["run 5 is a rollback itself"]);

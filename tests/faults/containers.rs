@@ -97,7 +97,9 @@ fn a_container_that_crashes_now_and_then_does_not_pass_for_healthy() {
 
     let text = fails_and_goes_back(&project);
 
-    says(&text, &["flapping was", "exit code 9"]);
+    says(&text, &["flapping was"]);
+    // Which moment the look meets is chance: running again, waiting for it, or just ended.
+    assert!(text.contains("restarted") || text.contains("exited with 9"), "{text}");
     assert!(project.container("flapping").is_empty(), "what the deploy added is gone");
 }
 

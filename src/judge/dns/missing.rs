@@ -44,6 +44,9 @@ impl Picture {
             Some(until) if self.is_at_authorities() => format!(", old values may live until {}", moment(until)),
             _ => String::new(),
         };
+        if self.caches.of == 0 {
+            return format!("authority {}, caches not asked: they follow the authorities", self.authority);
+        }
         let wanted = self.quorum.min(self.caches.of);
         format!("authority {}, caches {} ({wanted} wanted){until}", self.authority, self.caches)
     }
@@ -86,6 +89,9 @@ mod tests {
             "1 of 3 resolvers have every record, 2 are wanted; it can take until 2026-11-21 12:30 UTC (30 min more)"
         );
         assert_eq!(picture((2, 2), (2, 3), None).missing(), "nothing is missing");
+        assert_eq!(picture((2, 2), (2, 3), None).headline(), "authority 2/2, caches 2/3 (2 wanted)");
+        let headline = picture((0, 1), (0, 0), None).headline();
+        assert_eq!(headline, "authority 0/1, caches not asked: they follow the authorities");
     }
 
     #[test]
