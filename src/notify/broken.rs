@@ -74,13 +74,8 @@ impl BrokeOff {
 
 #[cfg(test)]
 mod tests {
+    use super::super::words::tests::{AT_MS, place};
     use super::*;
-
-    fn place() -> Place {
-        Place { project: "freshtrack".into(), environment: "production".into(), host: "web-1".into() }
-    }
-
-    const AT_MS: i64 = 1_769_137_500_000;
 
     #[test]
     fn a_run_that_turns_back_says_what_failed_and_that_another_notice_comes() {

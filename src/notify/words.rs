@@ -246,14 +246,14 @@ pub(super) fn moment(at_ms: i64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn place() -> Place {
+    pub fn place() -> Place {
         Place { project: "freshtrack".into(), environment: "production".into(), host: "web-1".into() }
     }
 
-    const AT_MS: i64 = 1_769_137_500_000;
+    pub const AT_MS: i64 = 1_769_137_500_000;
 
     #[test]
     fn a_run_that_begins_says_who_began_it_and_that_nothing_is_to_be_done() {

@@ -11,7 +11,7 @@ use super::begin::plan_of;
 use super::deploy::Planned;
 use super::front::Front;
 use super::list::item;
-use super::{Refusal, which};
+use super::{Refusal, data, which};
 use crate::adapter::docker::{Container, Docker};
 use crate::adapter::switch;
 use crate::config::Config;
@@ -21,7 +21,7 @@ use crate::step::beside::{Beside, SideService};
 use crate::step::containers::ModelAt;
 use crate::step::end_side::EndSide;
 use crate::step::let_release_go::LetReleaseGo;
-use crate::step::plan::{Item, Plan, RunKind};
+use crate::step::plan::Item;
 
 /// What a person wants let go.
 #[derive(Clone, Debug)]
@@ -67,24 +67,9 @@ pub async fn plan(config: &Config, docker: &Docker, store: &Store, state: &Path,
     }
     let names: Vec<&str> =
         items.iter().map(|item| item.title.trim_start_matches("let ").trim_end_matches(" go")).collect();
-    let plan = Plan {
-        kind: RunKind::Data,
-        project: project.to_owned(),
-        environment: config.project.environment.clone(),
-        release_from: None,
-        release_to: None,
-        deed: Some(format!("the letting go of {}", names.join(", "))),
-        undoes: None,
-        services: Vec::new(),
-        remarks,
-        rolls_back: true,
-        items,
-        home: Vec::new(),
-        way_back: Vec::new(),
-        files: BTreeMap::new(),
-        course: None,
-    };
-    Ok(Planned { plan, files: Vec::new() })
+    let mut planned = data::plan(config, format!("the letting go of {}", names.join(", ")), items);
+    planned.plan.remarks = remarks;
+    Ok(planned)
 }
 
 type Idle = BTreeMap<u32, BTreeMap<String, SideService>>;

@@ -84,9 +84,7 @@ impl Sides {
         let shown = &self.target;
         Ok(match import::state(target, filling, &identity).await? {
             // The same was filled in before, and is to be emptied first: what was written there since goes with it.
-            ImportState::Complete { began_at, .. }
-                if filling.is_truncating_first && !is_of(begun, began_at.as_deref())? =>
-            {
+            ImportState::Complete { began_at, .. } if is_of_before(filling, begun, began_at.as_deref())? => {
                 World::Before(format!("{shown} holds what an earlier import of the same brought"))
             }
             ImportState::Complete { imported, .. } => {
@@ -188,7 +186,7 @@ impl Sides {
         };
         let state = import::state(target, &filling, &begun.identity).await?;
         match state {
-            ImportState::Complete { began_at, .. } if !is_of(Some(begun), began_at.as_deref())? => {
+            ImportState::Complete { began_at, .. } if is_of_before(&filling, Some(begun), began_at.as_deref())? => {
                 return Ok(Undone::Stays("this run had not begun to empty the target; nothing is taken back".into()));
             }
             ImportState::Complete { .. } | ImportState::Partial => import::undo(target, &filling, say).await?,
@@ -204,12 +202,13 @@ impl Sides {
     }
 }
 
-/// Whether a filling that the target records was begun by the one who kept this.
-fn is_of(begun: Option<&Begun>, recorded: Option<&str>) -> Result<bool> {
+/// Whether what the target records is what is to be emptied first, filled in before this one began.
+fn is_of_before(filling: &Filling, begun: Option<&Begun>, recorded: Option<&str>) -> Result<bool> {
     match (begun, recorded) {
-        (None, _) => Ok(false),
-        (Some(_), None) => Ok(true),
-        (Some(begun), Some(recorded)) => freeze::is_not_after(&begun.at, recorded),
+        _ if !filling.is_truncating_first => Ok(false),
+        (None, _) => Ok(true),
+        (Some(_), None) => Ok(false),
+        (Some(begun), Some(recorded)) => Ok(!freeze::is_not_after(&begun.at, recorded)?),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::lab::KEY;
 use crate::names::{NEW, Names, OLD};
 use crate::support::cluster::{self, Cluster};
 use crate::support::engine::Reach;
+use crate::support::legacy;
 use crate::support::project::Project;
 use crate::support::stack_auth::{Double, Setup};
 use crate::support::written::{SCHEMA, TABLES};
@@ -20,14 +21,6 @@ use crate::support::written::{SCHEMA, TABLES};
 /// Rows of a database as text, by table, each as often as it is there.
 pub type Rows = BTreeMap<(String, String), i64>;
 
-const AUTH: &str = "CREATE SCHEMA auth; CREATE TABLE auth.users (id uuid PRIMARY KEY, email text, encrypted_password text, \
-     email_confirmed_at timestamptz, raw_user_meta_data jsonb, created_at timestamptz DEFAULT now(), \
-     last_sign_in_at timestamptz, deleted_at timestamptz, is_sso_user boolean DEFAULT false, is_anonymous boolean DEFAULT false); \
-     CREATE TABLE auth.identities (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id uuid REFERENCES auth.users, \
-       provider text, provider_id text, identity_data jsonb); \
-     INSERT INTO auth.users (id, email, email_confirmed_at) \
-       SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'user' || n || '@example.com', now() \
-       FROM generate_series(0, 19) n;";
 /// What is written to the old side until it refuses; no part of the comparison with the night before.
 const LOAD: &str = "CREATE TABLE load (n bigint PRIMARY KEY)";
 
@@ -113,7 +106,7 @@ impl Lane {
         let project = Project::of("quick", &format!("night{number}"), Reach::default());
         let (source, target) =
             (cluster.database(&format!("night{number}_old")), cluster.database(&format!("night{number}_new")));
-        cluster.sql(&source, &format!("{SCHEMA} {LOAD}; {AUTH}"));
+        cluster.sql(&source, &format!("{SCHEMA} {LOAD}; {}", legacy::auth(0..=19)));
         cluster.sql(&target, &format!("{SCHEMA} {LOAD}; TRUNCATE {} RESTART IDENTITY", TABLES.join(", ")));
         project.write("tsig.txt", KEY.1);
         std::fs::set_permissions(project.path("tsig.txt"), std::fs::Permissions::from_mode(0o600)).unwrap();

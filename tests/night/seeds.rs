@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::support::cluster::{self, Cluster};
+use crate::support::legacy;
 use crate::support::live::says;
 use crate::support::migration::Migration;
 use crate::support::stack_auth;
@@ -21,14 +22,6 @@ fn book(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks").join(format!("{name}.toml")).display().to_string()
 }
 
-const AUTH: &str = "CREATE SCHEMA auth; CREATE TABLE auth.users (id uuid PRIMARY KEY, email text, encrypted_password text, \
-     email_confirmed_at timestamptz, raw_user_meta_data jsonb, created_at timestamptz DEFAULT now(), \
-     last_sign_in_at timestamptz, deleted_at timestamptz, is_sso_user boolean DEFAULT false, is_anonymous boolean DEFAULT false); \
-     CREATE TABLE auth.identities (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id uuid REFERENCES auth.users, \
-       provider text, provider_id text, identity_data jsonb); \
-     INSERT INTO auth.users (id, email, email_confirmed_at) \
-       SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'user' || n || '@example.com', now() \
-       FROM generate_series(1, 5) n;";
 const TABLES: &str = "CREATE TABLE notes (id int PRIMARY KEY, user_id uuid NOT NULL, words text);";
 
 struct Case {
@@ -43,8 +36,9 @@ impl Case {
         let cluster = cluster::shared();
         let mut migration = Migration::new(&cluster, label);
         cluster.sql(&migration.source, &format!(
-            "{AUTH} {TABLES} INSERT INTO notes SELECT n, ('00000000-0000-4000-8000-' || lpad((1 + n % 5)::text, 12, '0'))::uuid, \
-             'note ' || n FROM generate_series(1, 200) n"
+            "{} {TABLES} INSERT INTO notes SELECT n, ('00000000-0000-4000-8000-' || lpad((1 + n % 5)::text, 12, '0'))::uuid, \
+             'note ' || n FROM generate_series(1, 200) n",
+            legacy::auth(1..=5)
         ));
         cluster.sql(&migration.target, TABLES);
         let setup = stack_auth::Setup::default();

@@ -7,6 +7,7 @@ pub mod certificates;
 pub mod cluster;
 pub mod engine;
 pub mod kill;
+pub mod legacy;
 pub mod live;
 pub mod mailbox;
 pub mod migration;
