@@ -54,12 +54,20 @@ find_binary() {
   [[ -x $CUTOVER ]] || fail "$CUTOVER is no program"
 }
 
-# The load generator, in BENCH_LOAD, and the images that it is aimed at.
+# The load generator, in BENCH_LOAD, and images for it with a backend as quick as a release: what stands beside the
+# program must not be what is measured.
 find_load() {
-  say "building the load generator, and the lab's images where they are not there"
-  (cd "$BENCH_ROOT" && cargo build --quiet --example switch_load)
+  local number container built="$BENCH_ROOT/target/measured/examples"
+  say "building the load generator and the backend, and the lab's images where they are not there"
+  (cd "$BENCH_ROOT" && cargo build --quiet --locked --profile measured --example switch_load --example demo-backend)
   "$BENCH_ROOT/scripts/lab" images
-  BENCH_LOAD="$BENCH_ROOT/target/debug/examples/switch_load"
+  for number in 1 2; do
+    container="$(docker create "cutover-lab/demo:$number")"
+    docker cp "$built/demo-backend" "$container:/bin/demo-backend" >/dev/null
+    docker commit "$container" "cutover-lab/demo-measured:$number" >/dev/null
+    docker rm "$container" >/dev/null
+  done
+  BENCH_LOAD="$built/switch_load"
 }
 
 # Facts that a number means nothing without, as JSON.

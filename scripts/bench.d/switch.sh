@@ -4,7 +4,7 @@
 #
 # The project is tests/projects/switch (PostgreSQL, backend, worker, Caddy with a plain site and one over TLS). People
 # (examples/switch_load) use it through Caddy while it goes to the other image tag and back N times:
-#   quiet         nothing is changed
+#   quiet         nothing is changed; one side serves, one is warm
 #   blue-green    cutover deploy and cutover rollback in turn
 #   recreate      cutover deploy with strategy "recreate"
 #   compose up    docker compose up -d
@@ -21,7 +21,10 @@ SWITCH_NAME=
 switch_override() {
   cat <<'YAML'
 services:
+  worker:
+    image: cutover-lab/demo-measured:${TAG}
   backend:
+    image: cutover-lab/demo-measured:${TAG}
     ports: !reset []
     healthcheck:
       test: ["CMD", "demo-backend", "health"]
@@ -35,7 +38,7 @@ YAML
   [[ $1 == admin ]] || return 0
   cat <<'YAML'
   other:
-    image: cutover-lab/demo:2
+    image: cutover-lab/demo-measured:2
     command: ["demo-backend", "serve"]
     secrets: [database_password]
     environment:
@@ -57,7 +60,7 @@ switch_caddyfile() {
 
 switch_project() {
   local way=$1 strategy=recreate
-  [[ $way != blue-green ]] || strategy=blue-green
+  case "$way" in quiet | blue-green) strategy=blue-green ;; esac
   SWITCH_NAME="cutover-bench-switch-$$"
   BENCH_PLACE="$(mktemp -d)"
   SWITCH_HTTP="$(free_port)" SWITCH_TLS="$(free_port)" SWITCH_ADMIN="$(free_port)"
@@ -97,7 +100,7 @@ directory = "run"
 strategy = "$strategy"
 services = ["backend"]
 migrate = { service = "backend", command = ["demo-backend", "migrate"] }
-stable_for = "500ms"
+stable_for = "2s"
 observe = "500ms"
 drain_timeout = "2s"
 TOML
@@ -162,7 +165,9 @@ switch_begin() {
   local way=$1 said="$BENCH_PLACE/said"
   switch_tag 1
   case "$way" in
-    quiet | blue-green | recreate) "$CUTOVER" deploy --yes --skip-checks ;;
+    # What stands in quiet time is what stands between two switches: a side that serves and one that is warm.
+    quiet) "$CUTOVER" deploy --yes --skip-checks && switch_tag 2 && "$CUTOVER" deploy --yes --skip-checks ;;
+    blue-green | recreate) "$CUTOVER" deploy --yes --skip-checks ;;
     *) switch_compose up --detach --wait db && switch_compose run --rm backend demo-backend migrate && switch_compose up --detach --wait ;;
   esac >"$said" 2>&1 || { cat "$said" >&2; fail "$way: the first release did not start"; }
 }
@@ -243,7 +248,7 @@ bench_switch() {
   find_load
   BENCH_TABLE="$(mktemp)"
   load="$(cut -d' ' -f1 /proc/loadavg)"
-  switch_way quiet 2 "$rate" "$sockets"
+  switch_way quiet 4 "$rate" "$sockets"
   switch_way blue-green "$times" "$rate" "$sockets"
   for way in recreate compose scale admin; do switch_way "$way" "$peers" "$rate" "$sockets"; done
   machine "$load" | jq -r '"machine: \(.cpu), \(.cores) cores, \(.memory), engine \(.engine), compose \(.compose), cutover \(.cutover); load \(.load)"'
