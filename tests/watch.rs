@@ -201,7 +201,11 @@ fn cutover(home: &std::path::Path, base: &str, selector: &str, arguments: &[&str
 fn preflight_says(home: &std::path::Path, base: &str, selector: &str, words: &str) -> (i32, String) {
     let begun = cutover::adapter::clock::Stopwatch::start();
     loop {
-        let (code, said, more) = cutover(home, base, selector, &["preflight", "--only", "prometheus"]);
+        let asked = ["preflight", "--only", "prometheus", "--output", "json"];
+        let (code, said, more) = cutover(home, base, selector, &asked);
+        let document: serde_json::Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}{more}"));
+        let said =
+            format!("{}\n{}", document["findings"][0]["seen"], document["findings"][0]["advice"]).replace("\\\"", "\"");
         if said.contains(words) {
             return (code, said);
         }

@@ -281,15 +281,13 @@ fn start_at(series: &Series, at_ms: i64) -> Option<i64> {
 
 /// Why the series do not tell how many requests there were and how many failed, if they do not.
 fn unclear(counters: &[Series]) -> Option<String> {
-    let newest = |one: &Series| one.samples.last().map_or(0.0, |sample| sample.value);
-    if let Some(doubled) = series::doubled(counters.iter().map(|one| (&one.labels, newest(one)))) {
-        return Some(format!("{}; add {} to stabilize.requests", doubled.words(), doubled.matchers));
+    if !counters.is_empty() && series::is_codeless(counters.iter().map(|one| &one.labels)) {
+        let why = "the series have no label code: nobody knows which requests failed; name a counter with one in";
+        return Some(format!("{why} stabilize.requests"));
     }
-    let is_codeless = !counters.is_empty() && series::is_codeless(counters.iter().map(|one| &one.labels));
-    is_codeless.then(|| {
-        "the series have no label code: nobody knows which requests failed; name a counter with one in stabilize.requests"
-            .to_owned()
-    })
+    let newest = |one: &Series| one.samples.last().map_or(0.0, |sample| sample.value);
+    let doubled = series::doubled(counters.iter().map(|one| (&one.labels, newest(one))))?;
+    Some(format!("{}; add {} to stabilize.requests", doubled.words(), doubled.matchers))
 }
 
 #[cfg(test)]

@@ -155,6 +155,9 @@ fn a_window_that_is_accepted_is_told_once_with_what_may_be_done_now() {
     assert_eq!((&told["event"], &told["severity"]), (&json!("window_accepted"), &json!("good")));
     let text = told["text"].as_str().unwrap();
     assert!(text.contains("the old system may be let go; until then it can be gone back to"), "{text}");
+    let status = house.command(&["status", "--output", "json"]).output().unwrap();
+    let document: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!((&document["watch"]["verdict"], &document["watch"]["is_accepted"]), (&json!("OK"), &json!(true)));
     house.a_minute_passes();
     assert_eq!(house.once(&[]), (0, String::new()), "once");
     assert!(house.hook.rest().is_empty());
@@ -269,9 +272,6 @@ fn who_looks_while_it_counts_down_sees_how_long_there_is_to_stop_it() {
         said.split("going back by itself in ").nth(1).and_then(|rest| rest.split(" s; to stop it: touch ").next());
     assert!(left.unwrap().parse::<u64>().is_ok_and(|left| (1..=3600).contains(&left)), "{said}");
     assert!(said.contains("\"goingBackInS\":3"), "{said}");
-    let status = house.command(&["status"]).output().unwrap();
-    let said = String::from_utf8(status.stdout).unwrap();
-    assert!(said.contains("watch") && said.contains("going back by itself in "), "{said}");
     std::fs::write(state.join("watch/hold"), "").unwrap();
     let (code, said) = house.once(&[]);
     assert_eq!(code, 4, "{said}");
