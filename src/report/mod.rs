@@ -33,6 +33,7 @@ pub mod text;
 pub mod told_apart;
 pub mod untold;
 pub mod verified;
+pub mod watched;
 pub mod way_back;
 
 pub use event::{Event, Listener};
