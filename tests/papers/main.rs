@@ -13,3 +13,4 @@ mod report;
 mod serve;
 #[path = "../support/mod.rs"]
 mod support;
+mod window;
