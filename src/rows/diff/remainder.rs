@@ -54,7 +54,7 @@ impl<P: Pairs> Pairs for Summed<'_, P> {
         let pair = self.pairs.next_pair()?;
         if let Some(pair) = &pair {
             self.sum.add(pair.row());
-            if let Some(meter) = self.meter.filter(|_| self.sum.rows % TOLD == 0) {
+            if let Some(meter) = self.meter.filter(|_| self.sum.rows.is_multiple_of(TOLD)) {
                 meter.add(0, TOLD, TOLD * sidecar::PAIR as u64);
             }
         }
