@@ -35,6 +35,7 @@ fn every_write_since_the_rows_were_moved_is_in_the_source_after_a_rollback_row_f
 
         let plan = site.migration.expect(0, &["rollback", "--dry-run"]);
         says(&plan, &["refuse writes", "save what was written to", "ids mapped back", "take writes again"]);
+        says(&plan, &["looked ahead: 34 changes (15 inserted, 6 updated, 13 deleted)", "nothing is in their way"]);
         let text = site.migration.expect(0, &["rollback", "--yes"]);
         says(&text, &["COMPLETE: the undoing of the", "34 changes (15 inserted, 6 updated, 13 deleted) counted in"]);
 
@@ -213,6 +214,24 @@ fn what_the_source_does_not_take_stops_the_rollback_and_can_be_kept_aside_then()
     says(&text, &["apply_changes: left out, as tester", "COMPLETE"]);
     assert_eq!(site.source_rows(), source);
     assert!(is_empty(&site));
+}
+
+#[test]
+fn a_row_that_was_changed_on_both_sides_is_found_by_a_dry_run_before_anything_is_frozen() {
+    let cluster = shared();
+    let site = Site::new(&cluster, "both");
+    site.move_rows(true);
+    site.at_target(WRITES);
+    site.migration.expect(0, &["data", "unfreeze", "--yes"]);
+    site.at_source("UPDATE parts SET v = '{}' WHERE id = 1");
+    let before = (site.source_rows(), site.target_rows_as_the_source_has_them());
+    let text = site.migration.expect(4, &["rollback", "--dry-run", "--run", "3"]);
+    says(&text, &["a row that was changed on both sides is found once the target refuses writes"]);
+    says(&text, &["looked ahead: 32 changes", "the rollback would stop at that", "parts id=1", "--keep-changes-aside"]);
+    assert!(site.takes_writes(&site.migration.target), "nothing was frozen");
+    assert_eq!((site.source_rows(), site.target_rows_as_the_source_has_them()), before);
+    site.at_source("UPDATE parts SET v = '{\"n\": 1}' WHERE id = 1");
+    says(&site.migration.expect(0, &["rollback", "--dry-run", "--run", "3"]), &["nothing is in their way"]);
 }
 
 #[test]

@@ -175,7 +175,7 @@ impl Beside<'_> {
         let url = crate::config::Url::parse(&gate.url).ok()?;
         let asked = url.port_or_known_default()?;
         let (service, port) = model::published_by(&self.full.look.rendered, &self.handled.together, asked)?;
-        Some(Straight { project: project.to_owned(), service: service.clone(), port })
+        Some(Straight { project: project.to_owned(), service: service.clone(), port, switch: None })
     }
 
     /// The switch; then the new side is watched, and put back by itself if it fails.
