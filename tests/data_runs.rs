@@ -214,10 +214,10 @@ fn a_verification_of_less_says_so_and_a_table_or_the_first_failure_can_be_its_en
 #[test]
 fn what_is_too_large_is_left_out_of_an_export_and_named() {
     let migration = with_a_table("large");
-    migration.configure("[data]\nlarge = \"64KiB\"\n");
+    migration.configure("[data]\nlarge = \"1MiB\"\n");
     cluster().sql(
         &migration.source,
-        "CREATE TABLE events (id int PRIMARY KEY, words text); INSERT INTO events SELECT n, repeat('w', 100) FROM generate_series(1, 2000) n",
+        "CREATE TABLE events (id int PRIMARY KEY, words text); INSERT INTO events SELECT n, repeat('w', 100) FROM generate_series(1, 12000) n",
     );
     let plan = migration.expect(0, &["data", "export", "--skip-large", "--dry-run"]);
     says(&plan, &["export 1 table", "events", "is left out"]);
