@@ -9,6 +9,7 @@
 mod built;
 mod init;
 mod night;
+mod public;
 mod report;
 mod serve;
 #[path = "../support/mod.rs"]
