@@ -112,7 +112,10 @@ fn a_table_that_gains_no_rows_any_more_and_lines_of_a_log_are_seen_by_the_watche
     std::fs::write(&path, window.to_string()).unwrap();
     let (verdict, evidence, code) = rule_of(&migration, "orders");
     assert_eq!((verdict.as_str(), code), ("breach", 4), "{evidence}");
-    assert!(evidence.starts_with("0 rows came in within ") && evidence.contains("at least 1 was expected in "), "{evidence}");
+    assert!(
+        evidence.starts_with("0 rows came in within ") && evidence.contains("at least 1 was expected in "),
+        "{evidence}"
+    );
 
     loki.then(&[
         Answer::Status(200, "{\"data\":{\"resultType\":\"vector\",\"result\":[{\"metric\":{},\"value\":[1,\"12\"]}]}}"),
