@@ -61,15 +61,15 @@ pub async fn gather(setup: &Setup) -> Result<StatusFacts> {
     let environment = header.map(|header| header.environment.clone()).unwrap_or_default();
     let held = lock::held(&setup.state).context("cannot look at the lock")?;
     let open = last_run.as_ref().filter(|run| run.is_open());
-    let progress = open.and_then(|run| {
-        let runbook = run.plan.pointer("/course/runbook").and_then(serde_json::Value::as_str)?;
+    let pace = open.map(|run| record::pace(&setup.state, run)).transpose()?.flatten();
+    let progress = open.zip(pace).and_then(|(run, pace)| {
         let is_at_work = held.as_ref().is_some_and(|held| held.is_owner_alive);
         let since = |moment: &str| {
             let begun = clock::seconds_of(moment).unwrap_or_else(clock::unix_seconds);
             clock::unix_seconds().saturating_sub(begun) * 1000
         };
         let since: Option<&dyn Fn(&str) -> u64> = if is_at_work { Some(&since) } else { None };
-        paced::progress(run, record::budget(&setup.state, runbook), since)
+        paced::progress(run, &pace, since)
     });
     let current = current(setup)?;
     // Before the first release nobody can be missed.

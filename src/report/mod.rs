@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod dns;
 pub mod event;
 pub mod history;
+mod left;
 pub mod manifest;
 pub mod moved;
 pub mod moves;

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::front::Front;
 use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::http::{Http, Method, Request};
+use crate::data::plural::counted;
 use crate::secret::Secret;
 
 /// Between two questions.
@@ -49,10 +50,10 @@ impl Tally {
             return format!("public route {}: never answered by the application", self.url);
         }
         let mut words = format!(
-            "public route {}: {} of {} requests failed, longest stall {}",
+            "public route {}: {} of {} failed, longest stall {}",
             self.url,
             self.failed,
-            self.asked,
+            counted(self.asked, "request"),
             spoken(self.longest_stall)
         );
         if let Some((side, after)) = &self.new_side {
@@ -80,6 +81,26 @@ impl Tally {
             "new_side": self.new_side.as_ref().map(|(side, _)| side),
             "first_answer_ms": self.new_side.as_ref().map(|(_, after)| ms(*after)),
         })
+    }
+
+    /// Puts what an earlier process of the same run met before it, as [`Self::to_json`] has it.
+    #[must_use]
+    pub fn after(mut self, before: &Value) -> Self {
+        let number = |key: &str| before.get(key).and_then(Value::as_u64).unwrap_or(0);
+        let text = |key: &str| before.get(key).and_then(Value::as_str).map(str::to_owned);
+        self.asked += number("asked");
+        self.failed += number("failed");
+        self.behind_page += number("behind_page");
+        self.longest_stall = self.longest_stall.max(Duration::from_millis(number("longest_stall_ms")));
+        self.first_failure = text("first_failure").or(self.first_failure);
+        let new_side = text("new_side").map(|side| (side, Duration::from_millis(number("first_answer_ms"))));
+        self.new_side = new_side.or(self.new_side);
+        self
+    }
+
+    /// Whether anybody could have met anything.
+    pub fn is_of_use(&self) -> bool {
+        self.asked > 0 || self.behind_page > 0
     }
 
     /// Takes an answer in: its status, the side that gave it, and when it came.
@@ -194,6 +215,18 @@ mod tests {
              first failure: status 502"
         );
         assert_eq!((&tally.to_json()["first_answer_ms"], &tally.to_json()["failed"]), (&json!(1060), &json!(2)));
+    }
+
+    #[test]
+    fn what_the_process_before_met_is_counted_too() {
+        let before = after(&[(Ok((200, Some("one"))), 10), (Err("refused"), 70), (Ok((200, Some("two"))), 900)]);
+        let now = after(&[(Ok((200, Some("two"))), 10), (Ok((502, None)), 70), (Ok((200, Some("two"))), 130)]);
+        let whole = now.after(&before.to_json());
+        assert_eq!((whole.asked, whole.failed, whole.longest_stall.as_millis()), (6, 2, 840));
+        assert_eq!(
+            (whole.first_failure.as_deref(), whole.new_side.map(|(side, _)| side)),
+            (Some("refused"), Some("two".into()))
+        );
     }
 
     #[test]

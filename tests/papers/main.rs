@@ -8,7 +8,9 @@
 
 mod built;
 mod init;
+mod public;
 mod report;
 mod serve;
 #[path = "../support/mod.rs"]
 mod support;
+mod window;

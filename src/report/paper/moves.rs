@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Backup, Changes, Gap, Material, Moved, MovedTable, Tone, Verification};
 use crate::data::moved;
+use crate::data::plural::counted;
 use crate::data::verification;
 use crate::journal::{Fact, RunState};
 use crate::report::planned::{act, text_of, title};
@@ -99,8 +100,12 @@ pub fn gaps(run: &RunState, material: &Material<'_>) -> Vec<Gap> {
             step: name.to_owned(),
             requests,
             failed: number(gap, "/failed").unwrap_or(0),
-            longest_ms: longest,
+            longest_ms: longest.filter(|_| requests > 0),
             words: text(gap, "/words").unwrap_or_default(),
+            url: text(gap, "/url"),
+            first_failure: text(gap, "/first_failure"),
+            behind_page: number(gap, "/behind_page").unwrap_or(0),
+            new_side: text(gap, "/new_side").zip(number(gap, "/first_answer_ms")),
         })
     };
     let observed = material.entries.iter().filter_map(|entry| match &entry.fact {
@@ -147,9 +152,10 @@ pub fn backups(run: &RunState) -> Vec<Backup> {
         "create_backup" => {
             let proof = match number(data, "/verified/rows") {
                 Some(rows) => format!(
-                    "restored on trial{}, {rows} rows the same",
+                    "restored on trial{}, {} the same",
                     text(data, "/verified/at")
-                        .map_or_else(String::new, |at| format!(" at {}", super::super::text::moment(&at)))
+                        .map_or_else(String::new, |at| format!(" at {}", super::super::text::moment(&at))),
+                    counted(rows, "row")
                 ),
                 None => "never restored on trial".to_owned(),
             };
