@@ -92,7 +92,7 @@ fn a_table_that_gains_no_rows_any_more_and_lines_of_a_log_are_seen_by_the_watche
     ));
     assert_eq!(rule_of(&migration, "orders"), ("no_data".into(), "counted for the first time".into(), 0));
     let (verdict, evidence, _) = rule_of(&migration, "database");
-    assert!(verdict == "ok" && evidence.ends_with(" of 100 connections in use"), "{evidence}");
+    assert!(verdict == "ok" && evidence.ends_with(" connections in use"), "{evidence}");
 
     cluster().sql(&migration.target, "INSERT INTO orders VALUES (1), (2), (3)");
     let begun = cutover::adapter::clock::Stopwatch::start();
