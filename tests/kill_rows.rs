@@ -261,7 +261,8 @@ fn killed_two_hundred_times_every_row_is_there_once_and_nobody_was_made_twice() 
             for (phase, verb) in PHASES.iter().enumerate() {
                 kills[phase] += case.phase(verb, reference.took[phase], AT_MOST, &mut dice);
                 case.look(phase, &reference);
-                if kills.iter().sum::<usize>() >= KILLS / LANES && kills.iter().all(|kills| *kills >= AT_LEAST / LANES) {
+                if kills.iter().sum::<usize>() >= KILLS / LANES && kills.iter().all(|kills| *kills >= AT_LEAST / LANES)
+                {
                     return kills;
                 }
             }

@@ -315,6 +315,95 @@ fn shown_into(directory: &std::path::Path, file: &str, arguments: &str) -> std::
     command.spawn().expect("`script` is needed: install util-linux or bsdutils")
 }
 
+/// The same directory, its last command undone only once a file is there; `more` are further entries.
+fn night_undone_slowly(environment: &str, more: &str) -> tempfile::TempDir {
+    let directory = night();
+    let path = directory.path().join("night.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let slow = "undo = [\"sh\", \"-c\", \"until test -e go; do sleep 0.05; done\"]";
+    let (head, last) = text.rsplit_once("undo = [\"true\"]").unwrap();
+    std::fs::write(&path, format!("{head}{slow}{last}{more}")).unwrap();
+    let path = directory.path().join("cutover.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("\"production\"", &format!("\"{environment}\""))).unwrap();
+    directory
+}
+
+/// Waits until the terminal shows these words, while the program runs.
+#[track_caller]
+fn until_shown(directory: &std::path::Path, file: &str, child: &mut std::process::Child, words: &str) {
+    let shown = || std::fs::read_to_string(directory.join(file)).unwrap_or_default();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !shown().contains(words) {
+        assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none(), "{words:?} is not in {:?}", shown());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// `cutover` in a directory; exit code and both streams.
+fn called(directory: &std::path::Path, arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_cutover")).args(arguments).current_dir(directory).output().unwrap();
+    (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[test]
+fn a_rollback_shows_the_phases_backwards_what_is_undone_and_what_is_left_as_rehearsed() {
+    let directory = night_undone_slowly("production", "");
+    let place = directory.path();
+    let expect = |code: i32, arguments: &[&str]| {
+        let (found, said) = called(place, arguments);
+        assert_eq!(found, code, "{arguments:?}: {said}");
+        said
+    };
+    std::fs::write(place.join("go"), "").unwrap();
+    expect(0, &["rehearse", "night.toml"]);
+    std::fs::remove_file(place.join("go")).unwrap();
+    expect(3, &["run", "night.toml", "--yes"]);
+    expect(0, &["approve", "go", "--confirms", "agreed"]);
+    expect(0, &["resume"]);
+
+    let mut back = shown_into(place, "back", "rollback --yes");
+    until_shown(place, "back", &mut back, "phase 1 of 2, undo: The switch; step 1 of 2; ");
+    let screen = std::fs::read_to_string(place.join("back")).unwrap();
+    assert!(screen.contains("undo turn: run `sh -c until") && screen.contains("as rehearsed; about "), "{screen:?}");
+    let status = expect(0, &["status"]);
+    for words in
+        ["AT WORK", "phase 1 of 2, undo: The switch; step 1 of 2; ", "as rehearsed; about ", "undo turn: run `sh"]
+    {
+        assert!(status.contains(words), "{words:?} is not in\n{status}");
+    }
+    std::fs::write(place.join("go"), "").unwrap();
+    assert!(back.wait().unwrap().success());
+    let screen = std::fs::read_to_string(place.join("back")).unwrap();
+    assert!(screen.contains("phase 2 of 2, undo: Readiness"), "{screen:?}");
+}
+
+#[test]
+fn a_run_that_turns_back_says_so_here_and_from_another_terminal() {
+    let fails = "[[phase.entry]]\nname = \"fails\"\ncommand = [\"sh\", \"-c\", \"echo no disk; exit 3\"]\n";
+    let directory = night_undone_slowly("staging", fails);
+    let place = directory.path();
+    assert_eq!(called(place, &["run", "night.toml", "--yes"]).0, 3);
+    assert_eq!(called(place, &["approve", "go", "--confirms", "agreed"]).0, 0);
+    let mut run = shown_into(place, "run", "resume");
+    until_shown(place, "run", &mut run, "going back: ");
+    let screen = std::fs::read_to_string(place.join("run")).unwrap();
+    assert!(screen.contains("no disk"), "{screen:?}");
+    until_shown(place, "run", &mut run, "undo turn: run `sh -c until");
+    let (_, status) = called(place, &["status"]);
+    // What failed was begun, and is undone first; it has nothing to undo it with.
+    for words in [
+        "AT WORK",
+        "going back: 1 of 3 undone; ",
+        "never rehearsed, so what is left is not known",
+        "undo turn: run `sh",
+    ] {
+        assert!(status.contains(words), "{words:?} is not in\n{status}");
+    }
+    std::fs::write(place.join("go"), "").unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(7));
+}
+
 #[test]
 fn a_runbook_shows_its_phases_its_time_against_the_rehearsal_and_what_it_waits_for() {
     let directory = night();

@@ -184,6 +184,71 @@ async fn what_prometheus_cannot_tell_is_unknown_and_never_ok_and_never_a_reason_
     assert_eq!(until_said(&caddy, from_ms, "cannot ask Prometheus").await, (Verdict::CannotAsk, Level::Ok));
 }
 
+/// `cutover` in a directory whose configuration asks this Prometheus and counts by this selector; exit code, stdout, stderr.
+fn cutover(home: &std::path::Path, base: &str, selector: &str, arguments: &[&str]) -> (i32, String, String) {
+    let text = format!(
+        "schema = \"cutover/v1\"\n[project]\nname = \"demo\"\nenvironment = \"staging\"\n[state]\ndirectory = \"state\"\n\
+         [preflight]\nmin_disk = \"0B\"\ndeadline = \"30s\"\n[prometheus]\nurl = \"{base}\"\ntimeout = \"20s\"\n\
+         [stabilize]\nwindow = \"1h\"\nrequests = '{selector}'\n"
+    );
+    std::fs::write(home.join("cutover.toml"), text).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cutover"));
+    let ran = command.current_dir(home).args(arguments).output().unwrap();
+    (ran.status.code().unwrap(), String::from_utf8(ran.stdout).unwrap(), String::from_utf8(ran.stderr).unwrap())
+}
+
+/// Preflight's word on Prometheus, once it says this.
+fn preflight_says(home: &std::path::Path, base: &str, selector: &str, words: &str) -> (i32, String) {
+    let begun = cutover::adapter::clock::Stopwatch::start();
+    loop {
+        let asked = ["preflight", "--only", "prometheus", "--output", "json"];
+        let (code, said, more) = cutover(home, base, selector, &asked);
+        let document: serde_json::Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}{more}"));
+        let said =
+            format!("{}\n{}", document["findings"][0]["seen"], document["findings"][0]["advice"]).replace("\\\"", "\"");
+        if said.contains(words) {
+            return (code, said);
+        }
+        assert!(begun.left(NEVER).is_some(), "{words:?} was never said: {said}{more}");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
+/// The selector that it says to write.
+fn advised(said: &str) -> &str {
+    said.split("write stabilize.requests = '").nth(1).unwrap().split('\'').next().unwrap()
+}
+
+#[tokio::test]
+async fn a_chain_of_handlers_counts_a_request_three_times_and_preflight_names_the_selector_that_counts_it_once() {
+    let (front, home) = (Front::up(), tempfile::tempdir().unwrap());
+    let base = front.prometheus();
+    let from_ms = cutover::adapter::clock::wall_ms();
+    front.ask_at("81", "/well", 4).await;
+    // Nothing listens behind the proxy: Caddy itself answers 502.
+    front.ask_at("81", "/ill", 3).await;
+    let chain = "caddy_http_request_duration_seconds_count{job=\"caddy\",server=\"chain\"}";
+    let (code, said) = preflight_says(home.path(), &base, chain, "a request may be counted");
+    assert_eq!(code, 0, "a warning stops nothing: {said}");
+    assert!(said.contains("the series differ in handler ("), "{said}");
+    let better = advised(&said).to_owned();
+    // The watcher says the same, and judges nothing.
+    let of = |selector: &str| Source { selector: selector.into(), ..source(&front, "caddy") };
+    let (verdict, level) = until_said(&of(chain), from_ms, "to stabilize.requests").await;
+    assert_eq!((verdict, level), (Verdict::NoData, Level::Ok));
+    // Who does as he is told counts every request once, and every failure.
+    let (requests, errors, quality) = count(&of(&better), &mut Counter::since(from_ms), from_ms, 7).await;
+    assert_eq!((requests, errors, quality), (7, 3, Quality::Fine), "{better}");
+    preflight_says(home.path(), &base, &better, "the watcher counts each request once");
+
+    // A counter without codes could never show a failure.
+    let codeless = "caddy_http_requests_total{server=\"chain\",job=\"caddy\"}";
+    let (code, said) = preflight_says(home.path(), &base, codeless, "have no label code");
+    assert_eq!(code, 4, "{said}");
+    preflight_says(home.path(), &base, advised(&said), "the watcher counts each request once");
+    assert_eq!(until_said(&of(codeless), from_ms, "nobody knows which").await, (Verdict::NoData, Level::Ok));
+}
+
 #[test]
 fn cron_is_told_what_is_not_known_and_a_second_watcher_is_turned_away() {
     let home = tempfile::tempdir().unwrap();

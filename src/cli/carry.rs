@@ -19,7 +19,6 @@ use crate::journal::{Fact, Lock, Outcome, RunState, runs, state};
 use crate::notify::Delivery;
 use crate::release::Store;
 use crate::report::event::{Both, Deaf};
-use crate::report::paced::Pace;
 use crate::report::plain::{Clocks, Plain};
 use crate::report::screen::Screen;
 use crate::report::{Event, Listener, checkpoint, manifest, result};
@@ -178,15 +177,18 @@ pub async fn carry_as(
         redactor: &setup.redactor,
         stop: Stop::clone(&stop),
     };
-    // Accounts of what people met are for runs that replace or switch what serves.
-    let is_probed = matches!(open.plan.kind, RunKind::Deploy | RunKind::Rollback);
+    // Accounts of what people met are for runs that replace or switch what serves; a runbook's may deploy.
+    let is_probed =
+        matches!(open.plan.kind, RunKind::Deploy | RunKind::Rollback | RunKind::Cutover | RunKind::Rehearsal);
     let front = Front::beside(&open.tag.side).filter(|_| is_probed);
-    let prober = front.map(|front| Prober::start(&setup.http, &front));
+    let probes = || front.as_ref().map(|front| Prober::start(&setup.http, front));
     let finish = if open.waits {
         let begins_to_wait = |run: &RunState| telling.waits(&open.plan, run);
-        waiting::carry_out(&mut engine, &open.state, &open.tag.side, exit_of, &begins_to_wait).await
+        let around =
+            waiting::Around { side: &open.tag.side, exit_of, begins_to_wait: &begins_to_wait, probes: &probes };
+        waiting::carry_out(&mut engine, &open.state, &around).await
     } else {
-        begin::carry_out(&mut engine, &open.state, exit_of, prober).await.map_err(|error| MidRun(error).into())
+        begin::carry_out(&mut engine, &open.state, exit_of, probes()).await.map_err(|error| MidRun(error).into())
     };
     drop(listener);
     match finish {
@@ -341,11 +343,12 @@ fn listener(global: &Global, setup: &Setup, open: &Open) -> Box<dyn Listener> {
     if global.quiet {
         Box::new(Deaf)
     } else if super::setup::is_live(global, &crate::config::Environment::of_process()) {
-        Box::new(match &open.plan.course {
-            Some(course) => {
-                let budget = record::budget(&setup.state, &course.runbook);
-                Screen::paced(setup.style, Pace::of(course, budget, &open.state))
-            }
+        let pace = record::pace(&setup.state, &open.state).unwrap_or_else(|error| {
+            tracing::warn!("how long the steps may take is not known: {error:#}");
+            None
+        });
+        Box::new(match pace {
+            Some(pace) => Screen::paced(setup.style, pace),
             None => Screen::new(setup.style),
         })
     } else {

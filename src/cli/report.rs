@@ -16,7 +16,7 @@ use crate::journal::{Entry, JournalError, Outcome, RunState, Standing, file, run
 use crate::report::page::page;
 use crate::report::paper::{Material, Paper, gather, tame};
 use crate::report::text::{counted, moment};
-use crate::run::Refusal;
+use crate::run::{Refusal, begin};
 
 /// `report`.
 #[derive(Args, Debug)]
@@ -153,7 +153,7 @@ pub fn window(directory: &Path) -> Option<Value> {
 
 /// What the prober wrote beside the journal, where it did.
 fn probed(side: &Path) -> Option<Value> {
-    ["gap.json", "probe.json"].iter().find_map(|name| files::read_json(&side.join(name)).ok())
+    files::read_json(&side.join(begin::PROBED)).ok()
 }
 
 /// Names of the files that the run keeps.

@@ -16,13 +16,18 @@ use crate::release::side;
 use crate::report::paced;
 use crate::report::status::{Current, HeldFact, ServiceFact, StatusFacts, status_json, status_text};
 use crate::report::untold::Untold;
+use crate::report::watched::Watched;
 use crate::report::way_back::WayBack;
 use crate::run::data::standing::standing;
 use crate::run::front::Front;
 use crate::run::{approvals, before, public, which};
+use crate::watch::{keep, words};
 
 /// How long the engine may take to answer; the verdict is given without it too, and says so.
 const DEADLINE: Duration = Duration::from_millis(500);
+
+/// A week, milliseconds.
+const WEEK_MS: u64 = 7 * 24 * 3600 * 1000;
 
 /// The verb.
 ///
@@ -56,15 +61,15 @@ pub async fn gather(setup: &Setup) -> Result<StatusFacts> {
     let environment = header.map(|header| header.environment.clone()).unwrap_or_default();
     let held = lock::held(&setup.state).context("cannot look at the lock")?;
     let open = last_run.as_ref().filter(|run| run.is_open());
-    let progress = open.and_then(|run| {
-        let runbook = run.plan.pointer("/course/runbook").and_then(serde_json::Value::as_str)?;
+    let pace = open.map(|run| record::pace(&setup.state, run)).transpose()?.flatten();
+    let progress = open.zip(pace).and_then(|(run, pace)| {
         let is_at_work = held.as_ref().is_some_and(|held| held.is_owner_alive);
         let since = |moment: &str| {
             let begun = clock::seconds_of(moment).unwrap_or_else(clock::unix_seconds);
             clock::unix_seconds().saturating_sub(begun) * 1000
         };
         let since: Option<&dyn Fn(&str) -> u64> = if is_at_work { Some(&since) } else { None };
-        paced::progress(run, record::budget(&setup.state, runbook), since)
+        paced::progress(run, &pace, since)
     });
     let current = current(setup)?;
     // Before the first release nobody can be missed.
@@ -89,6 +94,7 @@ pub async fn gather(setup: &Setup) -> Result<StatusFacts> {
         project,
         environment,
         last_run,
+        watched: watched(setup),
         untold: untold(setup),
         progress,
     })
@@ -117,6 +123,28 @@ fn untold(setup: &Setup) -> Vec<Untold> {
     failed
         .map(|kept| Untold { channel: kept.channel, failures: kept.failures, since: kept.since, why: kept.said })
         .collect()
+}
+
+/// The window, as the watcher has left it. One that nobody has gone on with for a week is no news.
+fn watched(setup: &Setup) -> Option<Result<Watched, String>> {
+    let window = match keep::look(&setup.state) {
+        Ok(window) => window?,
+        Err(error) => return Some(Err(format!("{error:#}"))),
+    };
+    let now = crate::watch::gather::now();
+    let left = window.going_back.as_ref().and_then(|until| until.left_s(&now));
+    let ago_ms = u64::try_from(now.wall_ms - window.now.wall_ms).unwrap_or(0);
+    if ago_ms > WEEK_MS {
+        return None;
+    }
+    Some(Ok(Watched {
+        verdict: window.ladder.level.word().to_owned(),
+        since: words::moment(window.ladder.since_ms),
+        why: window.ladder.why.clone(),
+        is_accepted: window.is_accepted,
+        judged_ago_s: ago_ms / 1000,
+        going_back: left.map(|left| (left, keep::hold_file(&setup.state).display().to_string())),
+    }))
 }
 
 fn current(setup: &Setup) -> Result<Option<Current>> {

@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::series;
+
 /// How old the newest sample may be, milliseconds.
 pub const STALE_MS: i64 = 5 * 60 * 1000;
 /// Series above this number are no longer a counter of requests but a mistake in the selector.
 const MOST_SERIES: usize = 2000;
 /// The largest whole number that a sample can hold exactly.
 const LARGEST: f64 = 9_007_199_254_740_992.0;
-/// Labels that must not differ within one count: the same request would be counted twice.
-const SINGLE: [&str; 3] = ["job", "server", "handler"];
 
 /// One raw sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -132,12 +132,19 @@ impl Counter {
             return Counted { requests: 0, errors: 0, quality: Quality::Unclear(why) };
         }
         let (mut requests, mut errors) = (0_u64, 0_u64);
-        let mut doubt = doubled(&window.counters);
+        let mut doubt = unclear(&window.counters);
         for series in &window.counters {
             let counted = self.count(series, window, upto_ms, &mut doubt);
             requests = requests.saturating_add(counted);
-            if series.labels.get("code").is_some_and(|code| code.starts_with('5')) {
-                errors = errors.saturating_add(counted);
+            match series.labels.get("code") {
+                Some(code) if code.starts_with('5') => errors = errors.saturating_add(counted),
+                Some(_) => {}
+                None if counted > 0 => {
+                    doubt.get_or_insert_with(|| {
+                        "requests were counted without a code: nobody knows which failed".into()
+                    });
+                }
+                None => {}
             }
         }
         let quality = self.quality(window, upto_ms, doubt);
@@ -272,18 +279,15 @@ fn start_at(series: &Series, at_ms: i64) -> Option<i64> {
     before.max_by_key(|sample| sample.at_ms).map(|sample| (sample.value * 1000.0).round() as i64)
 }
 
-/// Why the same request may stand in two of the series, if it may.
-fn doubled(counters: &[Series]) -> Option<String> {
-    for label in SINGLE {
-        let values: BTreeSet<&str> =
-            counters.iter().map(|series| series.labels.get(label).map_or("", String::as_str)).collect();
-        if values.len() > 1 {
-            let values: Vec<&str> = values.into_iter().collect();
-            let values = values.join(", ");
-            return Some(format!("the series differ in {label} ({values}): a request may be counted twice; name one"));
-        }
+/// Why the series do not tell how many requests there were and how many failed, if they do not.
+fn unclear(counters: &[Series]) -> Option<String> {
+    if !counters.is_empty() && series::is_codeless(counters.iter().map(|one| &one.labels)) {
+        let why = "the series have no label code: nobody knows which requests failed; name a counter with one in";
+        return Some(format!("{why} stabilize.requests"));
     }
-    None
+    let newest = |one: &Series| one.samples.last().map_or(0.0, |sample| sample.value);
+    let doubled = series::doubled(counters.iter().map(|one| (&one.labels, newest(one))))?;
+    Some(format!("{}; add {} to stabilize.requests", doubled.words(), doubled.matchers))
 }
 
 #[cfg(test)]

@@ -14,3 +14,4 @@ pub mod ladder;
 pub mod plural;
 pub mod probe;
 pub mod rules;
+pub mod series;

@@ -10,7 +10,7 @@ mod notices;
 mod send;
 mod words;
 
-pub use broken::{BrokeOff, TurnsBack};
+pub use broken::{BrokeOff, TurnsBack, Unkept, Unwritten};
 pub use channels::{Listed, Topic, listed, rules};
 pub use kept::{Kept, last_of_all};
 pub use notices::{NOTICES, Text, Values, text_of};

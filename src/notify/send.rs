@@ -17,6 +17,9 @@ use crate::redact::Redactor;
 /// The pause before the second try; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
+/// Letters of a title, at most.
+const LONGEST_TITLE: usize = 330;
+
 /// What came of telling one channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Delivery {
@@ -172,7 +175,8 @@ impl Notifier {
 
     fn cleaned(&self, notice: &Notice) -> Notice {
         Notice {
-            title: self.redactor.clean(&notice.title),
+            // Only then in one line, and cut: half a secret, or one whose spaces are gone, is not recognised any more.
+            title: one_line(&self.redactor.clean(&notice.title)),
             text: self.redactor.clean(&notice.text),
             facts: self.redactor.clean_json(notice.facts.clone()),
             ..notice.clone()
@@ -180,6 +184,52 @@ impl Notifier {
     }
 }
 
+/// As it can be a subject: without breaks, and not longer than somebody reads.
+fn one_line(title: &str) -> String {
+    title.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(LONGEST_TITLE).collect()
+}
+
 fn takes_notices(one: &Listed) -> bool {
     !["kuma", "pushgateway", "textfile"].contains(&one.kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::notify::Severity;
+
+    const SECRET: &str = "xyzzy  plugh-plover";
+
+    fn cleaned(title: &str) -> Notice {
+        let notifier = Notifier {
+            channels: Vec::new(),
+            outbound: Outbound::new(crate::adapter::outbound::Rules::default(), Duration::from_secs(1)),
+            attempts: 1,
+            state: PathBuf::new(),
+            redactor: Redactor::new([SECRET.to_owned()]),
+        };
+        notifier.cleaned(&Notice {
+            id: String::new(),
+            event: "verdict_changed".into(),
+            severity: Severity::Bad,
+            at_ms: 0,
+            project: "shop".into(),
+            environment: "production".into(),
+            title: title.into(),
+            text: format!("What: {SECRET}"),
+            facts: serde_json::json!({ "why": SECRET }),
+        })
+    }
+
+    #[test]
+    fn no_secret_is_in_a_title_neither_whole_nor_cut_in_half_nor_with_its_spaces_gone() {
+        let notice = cleaned(&format!("shop production: HOLD:\n {SECRET}"));
+        assert_eq!(notice.title, "shop production: HOLD: [secret]");
+        assert_eq!(
+            (notice.text.as_str(), &notice.facts),
+            ("What: [secret]", &serde_json::json!({ "why": "[secret]" }))
+        );
+        let long = cleaned(&format!("{}{SECRET}", "o".repeat(LONGEST_TITLE - 8)));
+        assert!(!long.title.contains("xyzzy") && long.title.chars().count() == LONGEST_TITLE, "{}", long.title);
+    }
 }

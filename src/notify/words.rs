@@ -225,7 +225,6 @@ pub(super) fn notice(
     facts: Value,
 ) -> Notice {
     let Place { project, environment, .. } = place;
-    let title: String = title.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect();
     let id = sha256(format!("{project}\n{environment}\n{event}\n{at_ms}\n{title}").as_bytes());
     Notice {
         id: id[..24].to_owned(),

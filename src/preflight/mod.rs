@@ -37,6 +37,7 @@ mod places;
 mod ports;
 mod prometheus;
 mod reads;
+mod requests;
 mod secrets;
 mod sockets;
 mod state;
@@ -71,7 +72,10 @@ pub const CHECKS: &[(&str, &str)] = &[
     ("backup", "backups can be written, and there is room for one and its trial"),
     ("caddy", "the public route and the identity are answered by a Caddy that is new enough"),
     ("dns", "the names are as configured, or can be switched: zone well, TTL low for long enough, issuer allowed"),
-    ("prometheus", "Prometheus answers, and the error ratio has a series that can fail"),
+    (
+        "prometheus",
+        "Prometheus answers, and what is counted there can show a failure: each request once, with its code",
+    ),
     ("notify", "each channel for notices can be reached and lets us in; nobody is told anything"),
 ];
 

@@ -1,10 +1,12 @@
-//! Prometheus: it answers, its targets are up, and the error ratio has a series. A gate that can never fail is itself a failure.
+//! Prometheus: it answers, its targets are up, and the error ratio and the watcher's count have series. Law: a gate that
+//! can never fail is itself a failure.
 
 use std::time::Duration;
 
 use super::Ask;
 use super::containers::any_runs;
 use super::finding::{Found, Limit, Parts, Perf};
+use super::requests;
 use crate::adapter::prometheus::{Number, number};
 use crate::config::Prometheus;
 
@@ -33,10 +35,15 @@ pub(super) async fn check(ask: &Ask<'_>) -> Found {
         }
     }
     let query = Queries { ask, base, deadline: ask.patience(prometheus.timeout) };
-    let (ratio, targets, up) =
-        tokio::join!(ratio(&query, prometheus, is_absent), query.number("count(up)"), query.number("sum(up)"));
+    let (ratio, counted, targets, up) = tokio::join!(
+        ratio(&query, prometheus, is_absent),
+        requests::check(ask, base, query.deadline, is_absent),
+        query.number("count(up)"),
+        query.number("sum(up)")
+    );
     let mut parts = Parts::default();
     parts.push(ratio);
+    counted.into_iter().for_each(|counted| parts.push(counted));
     parts.push(judge_targets(targets, up));
     parts.found("")
 }

@@ -5,6 +5,7 @@ use super::style::Style;
 use super::table::{Cell, Table};
 use super::text::{harmless, short_ids};
 use crate::journal::{Outcome, RunState, Standing};
+use crate::step::run_command::NO_CHECK;
 use crate::step::{Change, Plan, ServiceChange};
 
 /// Which services are other ones than before. Only what the journal shows to be done counts.
@@ -74,8 +75,21 @@ pub(super) fn changes(changed: &[(&ServiceChange, Option<String>)], style: &Styl
     table.text(style, 2)
 }
 
-/// What each step of a run without releases left behind, in its own words.
+/// What each step of a run without releases left behind, in its own words. What is true of several alike is said once.
 pub(super) fn deeds(run: &RunState) -> Vec<String> {
     let done = standing(run, |item| matches!(item.standing, Standing::Done | Standing::Undone));
-    done.into_iter().filter(|(index, _)| !is_gate(run, *index)).map(|(_, item)| item.said.clone()).collect()
+    let done: Vec<_> = done.into_iter().filter(|(index, _)| !is_gate(run, *index)).map(|(_, item)| item).collect();
+    let unchecked: Vec<&str> =
+        done.iter().filter(|item| item.said.ends_with(NO_CHECK)).map(|item| item.name.as_str()).collect();
+    let words = |said: &str| match unchecked.len() {
+        0 | 1 => said.to_owned(),
+        _ => said.strip_suffix(NO_CHECK).unwrap_or(said).to_owned(),
+    };
+    let mut deeds: Vec<String> = done.iter().map(|item| words(&item.said)).collect();
+    if let [all @ .., last] = unchecked.as_slice()
+        && !all.is_empty()
+    {
+        deeds.push(format!("{} and {last} have no check, so nothing else is known of them", all.join(", ")));
+    }
+    deeds
 }

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::SCHEMA;
 use super::carried::{carried_back, carried_lines, is_given_up, left_of_changes};
 use super::history::ended;
+use super::left::{left_in_files, left_of_export, left_over};
 use super::planned::{act, deed, home_gates, is_gate, only_keeps, release_name, releases, text_of, title};
 use super::style::{Paint, Style};
 use super::text::{gist, hang, harmless, moment};
 use crate::journal::{Entry, Fact, ItemState, Outcome, RunState, Standing};
-use crate::step::RunKind;
 use crate::step::migrate_schema::AS_BEFORE;
 
 /// The manifest of a run that went back: a rollback, or a deploy that undid itself. `undone_run` is the run that a
@@ -185,7 +185,9 @@ fn remaining(run: &RunState, undone_run: Option<&RunState>) -> Vec<Value> {
             _ => add("operator", format!("{}: {}", item.name, item.said)),
         }
     }
-    left_of_changes(run).into_iter().chain(left_in_files(run)).for_each(|(who, what)| add(who, what));
+    left_of_changes(run).into_iter().for_each(|(who, what)| add(who, what));
+    left_over(run).into_iter().chain(left_in_files(run)).for_each(|(who, what)| add(who, what));
+    undone_run.and_then(left_of_export).into_iter().for_each(|(who, what)| add(who, what));
     let failed = undone_run.and_then(|undone| undone.failure.as_ref().map(|failure| (undone, failure)));
     let failed = failed.or_else(|| run.failure.as_ref().filter(|_| run.is_going_back).map(|failure| (run, failure)));
     if let Some((of, (item, why))) = failed {
@@ -194,18 +196,6 @@ fn remaining(run: &RunState, undone_run: Option<&RunState>) -> Vec<Value> {
         add("developer", format!("find out why {name} of run {} failed: {first}", of.number));
     }
     left
-}
-
-/// The compose files and `.env` are a person's: no way back changes them, and the next deploy does what they say.
-pub(super) fn left_in_files(run: &RunState) -> Option<(&'static str, String)> {
-    let has_services = run.plan.get("services").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
-    let is_done = run.kind == RunKind::Rollback.word() && matches!(run.outcome, Some((Outcome::Done, _)));
-    let from = releases(run).0.filter(|_| is_done && has_services)?;
-    let words = format!(
-        "the compose files and their .env were not changed and may still ask for what r{from} ran: put them right before \
-         the next `cutover deploy`, or it brings that up again"
-    );
-    Some(("developer", words))
 }
 
 /// The manifest as a page.

@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod dns;
 pub mod event;
 pub mod history;
+mod left;
 pub mod manifest;
 pub mod moved;
 pub mod moves;
@@ -32,6 +33,7 @@ pub mod text;
 pub mod told_apart;
 pub mod untold;
 pub mod verified;
+pub mod watched;
 pub mod way_back;
 
 pub use event::{Event, Listener};

@@ -33,6 +33,7 @@ pub fn facts(last_run: Option<RunState>) -> StatusFacts {
         beside: Vec::new(),
         route: None,
         moves: Vec::new(),
+        watched: None,
         untold: Vec::new(),
     }
 }

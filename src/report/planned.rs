@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::text::gist;
+use super::text::{counted, gist};
 use crate::journal::{ItemState, Outcome, RunState, Standing};
 use crate::step::RunKind;
 
@@ -88,11 +88,42 @@ pub fn cause(run: &RunState, is_stuck: bool) -> Option<(String, String)> {
 /// The same as one line: name, title, and the gist of the cause.
 pub fn cause_line(run: &RunState, is_stuck: bool) -> Option<String> {
     let (name, why) = cause(run, is_stuck)?;
-    let first = gist(&why);
+    Some(titled(run, &name, &gist(&why)))
+}
+
+/// A cause behind the name and the title of what it happened in.
+fn titled(run: &RunState, name: &str, first: &str) -> String {
     let index = run.items.iter().position(|item| item.name == name);
     let home = || home_gates(run).iter().find(|(gate, _)| *gate == name).map(|(_, title)| (*title).to_owned());
     let title = index.map(|index| title(run, index)).or_else(home).filter(|title| *title != name);
-    Some(title.map_or_else(|| format!("{name}: {first}"), |title| format!("{name} ({title}): {first}")))
+    title.map_or_else(|| format!("{name}: {first}"), |title| format!("{name} ({title}): {first}"))
+}
+
+/// The most lines of a cause at the end of a run.
+const MOST_LINES: usize = 12;
+
+/// The cause with as much of what stands behind its first line as is enough to act on: the end of a log, mostly.
+pub fn cause_lines(run: &RunState, is_stuck: bool) -> Vec<String> {
+    let Some((name, why)) = cause(run, is_stuck) else { return Vec::new() };
+    let mut rest = why.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    let first = rest.next().unwrap_or_default();
+    let rest: Vec<&str> = rest.collect();
+    let left_out = rest.len().saturating_sub(MOST_LINES);
+    let mut lines = vec![titled(run, &name, &shorter(first))];
+    if left_out > 0 {
+        lines.push(format!("  … {} more: cutover history {}", counted(left_out, "line"), run.number));
+    }
+    lines.extend(rest.iter().skip(left_out).map(|line| format!("  {}", shorter(line))));
+    lines
+}
+
+/// A line that is not endless.
+pub fn shorter(line: &str) -> String {
+    const WIDEST: usize = 400;
+    match line.char_indices().nth(WIDEST) {
+        Some((end, _)) => format!("{} …", &line[..end]),
+        None => line.to_owned(),
+    }
 }
 
 /// Whether its journal says that the run is stuck.

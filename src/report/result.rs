@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::changed::{changed, changes, deeds};
-use super::planned::{act, cause, cause_line, is_gate, only_keeps, release_name, standing, took};
+use super::planned::{act, cause, cause_lines, is_gate, only_keeps, release_name, standing, took};
 use super::style::{Paint, Style};
 use super::text::{gist, hang, harmless, lead, moment, next_text, short_ids};
 use super::{SCHEMA, carried, moved};
@@ -179,11 +179,7 @@ pub fn result_text(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
     let (word, sentence, paint) = verdict(kind, outcome, run, plan);
     let mut out = lead(&format!("{}: ", style.paint(paint, word)), &harmless(&sentence), 2, style.width);
     if outcome != Some(Outcome::Done) {
-        out.push_str(&section(
-            "Why",
-            &cause_line(run, outcome == Some(Outcome::Stuck)).into_iter().collect::<Vec<_>>(),
-            style,
-        ));
+        out.push_str(&section("Why", &cause_lines(run, outcome == Some(Outcome::Stuck)), style));
     }
     // What is merely kept, such as images and backups, is told by `cutover history`.
     let stays = stays(run).into_iter().filter(|(act, ..)| !only_keeps(act));
@@ -214,7 +210,7 @@ pub fn result_text(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
     }
     out.push_str(&section("What stays", &stays, style));
     let left = if outcome == Some(Outcome::Done) { carried::left_of_changes(run) } else { Vec::new() };
-    let left = left.into_iter().chain(super::manifest::left_in_files(run));
+    let left = left.into_iter().chain(super::left::left_over(run)).chain(super::left::left_in_files(run));
     out.push_str(&section("What is left", &left.map(|(_, words)| words).collect::<Vec<_>>(), style));
     out.push_str(&section("What is half-way", &half_way(outcome, run), style));
     out.push_str(&section("What is true now", &truths(outcome, run, plan), style));

@@ -9,9 +9,9 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::event::{Event, Listener};
-use super::paced::{Pace, Place};
+use super::paced::{Pace, Place, Way};
 use super::style::{Mark, Paint, Style};
-use super::text::{columns, counted, cut, hang, harmless, pad, short_ids, wrap};
+use super::text::{columns, counted, cut, hang, harmless, pad, short_ids};
 use crate::adapter::clock::spoken;
 
 /// Between two frames of the spinner.
@@ -52,6 +52,10 @@ struct State {
     phase: usize,
     /// Milliseconds of what is over.
     used_ms: u64,
+    /// The items as they are gone back through.
+    ways: Vec<Way>,
+    /// The item that is being undone.
+    undoing: Option<usize>,
 }
 
 impl Screen {
@@ -69,8 +73,8 @@ impl Screen {
         let bar = ProgressBar::with_draw_target(None, target);
         // Nothing is drawn until something runs or waits.
         bar.finish_and_clear();
-        let used_ms = pace.as_ref().map_or(0, |pace| pace.used_ms);
-        Self { style, bar, pace, state: Mutex::new(State { used_ms, ..State::default() }) }
+        let (used_ms, ways) = pace.as_ref().map_or((0, Vec::new()), |pace| (pace.used_ms, pace.ways.clone()));
+        Self { style, bar, pace, state: Mutex::new(State { used_ms, ways, ..State::default() }) }
     }
 
     /// Prints a line above what is drawn over; for words that are no event, such as a log.
@@ -90,22 +94,31 @@ impl Screen {
     fn begin(&self, state: &mut State, run: u32, kind: &str, items: Vec<(String, String)>, epoch: u32) {
         (state.names, state.titles) = items.into_iter().map(|(name, title)| (name, harmless(&title))).unzip();
         let longest = state.titles.iter().map(|title| columns(title)).max().unwrap_or(0);
-        let most = self.style.width.saturating_sub(TOOK + 5);
-        state.column = longest.min(most);
-        state.beside = Some(most - state.column).filter(|room| *room >= ROOM);
+        self.lay_out(state, longest);
         let verb = if epoch > 1 { "goes on" } else { "begins" };
         let head = format!("run {run}: {kind} {verb}, {}", counted(state.titles.len(), "item"));
         self.above(&self.style.paint(Paint::Strong, &head));
         self.draw(state);
     }
 
+    /// Room for titles so long, and for words beside them.
+    fn lay_out(&self, state: &mut State, longest: usize) {
+        let most = self.style.width.saturating_sub(TOOK + 5);
+        state.column = longest.min(most);
+        state.beside = Some(most - state.column).filter(|room| *room >= ROOM);
+    }
+
     fn start(&self, state: &mut State, item: usize, back: bool) {
         if !state.is_going_back {
             self.pass(state, item);
         }
-        let title = state.titles.get(item).cloned().unwrap_or_default();
         let is_undo = back && state.is_going_back;
-        self.run(state, &if is_undo { format!("undo: {title}") } else { title });
+        state.undoing = Some(item).filter(|_| is_undo);
+        if let Some(way) = state.ways.get_mut(item) {
+            way.is_open = true;
+        }
+        let title = if is_undo { undo_title(state, item) } else { state.titles.get(item).cloned().unwrap_or_default() };
+        self.run(state, &title);
         if !is_undo {
             self.bar.set_message(self.style.paint(Paint::Faint, &self.of(state, item, String::new())));
         }
@@ -190,13 +203,15 @@ impl Screen {
         state: &State,
     ) -> impl Fn(&ProgressState, &mut dyn std::fmt::Write) + Clone + Send + Sync + 'static {
         let (pace, style, names) = (self.pace.clone().unwrap_or_default(), self.style, state.names.clone());
-        let (item, used_ms) = (state.next.saturating_sub(1), state.used_ms);
+        let (item, used_ms) = (state.undoing.unwrap_or(state.next.saturating_sub(1)), state.used_ms);
+        let ways = state.ways.clone();
         let (is_at_work, is_going_back) = (state.is_running && !state.is_waiting, state.is_going_back);
         move |drawn: &ProgressState, out: &mut dyn std::fmt::Write| {
             let elapsed = if is_at_work { u64::try_from(drawn.elapsed().as_millis()).unwrap_or(0) } else { 0 };
+            let place = Place { item, used_ms, in_item_ms: elapsed };
             let words = match is_going_back {
-                true => "going back: what was begun is undone, last first".to_owned(),
-                false => pace.words(Place { item, used_ms, in_item_ms: elapsed }, &names),
+                true => pace.words_back(&ways, place, &names),
+                false => pace.words(place, &names),
             };
             let words = cut(&words, style.width.saturating_sub(1), style.ellipsis());
             let _ = out.write_str(&style.paint(Paint::Live, &harmless(&words)));
@@ -231,7 +246,12 @@ impl Screen {
         if !state.is_going_back {
             self.pass(state, item);
         }
-        let title = state.titles.get(item).cloned().unwrap_or_default();
+        // A command is undone by another one: that is what was done now.
+        let is_other = state.is_going_back && state.ways.get(item).is_some_and(|way| !way.title.starts_with("undo: "));
+        let title = match is_other {
+            true => undo_title(state, item),
+            false => state.titles.get(item).cloned().unwrap_or_default(),
+        };
         self.above(&self.line(&title, state, mark, took, words));
         self.draw(state);
     }
@@ -269,53 +289,6 @@ impl Screen {
         let rehearsed = self.rehearsed(state, item).filter(|_| !state.is_waiting && !state.is_going_back);
         rehearsed.map_or(words.clone(), |took| format!("of {took}  {words}"))
     }
-
-    /// A failure stands in full: its first line beside the title or below it, the rest below.
-    fn fail(&self, state: &mut State, item: usize, why: &str) {
-        self.stop(state);
-        state.next = state.next.max(state.titles.len());
-        self.draw(state);
-        let title = state.titles.get(item).cloned().unwrap_or_default();
-        let mark = self.style.painted(Mark::Failed);
-        let mut out = hang(&format!("{mark} "), &title, self.style.width);
-        let why = harmless(why);
-        for (index, line) in wrap(&why, self.style.width.saturating_sub(5)).iter().enumerate() {
-            let line = if index == 0 { self.style.paint(Paint::Bad, line) } else { line.clone() };
-            let _ = writeln!(out, "    {line}");
-        }
-        self.above(&out);
-    }
-
-    /// What stays although the run goes back is never cut.
-    fn stays(&self, state: &mut State, item: usize, why: &str) {
-        self.stop(state);
-        let title = state.titles.get(item).cloned().unwrap_or_default();
-        if !state.is_going_back {
-            self.pass(state, item);
-        }
-        let mark = self.style.painted(Mark::Stays);
-        let mut out = hang(&format!("{mark} "), &title, self.style.width);
-        out.push_str(&hang("    ", &format!("stays: {}", harmless(why)), self.style.width));
-        self.above(&out);
-        self.draw(state);
-    }
-
-    fn prove(&self, state: &mut State, title: &str, seen: Option<(bool, String)>) {
-        let title = harmless(title);
-        match seen {
-            None => self.run(state, &title),
-            Some((true, words)) => {
-                self.stop(state);
-                self.above(&self.line(&title, state, Mark::Done, None, &words));
-            }
-            Some((false, words)) => {
-                self.stop(state);
-                let mut out = hang(&format!("{} ", self.style.painted(Mark::Failed)), &title, self.style.width);
-                out.push_str(&hang("    ", &harmless(&words), self.style.width));
-                self.above(&out);
-            }
-        }
-    }
 }
 
 impl Listener for Screen {
@@ -345,11 +318,22 @@ impl Listener for Screen {
             Event::TurnsBack => {
                 self.stop(state);
                 state.is_going_back = true;
+                let longest =
+                    state.ways.iter().filter(|way| way.is_open && !way.is_gate).map(|way| columns(&way.title));
+                self.lay_out(state, longest.max().unwrap_or(0).max(state.column));
                 self.draw(state);
                 self.above(&self.style.paint(Paint::Careful, "going back"));
             }
-            Event::Undone { item, seen, stays: true, .. } => self.stays(state, item, &seen),
-            Event::Undone { item, seen, took, .. } => self.over(state, item, Mark::Undone, Some(took), &seen),
+            Event::Undone { item, seen, stays, took } => {
+                state.used_ms += u64::try_from(took.as_millis()).unwrap_or(0);
+                if let Some(way) = state.ways.get_mut(item) {
+                    (way.is_open, way.is_back) = (false, true);
+                }
+                match stays {
+                    true => self.stays(state, item, &seen),
+                    false => self.over(state, item, Mark::Undone, Some(took), &seen),
+                }
+            }
             Event::ProvesHome { title, seen } => self.prove(state, &title, seen),
             Event::Waits { .. } => {}
             Event::Note { text } => {
@@ -366,10 +350,17 @@ impl Drop for Screen {
     }
 }
 
+/// What the undoing of an item is called: as the runbook has it, else by its title.
+fn undo_title(state: &State, item: usize) -> String {
+    let title = || format!("undo: {}", state.titles.get(item).map_or("", String::as_str));
+    state.ways.get(item).map_or_else(title, |way| harmless(&way.title))
+}
+
 /// While it counts, tenths would only be unrest.
 fn whole_seconds(duration: Duration) -> String {
     if duration.as_secs() < 60 { format!("{} s", duration.as_secs()) } else { spoken(duration) }
 }
 
+mod full;
 #[cfg(test)]
 mod tests;

@@ -252,6 +252,16 @@ pub fn status_text(facts: &StatusFacts, style: &Style) -> String {
         let words = harmless(&format!("{}: {}; no route leads to it", one.service, one.words));
         table.row(vec![Cell::painted(Paint::Faint, name), words.into()]);
     }
+    match &facts.watched {
+        Some(Ok(watched)) => {
+            let words = Cell::painted(watched.paint(), harmless(&watched.words()));
+            table.row(vec![Cell::painted(Paint::Faint, "watch"), words]);
+        }
+        Some(Err(why)) => {
+            table.row(vec![Cell::painted(Paint::Faint, "watch"), format!("not known: {}", harmless(why)).into()])
+        }
+        None => {}
+    }
     for one in &facts.untold {
         table.row(vec![Cell::painted(Paint::Faint, "notify"), Cell::painted(Paint::Careful, harmless(&one.words()))]);
     }
@@ -297,6 +307,7 @@ pub fn status_json(facts: &StatusFacts) -> Value {
         "beside": services_json(&facts.beside),
         "route": facts.route.as_ref().map(Route::to_json),
         "services_unknown": facts.engine.as_ref().err(),
+        "watch": facts.watched.as_ref().and_then(|watched| watched.as_ref().ok()),
         "untold": facts.untold,
     })
 }

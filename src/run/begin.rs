@@ -14,6 +14,9 @@ use crate::journal::{Fact, Header, Journal, JournalError, Outcome, RunState, sta
 use crate::step::plan::{Plan, RunKind};
 use crate::step::{Hands, RunTag};
 
+/// What the prober met, beside the journal.
+pub const PROBED: &str = "probe.json";
+
 /// A run whose journal is open.
 pub struct Open {
     /// What its journal says so far.
@@ -142,14 +145,12 @@ pub async fn carry_out(
         Some(prober) => prober.end().await,
         None => None,
     };
+    // Hours of a runbook may pass before there is anybody to be asked: that is worth no line.
+    let probed = probed.filter(|tally| engine.plan.course.is_none() || tally.is_of_use());
     if let Some(tally) = &probed {
         engine.journal.append(Fact::Note { text: tally.words() })?;
         let directory = engine.journal.path().parent().unwrap_or_else(|| Path::new("."));
-        let path = runs::side_directory(directory, engine.number).join("probe.json");
-        // The journal has it in words already; the file is for the page of the run.
-        if let Err(error) = files::write_json(&path, &tally.to_json(), 0o600) {
-            tracing::warn!("what the prober saw could not be written to {}: {error:#}", path.display());
-        }
+        keep_tally(&runs::side_directory(directory, engine.number).join(PROBED), tally);
     }
     let (outcome, why) = match ended {
         Ended::With(outcome, why) => (outcome, why),
@@ -161,6 +162,16 @@ pub async fn carry_out(
     };
     engine.finish(outcome, exit_of(outcome), why.as_deref().unwrap_or("done"))?;
     Ok(Finish { outcome: Some(outcome), why, is_waiting: false, probed })
+}
+
+/// Adds what was met to what earlier processes of the run met. The journal has it in words already; the file is for the
+/// page of the run.
+fn keep_tally(path: &Path, tally: &Tally) {
+    let before: Option<serde_json::Value> = path.exists().then(|| files::read_json(path).ok()).flatten();
+    let whole = before.map_or_else(|| tally.clone(), |before| tally.clone().after(&before));
+    if let Err(error) = files::write_json(path, &whole.to_json(), 0o600) {
+        tracing::warn!("what the prober saw could not be written to {}: {error:#}", path.display());
+    }
 }
 
 /// How far it came.

@@ -156,12 +156,20 @@ impl<A: Actor> Engine<'_, A> {
             () = asked_to_stop(self.stop.clone(), 1) => return Ok(End::Interrupted),
         };
         match answer {
-            Ok(seen) => match seen.answer {
-                Answer::Passed => self.done(index, item, seen.words, false, watch.elapsed(), seen.data),
-                Answer::Refused => self.failed(index, item, seen.words, false, watch.elapsed()),
-                Answer::Unknown => self.unknown(index, item, &seen.words, watch.elapsed()),
-                Answer::Waiting => self.checkpoint(index, item, seen, watch.elapsed()),
-            },
+            Ok(seen) => {
+                if matches!(seen.answer, Answer::Refused | Answer::Unknown) && seen.data.get("trail").is_some() {
+                    // How it went until then is for the report; a failure has words alone.
+                    let (name, words) = (item.name.clone(), self.redactor.clean(&seen.words));
+                    let data = self.redactor.clean_json(seen.data.clone());
+                    self.journal.append(Fact::Observed { item: index, name, seen: words, data })?;
+                }
+                match seen.answer {
+                    Answer::Passed => self.done(index, item, seen.words, false, watch.elapsed(), seen.data),
+                    Answer::Refused => self.failed(index, item, seen.words, false, watch.elapsed()),
+                    Answer::Unknown => self.unknown(index, item, &seen.words, watch.elapsed()),
+                    Answer::Waiting => self.checkpoint(index, item, seen, watch.elapsed()),
+                }
+            }
             Err(error) => self.unknown(index, item, &format!("{error:#}"), watch.elapsed()),
         }
     }

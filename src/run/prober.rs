@@ -85,6 +85,26 @@ impl Tally {
         })
     }
 
+    /// Puts what an earlier process of the same run met before it, as [`Self::to_json`] has it.
+    #[must_use]
+    pub fn after(mut self, before: &Value) -> Self {
+        let number = |key: &str| before.get(key).and_then(Value::as_u64).unwrap_or(0);
+        let text = |key: &str| before.get(key).and_then(Value::as_str).map(str::to_owned);
+        self.asked += number("asked");
+        self.failed += number("failed");
+        self.behind_page += number("behind_page");
+        self.longest_stall = self.longest_stall.max(Duration::from_millis(number("longest_stall_ms")));
+        self.first_failure = text("first_failure").or(self.first_failure);
+        let new_side = text("new_side").map(|side| (side, Duration::from_millis(number("first_answer_ms"))));
+        self.new_side = new_side.or(self.new_side);
+        self
+    }
+
+    /// Whether anybody could have met anything.
+    pub fn is_of_use(&self) -> bool {
+        self.asked > 0 || self.behind_page > 0
+    }
+
     /// Takes an answer in: its status, the side that gave it, and when it came.
     fn take(&mut self, answer: Result<(u16, Option<String>), String>, now: Duration, last_good: &mut Option<Duration>) {
         let trouble = match answer {
@@ -202,6 +222,18 @@ mod tests {
              first failure: status 502"
         );
         assert_eq!((&tally.to_json()["first_answer_ms"], &tally.to_json()["failed"]), (&json!(1060), &json!(2)));
+    }
+
+    #[test]
+    fn what_the_process_before_met_is_counted_too() {
+        let before = after(&[(Ok((200, Some("one"))), 10), (Err("refused"), 70), (Ok((200, Some("two"))), 900)]);
+        let now = after(&[(Ok((200, Some("two"))), 10), (Ok((502, None)), 70), (Ok((200, Some("two"))), 130)]);
+        let whole = now.after(&before.to_json());
+        assert_eq!((whole.asked, whole.failed, whole.longest_stall.as_millis()), (6, 2, 840));
+        assert_eq!(
+            (whole.first_failure.as_deref(), whole.new_side.map(|(side, _)| side)),
+            (Some("refused"), Some("two".into()))
+        );
     }
 
     #[test]

@@ -220,14 +220,7 @@ fn backwards(item: &Item, number: u32) -> Option<Item> {
         _ => return None,
     }
     back.name = format!("undo_{}", item.name);
-    back.title = match &item.action {
-        // Its own words say how it is done, and not how it is undone.
-        Act::RunCommand(step) if item.title == format!("run `{}`", step.run.join(" ")) => match &step.undo {
-            Some(undo) => format!("undo {}: run `{}`", step.name, undo.join(" ")),
-            None => format!("undo {}: it has no undo command", step.name),
-        },
-        _ => format!("undo: {}", item.title),
-    };
+    back.title = item.undo_title();
     back.back = true;
     Some(back)
 }

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Answer, Say, Seen};
 use crate::adapter::clock::{self, Stopwatch, spoken};
 use crate::dns::{Memory, Wish, survey};
 use crate::judge::dns::seen::Demand;
 use crate::judge::dns::{Picture, Verdict, judge};
+
+/// Changes of the picture that are kept.
+const MOST_CHANGES: usize = 100;
 
 /// The gate.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -36,11 +39,13 @@ impl ExpectDns {
         let watch = Stopwatch::start();
         let deadline = Duration::from_secs(self.deadline_s);
         let mut memory = Memory::default();
+        let mut trail = Vec::new();
         loop {
             let picture = judge(&survey(&self.wish, &mut memory, clock::unix_seconds()).await, &self.demand);
             let is_there = if self.waits_for_caches { picture.has_arrived() } else { picture.is_at_authorities() };
-            let data =
-                json!({ "authority": picture.authority, "caches": picture.caches, "old_until": picture.old_until });
+            remember(&mut trail, &picture);
+            let data = json!({ "authority": picture.authority, "caches": picture.caches, "old_until": picture.old_until,
+                "trail": trail });
             if is_there {
                 return Ok(Seen { answer: Answer::Passed, words: picture.headline(), data });
             }
@@ -52,6 +57,16 @@ impl ExpectDns {
             say(picture.missing());
             tokio::time::sleep(Duration::from_millis(self.interval_ms)).await;
         }
+    }
+}
+
+/// Keeps how the two numbers went, for the report: each change, and where there are too many, the first ones and the last.
+fn remember(trail: &mut Vec<Value>, picture: &Picture) {
+    let now = json!({ "at": clock::now(), "authority": picture.authority, "caches": picture.caches });
+    let is_other = |last: &Value| last["authority"] != now["authority"] || last["caches"] != now["caches"];
+    if trail.last().is_none_or(is_other) {
+        trail.truncate(MOST_CHANGES - 1);
+        trail.push(now);
     }
 }
 

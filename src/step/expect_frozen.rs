@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Say, Seen};
 use crate::adapter::database::Place;
+use crate::judge::plural::counted;
 use crate::rows::freeze::{self, FreezeOptions};
 
 /// The gate.
@@ -31,9 +32,9 @@ impl ExpectFrozen {
         let data = json!({ "attempts": proof.attempts, "accepted": proof.accepted, "moved": proof.moved });
         if proof.is_frozen() {
             let words = format!(
-                "{} writes attempted on {} tables, all refused; the counters stand still since {}",
-                proof.attempts,
-                proof.tables,
+                "{} attempted on {}, all refused; the counters stand still since {}",
+                counted(proof.attempts, "write"),
+                counted(proof.tables, "table"),
                 frozen.frozen_at.as_deref().unwrap_or("?")
             );
             return Ok(Seen { answer: Answer::Passed, words, data });

@@ -10,6 +10,7 @@ use super::compared::{Compared, mapping};
 use super::{Answer, Databases, Say, Seen};
 use crate::adapter::files;
 use crate::data::verification::{Report, Status};
+use crate::judge::plural::counted;
 use crate::rows::verify::{self, Assert, Options};
 
 /// The gate.
@@ -93,7 +94,7 @@ pub fn summary(report: &Report) -> String {
     let how = match (report.compared_rows, report.sample_percent) {
         (false, _) => "rows were only counted".to_owned(),
         (true, Some(percent)) => format!("{percent} % of the rows were compared"),
-        (true, None) => format!("{rows} rows of {} tables were compared", report.tables.len()),
+        (true, None) => format!("{} of {} were compared", counted(rows, "row"), counted(report.tables.len(), "table")),
     };
     let mut parts = vec![how];
     for (status, word) in [(Status::Fail, "failed"), (Status::Warn, "not looked at whole")] {

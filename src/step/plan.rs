@@ -56,6 +56,19 @@ pub struct Item<A = Act> {
     pub action: A,
 }
 
+impl Item {
+    /// How its undoing is called: a command by the words that undo it, for its own say how it is done.
+    pub fn undo_title(&self) -> String {
+        match &self.action {
+            Act::RunCommand(step) if self.title == format!("run `{}`", step.run.join(" ")) => match &step.undo {
+                Some(undo) => format!("undo {}: run `{}`", step.name, undo.join(" ")),
+                None => format!("undo {}: it has no undo command", step.name),
+            },
+            _ => format!("undo: {}", self.title),
+        }
+    }
+}
+
 /// What happens to a service.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]

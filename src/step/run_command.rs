@@ -19,6 +19,9 @@ const IS_THERE: i32 = 0;
 /// Exit code by which a check says that it is not there.
 const IS_NOT_THERE: i32 = 1;
 
+/// What is said where nothing but the exit code tells.
+pub const NO_CHECK: &str = "; it has no check, so nothing else is known";
+
 /// Of a line that a program said last, so much is kept.
 const LONGEST_LINE: usize = 400;
 
@@ -126,11 +129,11 @@ impl RunCommand {
         Ok(if self.mark(run, "done").exists() {
             let last = self.last_words(run, "run");
             let said = if last.is_empty() { last } else { format!(" and said: {last}") };
-            World::After(format!("{name} ended with 0{said}; it has no check, so nothing else is known"))
+            World::After(format!("{name} ended with 0{said}{NO_CHECK}"))
         } else if self.mark(run, "begun").exists() {
             World::Between(format!("{name} was begun, and did not end with 0"))
         } else if self.mark(run, "undone").exists() {
-            World::Before(format!("the undo command of {name} ended with 0; it has no check, so nothing else is known"))
+            World::Before(format!("the undo command of {name} ended with 0{NO_CHECK}"))
         } else {
             World::Before(format!("{name} was not run"))
         })

@@ -27,7 +27,7 @@ impl Shelf {
     /// # Errors
     /// [`Watched`], or when the directory cannot be made.
     pub fn open(state: &Path) -> Result<Self> {
-        let directory = state.join("watch");
+        let directory = directory(state);
         files::make_private_directory(&directory)?;
         files::sweep(&directory)?;
         let path = directory.join("lock");
@@ -57,9 +57,14 @@ impl Shelf {
     }
 }
 
+/// Where the window is.
+pub fn directory(state: &Path) -> PathBuf {
+    state.join("watch")
+}
+
 /// While this file is there, nothing goes back by itself.
 pub fn hold_file(state: &Path) -> PathBuf {
-    state.join("watch").join("hold")
+    directory(state).join("hold")
 }
 
 /// The window, for who only wants to look.
@@ -67,7 +72,7 @@ pub fn hold_file(state: &Path) -> PathBuf {
 /// # Errors
 /// When it cannot be read, or a newer program wrote it.
 pub fn look(state: &Path) -> Result<Option<Window>> {
-    read(&state.join("watch"))
+    read(&directory(state))
 }
 
 fn read(directory: &Path) -> Result<Option<Window>> {

@@ -111,7 +111,10 @@ fn gained(own: &StabilizeRule, first: Option<(i64, u64)>, now: i64, within_ms: u
     match (more as f64 >= least, ago_ms >= within_ms, own.above) {
         (_, _, Some(above)) if more as f64 > above => Finding::breach(format!("{said}, more than {above}")),
         (true, ..) => Finding::ok(said),
-        (false, true, _) => Finding::breach(format!("{said}, at least {least} were expected in {within}")),
+        (false, true, _) => {
+            let were = if least > 1.0 { "were" } else { "was" };
+            Finding::breach(format!("{said}, at least {least} {were} expected in {within}"))
+        }
         (false, false, _) => Finding::no_data(format!("{said}; it takes {within} to tell")),
     }
 }

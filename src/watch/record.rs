@@ -30,6 +30,10 @@ pub fn write(state: &Path, window: &mut Window) -> Result<bool> {
     let Some(number) = window.run.filter(|_| !window.unwritten.is_empty()) else { return Ok(false) };
     let all = runs::list(&state.join("runs")).context("cannot list the runs")?;
     let Some(file) = all.iter().find(|file| file.number == number) else { return Ok(false) };
+    if file.state().context("cannot read the watched run")?.is_open() {
+        // A runbook's run watches itself before its end, and a verdict stands behind that.
+        return Ok(false);
+    }
     let _lock = match Lock::take(state, "watch", clock::now()) {
         Ok(lock) => lock,
         Err(LockError::Held(_)) => return Ok(false),

@@ -127,6 +127,9 @@ pub struct Window {
     /// Verdicts that wait for their line in the journal, and why each was given.
     #[serde(default)]
     pub unwritten: Vec<(String, String)>,
+    /// Whether it was told that they cannot be written.
+    #[serde(default)]
+    pub is_unwritten_told: bool,
 }
 
 impl Window {
@@ -160,6 +163,7 @@ impl Window {
             going_back: None,
             was_maintenance: false,
             unwritten: Vec::new(),
+            is_unwritten_told: false,
         }
     }
 

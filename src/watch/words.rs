@@ -161,7 +161,18 @@ pub fn in_one_line(advice: &Recommendation) -> String {
 /// The status that the service manager shows.
 pub fn status(verdicts: &Verdicts, window: &Window) -> String {
     let (seen, all) = (minutes(verdicts.evidence.observed_min), minutes(window.length_min));
-    format!("{}; observed {seen} of {all}", headline(verdicts))
+    let left = left_s(window).map_or_else(String::new, |left| format!("{}; ", countdown(left)));
+    format!("{left}{}; observed {seen} of {all}", headline(verdicts))
+}
+
+/// How long there is to stop it from going back by itself.
+pub fn countdown(left_s: u64) -> String {
+    format!("going back by itself in {left_s} s")
+}
+
+/// Seconds until it goes back by itself, as of the last tick, where it has announced that.
+fn left_s(window: &Window) -> Option<u64> {
+    window.going_back.as_ref()?.left_s(&window.now)
 }
 
 /// As a monitoring plugin says it, with its exit code.
@@ -211,6 +222,7 @@ pub fn document(verdicts: &Verdicts, window: &Window, advice: Option<&Recommenda
         "notes": verdicts.notes,
         "recommendation": advice,
         "armed": window.armed,
+        "goingBackInS": left_s(window),
     })
 }
 
@@ -252,6 +264,20 @@ mod tests {
             "cutover production: HOLD since 2026-01-23 00:00 UTC (was OK): services: backend is unhealthy; services breach: \
              backend is unhealthy (to do: look at its log)"
         );
+    }
+
+    #[test]
+    fn the_time_that_is_left_to_stop_it_stands_first() {
+        let now = crate::watch::window::Now { wall_ms: 0, boot_ms: 1000, boot: "a".into() };
+        let terms = crate::judge::cusum::Terms::new(0.01, 0.05, 0);
+        let mut window = Window::begin(now.clone(), String::new(), 60, terms, None);
+        let verdicts = verdicts(Level::RollbackRecommended, Vec::new());
+        assert!(document(&verdicts, &window, None)["goingBackInS"].is_null());
+        window.going_back = Some(crate::watch::window::Until::after(&now, 120));
+        window.now.boot_ms += 24_000;
+        assert_eq!(document(&verdicts, &window, None)["goingBackInS"], 96);
+        let said = status(&verdicts, &window);
+        assert!(said.starts_with("going back by itself in 96 s; ROLLBACK-RECOMMENDED since "), "{said}");
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn carried_back(seed: u64) -> usize {
     let (mut dice, mut killed, mut turn) = (Dice(seed), 0, 0);
     while killed < 4 {
         let site = Site::new(&cluster, &format!("back_{seed}_{turn}"));
-        site.move_rows(seed % 2 == 0);
+        site.move_rows(seed.is_multiple_of(2));
         site.at_target(WRITES);
         let written = site.target_rows_as_the_source_has_them();
         killed += to_its_end(&site, &["rollback", "--yes"], 12, 7, &mut dice);

@@ -198,6 +198,7 @@ fn names_are_switched_by_a_signed_update_waited_for_and_brought_back() {
         assert_eq!(site.dig(last, "www.move.test", "AAAA"), "");
         assert_eq!(site.dig(last, "app.move.test", "CNAME"), "60 www.move.test.");
     }
+    names_on_the_page(&site);
     let (code, text) = site.told(&["dns", "wait"]);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("ARRIVED  authority 2/2, caches 1/1 (1 wanted)"), "{text}");
@@ -221,6 +222,32 @@ fn names_are_switched_by_a_signed_update_waited_for_and_brought_back() {
     }
     assert_eq!(site.watched("names"), ("ok".into(), "the names were not switched yet".into()), "they were taken back");
     no_secret_in(&site.directory.path().join("state"), KEY.1);
+}
+
+/// What the names were and are, and how they arrived, stands on the page of the run and in the document beside it.
+fn names_on_the_page(site: &Site) {
+    let (code, text) = site.told(&["report", "1", "--out", "names.html"]);
+    assert_eq!(code, 0, "{text}");
+    let read = |name: &str| fs::read_to_string(site.directory.path().join(name)).unwrap();
+    let page = read("names.html");
+    for words in [
+        "<section id=\"names\"><h2>Names</h2>",
+        "<td>www.move.test A</td><td><code>198.51.100.7 (TTL 4 s)</code></td><td><code>192.0.2.10 (TTL 60 s)</code></td>",
+        "<td>www.move.test AAAA</td><td><code>2001:db8:dead::7 (TTL 4 s)</code></td><td><code>none</code></td>",
+        "authorities</th><th class=\"num\" scope=\"col\">caches</th>",
+        "<td class=\"num\">2/2</td>",
+    ] {
+        assert!(page.contains(words), "{words} is not in\n{page}");
+    }
+    let document: serde_json::Value = serde_json::from_str(&read("names.json")).unwrap();
+    let last = document["names"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["authority"], &last["tone"]), (&serde_json::json!([2, 2]), &"good".into()), "{document:#}");
+    // Each change of the two numbers on the way there is a line of its own.
+    let journal = fs::read_to_string(site.directory.path().join("state/runs/0001-dns.jsonl")).unwrap();
+    let lines = journal.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let trail = lines.filter_map(|line| Some(line["data"]["trail"].as_array()?.len())).sum::<usize>();
+    let sights = document["names"].as_array().unwrap().iter().filter(|one| one["authority"].is_array()).count();
+    assert!(trail > 0 && sights == trail, "{trail} changes, {sights} told");
 }
 
 fn no_secret_in(directory: &Path, secret: &str) {

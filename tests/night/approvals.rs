@@ -16,6 +16,25 @@ const SIGNALS: [&str; 9] = [
     "stabilized",
 ];
 
+/// What each of the project's runbooks asks people for; each is one of the nine.
+#[test]
+fn the_nine_are_those_of_the_runbooks_and_the_whole_night_has_them_all() {
+    let desk = Desk::new("");
+    let signals = |name: &str| -> Vec<String> {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks").join(format!("{name}.toml"));
+        let page = desk.expect(0, &["runbook", "render", path.to_str().unwrap()]);
+        let typed = page.lines().filter_map(|line| line.strip_prefix("cutover approve "));
+        typed.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+    };
+    let mut apart: Vec<String> =
+        ["readiness", "freeze-export-users", "staging-and-production"].into_iter().flat_map(signals).collect();
+    assert_eq!(apart, SIGNALS);
+    let mut night = signals("supabase-to-postgres");
+    apart.sort();
+    night.sort();
+    assert_eq!(night, apart);
+}
+
 /// A runbook with this checkpoint between two commands: a gate on a file, and two statements.
 fn book(signal: &str, more: &str) -> String {
     format!(

@@ -12,3 +12,4 @@ mod report;
 mod serve;
 #[path = "../support/mod.rs"]
 mod support;
+mod window;

@@ -60,6 +60,33 @@ async fn an_error_ratio_without_a_series_is_a_failure_since_its_gate_could_never
 }
 
 #[tokio::test]
+async fn a_selector_that_matches_nothing_is_a_warning_that_names_what_is_counted_there() {
+    // Only what Caddy counts on srv0 is there.
+    let answer = |query: &str| match query {
+        "time()" => r#"{"resultType":"scalar","result":[1700000000,"1700000000"]}"#,
+        query if query.starts_with("caddy_http_request_duration_seconds_count[") => {
+            r#"{"resultType":"matrix","result":[{"metric":{"server":"srv0","handler":"subroute","code":"200"},"values":[[1,"7"]]}]}"#
+        }
+        query if query.starts_with("caddy_http") => r#"{"resultType":"matrix","result":[]}"#,
+        query if query.contains("last_over_time") => r#"{"resultType":"vector","result":[]}"#,
+        _ => r#"{"resultType":"vector","result":[{"metric":{},"value":[1,"1"]}]}"#,
+    };
+    let asked = move |axum::extract::RawQuery(asked): axum::extract::RawQuery| async move {
+        let asked = asked.unwrap_or_default();
+        let query = url::form_urlencoded::parse(asked.as_bytes()).find(|(name, _)| name == "query").unwrap().1;
+        format!("{{\"status\":\"success\",\"data\":{}}}", answer(&query))
+    };
+    let router = Router::new().route("/-/ready", get(|| async { "ready" })).route("/api/v1/query", get(asked));
+    let mut stand = Stand::new(BOX, &format!("[prometheus]\nurl = \"{}\"\n[stabilize]\n", serve(router).await));
+    holds(&stand.one("prometheus").await, Verdict::Ok, &["counted in 1 series"]);
+    stand.up();
+    let found = stand.one("prometheus").await;
+    holds(&found, Verdict::Warn, &["server=\"app\"} gives no series", "the watcher could judge no error"]);
+    let advice = found.advice.as_deref().unwrap_or_default();
+    assert!(advice.contains("seconds_count{server=\"srv0\",handler=\"subroute\"}'"), "{advice}");
+}
+
+#[tokio::test]
 async fn a_public_route_that_is_silent_fails_and_one_without_an_identity_is_told() {
     let mut stand = Stand::new(BOX, &format!("[caddy]\nurl = \"http://127.0.0.1:{}\"\n", free_port()));
     stand.up();

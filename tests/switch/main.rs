@@ -30,6 +30,7 @@ fn a_switch_and_a_warm_way_back_lose_no_request() {
     assert!(route["asked"].as_u64() > Some(10) && route["failed"] == 0, "{route}");
     assert_eq!(route["new_side"], format!("{}-r2-backend", project.name));
     assert!(route["first_answer_ms"].is_u64() && route["longest_stall_ms"].is_u64(), "{route}");
+    on_the_page(project, route);
     assert_eq!((stage.release().as_str(), stage.identity()), ("2", format!("{}-r2", project.name)));
     let warm: Vec<String> = stage.containers().into_iter().filter(|name| name.contains("-r1-")).collect();
     assert_eq!(warm.len(), 1, "the side before runs on: {:?}", stage.containers());
@@ -58,6 +59,27 @@ fn a_switch_and_a_warm_way_back_lose_no_request() {
     says(&project.expect(0, &["status"]), &["OK: r3 serves", "backend-r3: running"]);
     says(&project.expect(0, &["rollback", "--yes"]), &["COMPLETE", "r1 serves"]);
     assert_eq!(stage.release(), "1", "started again from its record");
+}
+
+/// What the prober met stands on the page of the run, and in the document beside it.
+fn on_the_page(project: &support::project::Project, route: &serde_json::Value) {
+    project.expect(0, &["report", "2", "--out", "run.html"]);
+    let page = std::fs::read_to_string(project.path("run.html")).unwrap().replace('\u{202f}', "");
+    let text = |key: &str| route[key].as_str().unwrap().to_owned();
+    for words in [
+        "<section id=\"gap\"><h2>The public route meanwhile</h2>".to_owned(),
+        format!("<code>{}</code>", text("url")),
+        format!("0 of {} requests failed", route["asked"]),
+        "The longest time without a good answer was ".to_owned(),
+        format!("The first answer of <b>{}</b> came ", text("new_side")),
+    ] {
+        assert!(page.contains(&words), "{words} is not in\n{page}");
+    }
+    let document: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(project.path("run.json")).unwrap()).unwrap();
+    let gap = &document["gaps"][0];
+    assert_eq!((&gap["requests"], &gap["failed"], &gap["url"]), (&route["asked"], &0.into(), &route["url"]), "{gap}");
+    assert_eq!(gap["longest_ms"], route["longest_stall_ms"]);
 }
 
 /// A field of each kept release.

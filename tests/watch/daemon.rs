@@ -1,14 +1,17 @@
 //! The watcher as a service, and what it tells the dead man's switch: alive while all is well, down from HOLD on, and nothing
 //! while it does not know.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use cutover::adapter::clock::Stopwatch;
+use cutover::adapter::clock::{self, Stopwatch};
 use serde_json::{Value, json};
 
 use crate::NEVER;
+use crate::going_back::rehearsed;
 use crate::support::receiver::{Answer, Receiver};
 
 /// A directory whose configuration asks what is given here, and tells a push monitor and a webhook.
@@ -152,6 +155,9 @@ fn a_window_that_is_accepted_is_told_once_with_what_may_be_done_now() {
     assert_eq!((&told["event"], &told["severity"]), (&json!("window_accepted"), &json!("good")));
     let text = told["text"].as_str().unwrap();
     assert!(text.contains("the old system may be let go; until then it can be gone back to"), "{text}");
+    let status = house.command(&["status", "--output", "json"]).output().unwrap();
+    let document: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!((&document["watch"]["verdict"], &document["watch"]["is_accepted"]), (&json!("OK"), &json!(true)));
     house.a_minute_passes();
     assert_eq!(house.once(&[]), (0, String::new()), "once");
     assert!(house.hook.rest().is_empty());
@@ -169,4 +175,107 @@ fn a_window_that_is_accepted_is_told_once_with_what_may_be_done_now() {
     let mut said = String::new();
     std::io::Read::read_to_string(daemon.0.stdout.as_mut().unwrap(), &mut said).unwrap();
     assert!(said.contains("  accepted: at most "), "{said}");
+}
+
+/// Reads a request, and answers that all is well.
+fn answer(stream: TcpStream) {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    while stream.read_line(&mut line).is_ok_and(|length| length > 2) {
+        line.clear();
+    }
+    let all = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+    stream.get_mut().write_all(all.as_bytes()).unwrap();
+}
+
+#[test]
+fn a_window_that_cannot_be_written_is_told_once_and_told_again_when_it_can() {
+    let route = TcpListener::bind("127.0.0.1:0").unwrap();
+    let probe = format!("http://{}/", route.local_addr().unwrap());
+    let house = House::new(&format!("[stabilize]\nwindow = \"1h\"\nprobe = \"{probe}\"\n"));
+    let daemon = Daemon(house.command(&["watch"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    // The window is begun, and the first tick waits for the route: then its place is taken.
+    let (asked, _) = route.accept().unwrap();
+    let window = house.home.path().join("state/watch/window.json");
+    std::fs::remove_file(&window).unwrap();
+    std::fs::create_dir_all(window.join("in the way")).unwrap();
+    answer(asked);
+    std::thread::spawn(move || route.incoming().flatten().for_each(answer));
+    let told = house.hook.next().json();
+    assert_eq!((&told["event"], &told["severity"]), (&json!("watch_not_kept"), &json!("bad")), "{told}");
+    let text = told["text"].as_str().unwrap();
+    for part in ["cannot write it down: ", "window.json", "\nSince: ", "does not go back by itself meanwhile", "df -h "]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    std::fs::remove_dir_all(&window).unwrap();
+    let told = house.hook.next().json();
+    assert_eq!((&told["event"], &told["severity"]), (&json!("watch_kept_again"), &json!("good")), "once: {told}");
+    house
+        .window(|window| assert!(window["rules"]["outage"].is_object(), "what was judged meanwhile is kept: {window}"));
+    drop(daemon);
+}
+
+#[test]
+fn a_verdict_that_cannot_stand_in_the_journal_is_told_once_and_gets_its_line_later() {
+    let route = Receiver::plain();
+    let probe = route.url("127.0.0.1", "/");
+    let house = House::new(&format!("[stabilize]\nwindow = \"1h\"\nprobe = \"{probe}\"\n"));
+    let state = house.home.path().join("state");
+    rehearsed(&state);
+    // Who cannot take the host's lock cannot write to a journal.
+    std::fs::create_dir(state.join("lock")).unwrap();
+    let told = || {
+        let mut told: Vec<Value> = house.hook.rest().iter().map(|asked| asked.json()).collect();
+        told.sort_by_key(|one| one["event"].to_string());
+        told
+    };
+    route.then(&[const { Answer::Status(503, "ill") }; 2]);
+    assert_eq!(house.once(&["--format", "nagios"]).0, 1);
+    let [changed, unwritten] = &told()[..] else { panic!("two notices") };
+    assert_eq!((&changed["event"], &unwritten["event"]), (&json!("verdict_changed"), &json!("verdict_not_written")));
+    let text = unwritten["text"].as_str().unwrap();
+    for part in ["the verdict WATCH on ", "is not in the journal of run 1: ", "\nSince: ", "cutover history 1\n"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(house.once(&["--format", "nagios"]).0, 1);
+    assert_eq!(told(), [json!(null); 0], "it was told");
+    std::fs::remove_dir(state.join("lock")).unwrap();
+    house.once(&["--format", "nagios"]);
+    let journal = std::fs::read_to_string(state.join("runs/0001-rehearsal.jsonl")).unwrap();
+    let last: Value = serde_json::from_str(journal.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["kind"], &last["verdict"]), (&json!("verdict"), &json!("WATCH")), "{last}");
+}
+
+#[test]
+fn who_looks_while_it_counts_down_sees_how_long_there_is_to_stop_it() {
+    let route = Receiver::plain();
+    let probe = route.url("127.0.0.1", "/");
+    let house = House::new(&format!(
+        "[caddy]\nurl = \"{probe}\"\ndirectory = \"led\"\n[stabilize]\nwindow = \"1h\"\nprobe = \"{probe}\"\n"
+    ));
+    let state = house.home.path().join("state");
+    rehearsed(&state);
+    // Nobody can write yet: then it may go back.
+    std::fs::create_dir(house.home.path().join("led")).unwrap();
+    std::fs::write(house.home.path().join("led/maintenance"), "").unwrap();
+    house.once(&[]);
+    let (boot, boot_ms) = (clock::boot_id(), u64::try_from(clock::since_boot().as_millis()).unwrap());
+    house.window(|window| {
+        window["ladder"]["level"] = json!("rollback-recommended");
+        window["armed"] = json!({ "by": "me", "until": { "boot": boot, "boot_ms": boot_ms + 7_200_000 } });
+        window["going_back"] = json!({ "boot": boot, "boot_ms": boot_ms + 3_600_000 });
+    });
+    let (code, said) = house.once(&["--output", "json"]);
+    assert_eq!(code, 4, "{said}");
+    let left =
+        said.split("going back by itself in ").nth(1).and_then(|rest| rest.split(" s; to stop it: touch ").next());
+    assert!(left.unwrap().parse::<u64>().is_ok_and(|left| (1..=3600).contains(&left)), "{said}");
+    assert!(said.contains("\"goingBackInS\":3"), "{said}");
+    std::fs::write(state.join("watch/hold"), "").unwrap();
+    let (code, said) = house.once(&[]);
+    assert_eq!(code, 4, "{said}");
+    assert!(said.contains("does not go back by itself: a hold file is there"), "{said}");
+    assert_eq!(house.hook.next().json()["event"], "not_going_back");
+    assert!(!house.once(&[]).1.contains("going back by itself in"), "it is off, until somebody takes the file away");
 }

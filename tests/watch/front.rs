@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 /// When an awaited event counts as never coming.
 const NEVER: Duration = Duration::from_secs(60);
 
-const CADDYFILE: &str = "{\n\tadmin off\n\tmetrics\n}\n:80 {\n\trespond /well 200\n\trespond /ill 502\n}\n:9180 {\n\tmetrics /metrics\n}\n\
-     :9181 {\n\troot * /test\n\tfile_server\n}\n";
+const CADDYFILE: &str = "{\n\tadmin off\n\tmetrics\n\tservers :81 {\n\t\tname chain\n\t}\n}\n:80 {\n\trespond /well 200\n\trespond /ill 502\n}\n\
+     :81 {\n\theader X-Chain 1\n\tencode gzip\n\trespond /well 200\n\treverse_proxy 127.0.0.1:1\n}\n\
+     :9180 {\n\tmetrics /metrics\n}\n:9181 {\n\troot * /test\n\tfile_server\n}\n";
 /// A target whose counter is no number.
 const NO_NUMBER: &str = "caddy_http_request_duration_seconds_count{code=\"200\",server=\"srv0\"} NaN\n";
 
@@ -39,11 +40,11 @@ impl Front {
         std::fs::write(front.home.path().join("prometheus.yml"), config).unwrap();
         std::fs::write(front.home.path().join("nan.prom"), NO_NUMBER).unwrap();
         open(front.home.path());
-        front.run("caddy", "80", "cutover-lab/caddy:2", &["caddy", "run", "--config", "/test/Caddyfile"]);
+        front.run("caddy", &["80", "81"], "cutover-lab/caddy:2", &["caddy", "run", "--config", "/test/Caddyfile"]);
         let arguments = ["--config.file=/test/prometheus.yml", "--storage.tsdb.path=/tmp/data"];
         let mut all = vec!["prometheus"];
         all.extend(arguments);
-        front.run("prometheus", "9090", "cutover-lab/prometheus:2", &all);
+        front.run("prometheus", &["9090"], "cutover-lab/prometheus:2", &all);
         front
     }
 
@@ -51,11 +52,12 @@ impl Front {
         format!("{}-{what}", self.network)
     }
 
-    fn run(&self, what: &str, port: &str, image: &str, command: &[&str]) {
+    fn run(&self, what: &str, ports: &[&str], image: &str, command: &[&str]) {
         let (name, home) = (self.container(what), format!("{}:/test:ro", self.home.path().display()));
-        let port = format!("127.0.0.1::{port}");
+        let ports: Vec<String> = ports.iter().map(|port| format!("--publish=127.0.0.1::{port}")).collect();
         let mut arguments = vec!["run", "--detach", "--name", &name, "--network", &self.network];
-        arguments.extend(["--network-alias", what, "--volume", &home, "--publish", &port]);
+        arguments.extend(["--network-alias", what, "--volume", &home]);
+        arguments.extend(ports.iter().map(String::as_str));
         arguments.extend(["--user", "0", "--entrypoint", command[0], image]);
         arguments.extend(&command[1..]);
         docker(&arguments);
@@ -73,9 +75,14 @@ impl Front {
 
     /// Asks Caddy so many times.
     pub async fn ask(&self, path: &str, times: usize) {
+        self.ask_at("80", path, times).await;
+    }
+
+    /// Asks the site on this port; that on 81 has a chain of handlers.
+    pub async fn ask_at(&self, port: &str, path: &str, times: usize) {
         let http = cutover::adapter::http::Http::new().unwrap();
         self.wait_for_scrapes(&http).await;
-        let url = format!("{}{path}", self.address("caddy", "80"));
+        let url = format!("{}{path}", self.address("caddy", port));
         for _ in 0..times {
             http.get(&url, Duration::from_secs(5)).await.unwrap();
         }

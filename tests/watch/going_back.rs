@@ -13,7 +13,7 @@ use crate::support::project::Project;
 use crate::support::receiver::Receiver;
 
 /// The journal of a rehearsal that ended well: this way back is known.
-fn rehearsed(state: &Path) {
+pub fn rehearsed(state: &Path) {
     let directory = state.join("runs");
     files::make_private_directory(&directory).unwrap();
     let path = runs::journal_path(&directory, 1, "rehearsal");
@@ -131,13 +131,17 @@ fn an_armed_watcher_goes_back_by_itself_unless_somebody_stops_it() {
     let said = String::from_utf8_lossy(&gone.stderr).into_owned() + &String::from_utf8_lossy(&gone.stdout);
     assert_eq!(gone.status.code(), Some(7), "{said}");
     says(&said, &["going back now", "COMPLETE"]);
+    // Once: whatever had come of it, the next decision is a person's.
+    let window: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(project.state().join("watch/window.json")).unwrap()).unwrap();
+    assert_eq!((&window["armed"], &window["going_back"]), (&json!(null), &json!(null)));
+    assert_eq!(window["ladder"]["level"], "rollback", "{window}");
     assert_eq!(project.images(), first);
     assert!(project.get("/health/ready").unwrap().contains("200 OK"));
 
     let verdicts: Vec<_> = project.journal(3).into_iter().filter(|line| line["kind"] == "verdict").collect();
     let words: Vec<_> = verdicts.iter().map(|line| line["verdict"].clone()).collect();
     assert_eq!(words, [json!("WATCH"), json!("ROLLBACK-RECOMMENDED"), json!("ROLLBACK")]);
-    // Once: the next decision is a person's.
     let (document, _) = project.json(&["watch", "--once"]);
     assert!(document["armed"].is_null(), "{document}");
 }

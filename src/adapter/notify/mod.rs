@@ -242,14 +242,21 @@ fn accepted(target: &Target, answer: &Answered) -> Result<String, Undelivered> {
         ))),
         401 | 403 | 404 | 410 => Err(Undelivered::Refused(format!(
             "{host} answered {status}: the address or its key is not (or no longer) right{}",
-            excerpt(&answer.body)
+            excerpt(target, &answer.body)
         ))),
-        408 | 429 | 500..=599 => Err(Undelivered::Away(format!("{host} answered {status}{}", excerpt(&answer.body)))),
-        _ => Err(Undelivered::Refused(format!("{host} answered {status}{}", excerpt(&answer.body)))),
+        408 | 429 | 500..=599 => {
+            Err(Undelivered::Away(format!("{host} answered {status}{}", excerpt(target, &answer.body))))
+        }
+        _ => Err(Undelivered::Refused(format!("{host} answered {status}{}", excerpt(target, &answer.body)))),
     }
 }
 
-fn excerpt(body: &str) -> String {
+/// What the other side said beside its status. Error pages quote the address that was asked for; it is blotted out before
+/// the text is cut, since half of it is not recognised by anybody any more.
+fn excerpt(target: &Target, body: &str) -> String {
+    let mut secrets = target.secrets();
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    let body = secrets.iter().fold(body.to_owned(), |body, secret| body.replace(secret.as_str(), "[secret]"));
     let line: String = body.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(120).collect();
     if line.is_empty() { line } else { format!(": {line}") }
 }
@@ -266,6 +273,19 @@ mod tests {
         let printed = format!("{channel:?} {} {target:?}", channel.shown());
         assert!(!printed.contains("xyzzy") && printed.contains("hooks.example.com"), "{printed}");
         assert!(target.secrets().contains(&"xyzzy-xyzzy-1".to_owned()));
+    }
+
+    #[test]
+    fn an_error_page_that_quotes_the_address_shows_no_half_of_it() {
+        let target = Target::parse(&Secret::new(
+            "https://hooks.example.com/services/T0/B0/xyzzy-xyzzy-1?token=plugh-plugh-1".into(),
+        ));
+        let asked = "/services/T0/B0/xyzzy-xyzzy-1?token=plugh-plugh-1";
+        for place in 0..120 {
+            let body = format!("{} {asked} was not found", "o".repeat(place));
+            let said = accepted(target.as_ref().unwrap(), &Answered { status: 404, body }).unwrap_err().to_string();
+            assert!(!said.contains("xy") && !said.contains("plu"), "{said}");
+        }
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) async fn send(
             "{} answered {} without ok: is this the address of a push monitor?{}",
             target.shown(),
             answer.status,
-            excerpt(&answer.body)
+            excerpt(target, &answer.body)
         ))),
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::bound::Bound;
 use crate::adapter::clock::{self, spoken};
@@ -13,6 +14,8 @@ use crate::adapter::files;
 use crate::cli::arguments::Global;
 use crate::cli::confirm::confirm_phrase;
 use crate::config::Config;
+use crate::journal::{RunState, runs};
+use crate::report::paced::Pace;
 use crate::run::Refusal;
 use crate::step::Plan;
 use crate::step::plan::Substitution;
@@ -73,6 +76,12 @@ impl Record {
         let run = self.parts.iter().rfind(|part| part.what.starts_with("run"));
         run.map(|part| part.took_ms.clone()).unwrap_or_default()
     }
+
+    /// How long its rollback took, by the names of the rollback's items.
+    pub fn budget_back(&self) -> BTreeMap<String, u64> {
+        let back = self.parts.iter().rfind(|part| part.what == "rollback");
+        back.map(|part| part.took_ms.clone()).unwrap_or_default()
+    }
 }
 
 /// Where the record of a runbook stands.
@@ -89,13 +98,32 @@ pub fn read(state: &Path, runbook: &str) -> Result<Option<Record>> {
     if path.exists() { files::read_json(&path).map(Some) } else { Ok(None) }
 }
 
-/// How long each item took when the runbook was rehearsed; nothing where it was not, or that cannot be read.
-pub fn budget(state: &Path, runbook: &str) -> BTreeMap<String, u64> {
+/// Where an open run stands, with what the rehearsal of its runbook took: of a rollback, that of the run which it undoes.
+/// Nothing where there is no runbook.
+///
+/// # Errors
+/// When the runs cannot be listed.
+pub fn pace(state: &Path, run: &RunState) -> Result<Option<Pace>> {
+    let runbook = |run: &RunState| run.plan.pointer("/course/runbook").and_then(Value::as_str).map(str::to_owned);
+    if let Some(runbook) = runbook(run) {
+        let (budget, back) = budgets(state, &runbook);
+        return Ok(Some(Pace::of(run, budget, back)));
+    }
+    let Some(number) = run.header.as_ref().and_then(|header| header.undoes) else { return Ok(None) };
+    let all = runs::list(&state.join("runs"))?;
+    // A run whose journal is damaged can be undone all the same; then only its phases are not known.
+    let undone = all.iter().find(|file| file.number == number).and_then(|file| file.state().ok());
+    Ok(undone.and_then(|undone| Some(Pace::backwards(run, &undone, budgets(state, &runbook(&undone)?).1))))
+}
+
+/// How long each item took when the runbook was rehearsed, and each of the rollback; nothing where it was not, or that
+/// cannot be read.
+fn budgets(state: &Path, runbook: &str) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
     match read(state, runbook) {
-        Ok(record) => record.map(|record| record.budget()).unwrap_or_default(),
+        Ok(record) => record.map(|record| (record.budget(), record.budget_back())).unwrap_or_default(),
         Err(error) => {
             tracing::warn!("the record of the rehearsal cannot be read: {error:#}");
-            BTreeMap::new()
+            Default::default()
         }
     }
 }

@@ -13,32 +13,39 @@ use crate::report::Event;
 use crate::run::approvals::Ruling;
 use crate::run::begin::{self, Finish};
 use crate::run::checkpoints::{Desk, Heard};
+use crate::run::prober::Prober;
 use crate::run::{Engine, approvals};
 use crate::step::Hands;
 
 /// Between two looks into the mailbox.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Carries a run out to its end, and waits at its checkpoints; `begins_to_wait` is called before each wait.
+/// What a run that waits is surrounded by.
+pub struct Around<'a> {
+    /// The directory beside its journal.
+    pub side: &'a Path,
+    /// The exit code of an outcome.
+    pub exit_of: fn(Outcome) -> u8,
+    /// Called before each wait.
+    pub begins_to_wait: &'a (dyn Fn(&RunState) + Sync),
+    /// Begins to ask the public route; while it waits for a person, nobody does.
+    pub probes: &'a (dyn Fn() -> Option<Prober> + Sync),
+}
+
+/// Carries a run out to its end, and waits at its checkpoints.
 ///
 /// # Errors
 /// When the journal cannot be written, or a checkpoint cannot be looked at.
-pub async fn carry_out(
-    engine: &mut Engine<'_, Hands>,
-    before: &RunState,
-    side: &Path,
-    exit_of: fn(Outcome) -> u8,
-    begins_to_wait: &(dyn Fn(&RunState) + Sync),
-) -> Result<Finish> {
+pub async fn carry_out(engine: &mut Engine<'_, Hands>, before: &RunState, around: &Around<'_>) -> Result<Finish> {
     let mut state = before.clone();
     loop {
-        let finish = begin::carry_out(engine, &state, exit_of, None).await.map_err(MidRun)?;
+        let finish = begin::carry_out(engine, &state, around.exit_of, (around.probes)()).await.map_err(MidRun)?;
         if !finish.is_waiting {
             return Ok(finish);
         }
         let entries = crate::journal::read(engine.journal.path()).map_err(MidRun)?;
-        begins_to_wait(&crate::journal::state::fold(before.number, &before.kind, &entries));
-        if !wait(engine, side).await? {
+        (around.begins_to_wait)(&crate::journal::state::fold(before.number, &before.kind, &entries));
+        if !wait(engine, around.side).await? {
             return Ok(finish);
         }
         let entries = crate::journal::read(engine.journal.path()).map_err(MidRun)?;

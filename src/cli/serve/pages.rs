@@ -78,7 +78,7 @@ async fn board(desk: &Desk) -> Result<String> {
         Some(run) => paper(desk, run.number)?,
         None => None,
     };
-    let window = report::window(&desk.setup.state).and_then(|window| stabilization(&window, None));
+    let window = report::window(&desk.setup.state).and_then(|window| stabilization(&window));
     let at = clock::now();
     let board = Board { facts: &facts, open: open.as_ref(), window: window.as_ref(), runs: &runs, at: &at };
     Ok(out::redactor().clean(&harmless(&dashboard(&board))))

@@ -19,6 +19,7 @@ use crate::watch::keep::hold_file;
 use crate::watch::record;
 use crate::watch::tick::Verdicts;
 use crate::watch::window::{Armed, Until};
+use crate::watch::words;
 
 /// The longest that it can be armed for.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -76,14 +77,20 @@ pub async fn act(watching: &mut Watching<'_>, verdicts: &Verdicts) -> Result<Opt
         }
         return Ok(None);
     }
+    let stop = format!("touch {}", hold_file(&watching.setup.state).display());
     let until = match &watching.window.going_back {
-        Some(until) => until.clone(),
+        Some(until) => {
+            // Who looks in the middle of it sees how long there is to decide.
+            if let Some(left) = until.left_s(&now) {
+                out::say(&format!("cutover: {}; to stop it: {stop}", words::countdown(left)));
+            }
+            until.clone()
+        }
         None => {
             let cancel = watching.parts.cancel;
             let until = Until::after(&now, cancel.as_secs());
             watching.window.going_back = Some(until.clone());
             watching.shelf.write(&watching.window)?;
-            let stop = format!("touch {}", hold_file(&watching.setup.state).display());
             let why = format!("going back by itself in {}, because {}", clock::spoken(cancel), verdicts.why);
             out::say(&format!("cutover: {why}; to stop it: {stop}"));
             watching.tell_of_going_back("going_back", verdicts, &why, vec![format!("to stop it: {stop}")]);

@@ -1,6 +1,7 @@
 //! `watch`: the window after a cutover, by a daemon or by cron. Looking holds no lock; going back takes the host's, like a person.
 
 mod armed;
+mod kept;
 mod names;
 mod parts;
 mod telling;
@@ -52,6 +53,8 @@ struct Watching<'a> {
     window: Window,
     failed_before: u32,
     telling: tokio::task::JoinSet<()>,
+    /// Since when the window cannot be written, milliseconds of Unix time.
+    unkept_ms: Option<i64>,
 }
 
 async fn prepare<'a>(global: &'a Global, verb: &Watch) -> Result<Watching<'a>> {
@@ -68,8 +71,9 @@ async fn prepare<'a>(global: &'a Global, verb: &Watch) -> Result<Watching<'a>> {
     let window = parts.window(old, &stabilize, &setup).await?;
     shelf.write(&window)?;
     let failed_before = window.row.failures();
+    let telling = tokio::task::JoinSet::new();
     let mut watching =
-        Watching { global, config, setup, shelf, parts, window, failed_before, telling: tokio::task::JoinSet::new() };
+        Watching { global, config, setup, shelf, parts, window, failed_before, telling, unkept_ms: None };
     armed::change(&mut watching, verb)?;
     Ok(watching)
 }
@@ -83,7 +87,8 @@ impl Watching<'_> {
             Some(route) => Some(route.ask_until_known(&self.setup.http, self.failed_before).await),
             None => None,
         };
-        let verdicts = self.tick(probes).await?;
+        let verdicts = self.tick(probes).await;
+        self.shelf.write(&self.window)?;
         self.tell_others(&verdicts);
         let advice = self.advice(&verdicts);
         if let Some(Format::Nagios) = verb.format {
@@ -118,13 +123,14 @@ impl Watching<'_> {
             let is_due = self.is_tick_due() || last.is_none();
             if is_due {
                 let asked = self.parts.watcher.route.as_ref().map(|_| std::mem::take(&mut probes));
-                let verdicts = self.tick(asked).await?;
+                let verdicts = self.tick(asked).await;
+                self.keep();
                 self.tell(&verdicts, last.is_none());
                 self.tell_others(&verdicts);
                 // Those that have ended are let go of.
                 while self.telling.try_join_next().is_some() {}
                 manager.alive(&words::status(&verdicts, &self.window));
-                if self.window.is_accepted {
+                if self.window.is_accepted && self.unkept_ms.is_none() {
                     let advice = self.advice(&verdicts);
                     out::result(&words::text(&verdicts, &self.window, advice.as_ref()));
                     manager.say("STOPPING=1");
@@ -133,10 +139,11 @@ impl Watching<'_> {
                 }
                 last = Some(verdicts);
             } else {
-                manager.say("WATCHDOG=1");
+                self.between_ticks(&manager);
             }
             // While it counts down, every round looks whether somebody has stopped it.
-            if let Some(verdicts) = last.as_ref().filter(|_| is_due || self.window.going_back.is_some())
+            let is_act_due = self.unkept_ms.is_none() && (is_due || self.window.going_back.is_some());
+            if let Some(verdicts) = last.as_ref().filter(|_| is_act_due)
                 && let Some(code) = armed::act(&mut self, verdicts).await?
             {
                 self.told().await;
@@ -153,6 +160,18 @@ impl Watching<'_> {
         self.told().await;
         out::say("cutover: the watcher was ended; the window is kept, and goes on when it is started again");
         Ok(code_of(self.window.ladder.level))
+    }
+
+    /// A round in which no minute is over: a sign of life, and what cannot wait for the next tick.
+    fn between_ticks(&mut self, manager: &Manager) {
+        let left = self.window.going_back.as_ref().and_then(|until| until.left_s(&gather::now()));
+        match left {
+            Some(left) => manager.alive(&words::countdown(left)),
+            None => manager.say("WATCHDOG=1"),
+        }
+        if self.unkept_ms.is_some() {
+            self.keep();
+        }
     }
 
     /// One round of direct questions.
@@ -172,23 +191,15 @@ impl Watching<'_> {
             || now.boot != self.window.now.boot
     }
 
-    /// Judges, and writes the window down before anybody hears of it.
-    async fn tick(&mut self, probes: Option<Vec<Asked>>) -> Result<Verdicts> {
+    /// Judges. The window is to be written down before anybody hears of it.
+    async fn tick(&mut self, probes: Option<Vec<Asked>>) -> Verdicts {
         let (window, verdicts) = self.parts.watcher.tick(self.window.clone(), probes).await;
         self.window = window;
         if verdicts.level != verdicts.before {
             record::remember(&mut self.window, verdicts.level.word(), &verdicts.why);
         }
         self.write_verdicts();
-        self.shelf.write(&self.window)?;
-        Ok(verdicts)
-    }
-
-    /// Into the journal of the watched run. What cannot be written now waits, and fails nothing.
-    fn write_verdicts(&mut self) {
-        if let Err(error) = record::write(&self.setup.state, &mut self.window) {
-            tracing::warn!("{error:#}");
-        }
+        verdicts
     }
 
     fn advice(&self, verdicts: &Verdicts) -> Option<Recommendation> {

@@ -1,13 +1,14 @@
 //! From the configuration to the watcher: what is asked, how often, and the window that it goes on with.
 
 use anyhow::Result;
+use serde_json::Value;
 
 use super::names;
 
 use crate::adapter::clock;
 use crate::cli::setup::Setup;
 use crate::config::{Config, Stabilize};
-use crate::journal::{Outcome, runs};
+use crate::journal::{Outcome, RunState, Standing, runs};
 use crate::judge::cusum::Terms;
 use crate::watch::asked::Route;
 use crate::watch::gather::{self, Watcher};
@@ -86,7 +87,7 @@ impl Parts {
     /// # Errors
     /// When the runs cannot be read.
     pub async fn window(&self, old: Option<Window>, stabilize: &Stabilize, setup: &Setup) -> Result<Window> {
-        let last = last_done(setup)?;
+        let last = watched(setup)?;
         if let Some(old) = old.filter(|old| old.run == last) {
             return Ok(old);
         }
@@ -101,12 +102,24 @@ impl Parts {
     }
 }
 
-/// The last run that ended well: what is watched is what it brought up.
-fn last_done(setup: &Setup) -> Result<Option<u32>> {
+/// The run whose work is watched: the last one that ended well, or a runbook's that has come to its own watching, or is past
+/// it and waits for its last signals.
+fn watched(setup: &Setup) -> Result<Option<u32>> {
     for file in runs::list(&setup.state.join("runs"))?.iter().rev() {
-        if matches!(file.state()?.outcome, Some((Outcome::Done, _))) {
+        let run = file.state()?;
+        if matches!(run.outcome, Some((Outcome::Done, _))) || (run.is_open() && watches_itself(&run)) {
             return Ok(Some(file.number));
         }
     }
     Ok(None)
+}
+
+/// Whether a run has begun a gate that is this program's own watching.
+fn watches_itself(run: &RunState) -> bool {
+    let is_watch = |index: usize| {
+        let words = run.plan.pointer(&format!("/items/{index}/action/command/run")).and_then(Value::as_array);
+        words.is_some_and(|words| words.ends_with(&["watch".into(), "--new".into()]))
+    };
+    let begun = run.items.iter().enumerate().filter(|(_, item)| item.standing != Standing::Waiting);
+    !run.is_going_back && begun.map(|(index, _)| index).any(is_watch)
 }

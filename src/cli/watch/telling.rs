@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Watching;
 use crate::adapter::clock;
 use crate::adapter::notify::Severity;
-use crate::cli::{out, telling};
+use crate::cli::out;
 use crate::judge::ladder::Level;
 use crate::judge::rules::Verdict;
 use crate::notify::{Delivery, Topic, VerdictChange};
@@ -58,13 +58,11 @@ impl Watching<'_> {
         why: &str,
         to_do: Vec<String>,
     ) {
-        let Some(notifier) = self.setup.notifier.clone() else { return };
         let advice = self.advice(verdicts);
         let mut change = self.change(event, verdicts, advice.as_ref());
         change.why = why.to_owned();
         change.to_do = to_do.into_iter().chain(change.to_do).collect();
-        let notice = change.notice();
-        self.telling.spawn(async move { complain(&notifier.tell(Topic::Verdicts, &notice).await) });
+        self.tell_soon(change.notice());
     }
 
     /// Waits until everything is told, but not for ever.
@@ -76,7 +74,6 @@ impl Watching<'_> {
     }
 
     fn change(&self, event: &'static str, verdicts: &Verdicts, advice: Option<&Recommendation>) -> VerdictChange {
-        let place = telling::place(&self.config.project.name, &self.config.project.environment);
         let severity = match verdicts.level {
             Level::Ok => Severity::Good,
             Level::Watch => Severity::Warn,
@@ -85,7 +82,7 @@ impl Watching<'_> {
         let why = if verdicts.why.is_empty() { "nothing stands against it".to_owned() } else { verdicts.why.clone() };
         VerdictChange {
             event,
-            place,
+            place: self.place(),
             verdict: verdicts.level.word().to_owned(),
             before: verdicts.before.word().to_owned(),
             severity,
@@ -133,7 +130,7 @@ fn to_do(verdicts: &Verdicts, advice: Option<&Recommendation>, hold: &str) -> Ve
     lines
 }
 
-fn complain(told: &[Delivery]) {
+pub(super) fn complain(told: &[Delivery]) {
     for one in told.iter().filter(|one| !one.has_arrived) {
         out::say(&format!("cutover: {}", one.words()));
     }

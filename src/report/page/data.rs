@@ -86,11 +86,21 @@ fn tables_compared(report: &Value) -> Markup {
 
 pub(super) fn gaps(paper: &Paper) -> Option<Markup> {
     let one = |gap: &Gap| {
-        let tone = if gap.failed == 0 { Tone::Good } else { Tone::Careful };
+        // Nobody who asked was ever answered: nothing was measured, and nothing is good.
+        let (tone, words) = match (gap.requests, gap.failed) {
+            (0, _) => (Tone::Careful, "never answered by the application".to_owned()),
+            (all, 0) => (Tone::Good, format!("0 of {} requests failed", number(all))),
+            (all, failed) => (Tone::Careful, format!("{} of {} requests failed", number(failed), number(all))),
+        };
         html! {
             div.card {
-                p.head { b { (gap.step) } (tag(tone, &format!("{} of {} requests failed", number(gap.failed), number(gap.requests)))) }
-                @if let Some(longest) = gap.longest_ms { p { "The longest stall took " (time::ms(longest)) "." } }
+                p.head { b { (gap.step) } @if let Some(url) = &gap.url { code { (url) } } (tag(tone, &words)) }
+                @if let Some(longest) = gap.longest_ms { p { "The longest time without a good answer was " (time::ms(longest)) "." } }
+                @if let Some((side, after)) = &gap.new_side { p { "The first answer of " b { (side) } " came " (time::ms(*after)) " after the start." } }
+                @if let Some(first) = &gap.first_failure { p { "The first failure: " (gist(first)) } }
+                @if gap.behind_page > 0 {
+                    p { (counted(usize::try_from(gap.behind_page).unwrap_or(usize::MAX), "request")) " met the maintenance page, which counts neither as good nor as failed." }
+                }
                 @if !gap.words.is_empty() { p.soft { (gap.words) } }
             }
         }
@@ -134,6 +144,12 @@ pub(super) fn stabilization(stable: &Stabilization) -> Markup {
             tr { td { (name) } td { (tag(tone, verdict)) } td { (evidence) } }
         }
     };
+    let levels = html! {
+        @for (at, word) in &stable.levels {
+            @let tone = match word.as_str() { "ok" => Tone::Good, "watch" => Tone::Careful, _ => Tone::Bad };
+            tr { td.when { (time::moment(*at)) } td { (tag(tone, &word.to_uppercase())) } }
+        }
+    };
     let accepted = if stable.is_accepted { (Tone::Good, "accepted") } else { (Tone::Careful, "not accepted yet") };
     html! {
         div.card {
@@ -143,10 +159,29 @@ pub(super) fn stabilization(stable: &Stabilization) -> Markup {
                 "Observed " (minutes(observed)) " of " (minutes(needed)) ", " (minutes(unknown)) " unknown. "
                 (number(requests)) " requests, " (number(errors)) " failed."
             }
-            @if let Some(chart) = chart::chart(stable) { (chart) }
+            @if let Some(highest) = highest(stable) { p { (highest) } }
+            @match chart::chart(stable) {
+                Some(chart) => (chart),
+                None if stable.trail.is_empty() => {}
+                None => p.soft { "Fewer than two minutes were judged, too few to draw." }
+            }
         }
+        @if !stable.levels.is_empty() { (table(&["at", "verdict from then on"], &levels, None)) }
         @if !stable.rules.is_empty() { (table(&["rule", "says", "seen"], &rules, None)) }
     }
+}
+
+/// The most that the decision's statistic came to.
+fn highest(stable: &Stabilization) -> Option<String> {
+    let (at, share, ..) = stable.trail.iter().rev().max_by_key(|(_, share, ..)| *share)?;
+    Some(match share {
+        0 => "The evidence of errors stayed at 0 % of the alarm.".to_owned(),
+        share => format!(
+            "The evidence of errors rose to {:.0} % of the alarm at most, at {} UTC.",
+            *share as f64 / 1e4,
+            time::clock(*at)
+        ),
+    })
 }
 
 pub(super) fn changes(paper: &Paper) -> Option<Markup> {

@@ -8,11 +8,14 @@ use super::parts::{section, short, table, tag, when};
 use super::{class, time};
 use crate::report::carried::carried_lines;
 use crate::report::paper::{Checkpoint, Failure, Paper, Tone};
-use crate::report::planned::release_name;
-use crate::report::text::{gist, short_ids};
+use crate::report::planned::{release_name, shorter};
+use crate::report::text::{counted, gist, short_ids};
 
 /// A section: where it is linked to, its name, and what stands in it.
 type Section = (&'static str, &'static str, Markup);
+
+/// The most lines of a failure that are shown unasked.
+const MOST_LINES: usize = 12;
 
 /// Everything.
 pub fn all(paper: &Paper) -> Markup {
@@ -40,6 +43,7 @@ pub fn all(paper: &Paper) -> Markup {
         header.top {
             h1 { "Run " (run.number) ": " (run.title) }
             span.soft { (run.project) " in " (run.environment) }
+            @if let Some(about) = &run.about { p.about { (about) } }
         }
         @if let Some(fault) = &paper.fault {
             p.banner { b { "This journal is damaged. " } (fault) " What stands below was read before that place." }
@@ -65,7 +69,7 @@ fn lead(id: &str) -> &'static str {
         "manifest" => "What was really undone, what stays, and who has something left to do.",
         "checkpoints" => "An approval is valid for the plan and the evidence that it was shown, and for nothing else.",
         "verification" => "Every row of both sides, compared by digests.",
-        "gap" => "The public route was asked throughout.",
+        "gap" => "The public route was asked again and again while cutover was at work: what people would have met.",
         "names" => "Authorities change, caches expire: two numbers, one moment after another.",
         "stabilization" => "Evidence of failed requests, counted exactly, against the alarm.",
         "changes" => {
@@ -86,11 +90,15 @@ fn verdict(paper: &Paper) -> Markup {
             @if !verdict.words.is_empty() { p.words { (short_ids(&verdict.words)) } }
             dl.facts {
                 div { dt { "lasted" } dd.number { (time::ms(run.lasted_ms)) } }
+                @if run.waited_ms > 0 { (fact("of that, waited for people", &time::ms(run.waited_ms))) }
                 @if let Some(began) = &run.began_at { (fact("began", &when(began))) }
                 @if let Some(last) = &run.last_at { (fact("last line", &when(last))) }
                 @if run.release_to.is_some() {
                     @let label = if verdict.tone == Tone::Good { "release" } else { "planned release" };
-                    (fact(label, &format!("{} → {}", release_name(run.release_from), release_name(run.release_to))))
+                    @match run.release_from {
+                        None => (fact(label, &release_name(run.release_to))),
+                        from => (fact(label, &format!("{} → {}", release_name(from), release_name(run.release_to)))),
+                    }
                 }
                 @if !run.by.is_empty() { (fact("by", run.by.split(" (process").next().unwrap_or_default())) }
                 @if let Some(exit) = run.exit { (fact("exit code", &exit.to_string())) }
@@ -113,15 +121,36 @@ pub(super) fn failures(paper: &Paper) -> Option<Markup> {
             (false, true) => "failed on the way back",
             (false, false) => "failed",
         };
-        let rest = failure.why.lines().count() > 1;
+        let (shown, is_cut) = bounded(&failure.why);
         html! {
             div.card {
                 p.head { b { (failure.title) } (tag(tone, word)) span.soft { (failure.step) ", " (when(&failure.at)) } }
-                @if rest { pre { (short_ids(&failure.why)) } } @else { p { (short_ids(&failure.why)) } }
+                @if shown.lines().count() > 1 { pre { (short_ids(&shown)) } } @else { p { (short_ids(&shown)) } }
+                @if is_cut {
+                    details {
+                        summary { "All of it, " (counted(failure.why.lines().count(), "line")) }
+                        pre { (short_ids(&failure.why)) }
+                    }
+                }
             }
         }
     };
     (!paper.failures.is_empty()).then(|| html! { @for failure in &paper.failures { (one(failure)) } })
+}
+
+/// As much of a failure as is enough to act on, and whether that is less than all: its first line says what failed, the last
+/// ones are the end of a log.
+fn bounded(why: &str) -> (String, bool) {
+    let lines: Vec<&str> = why.lines().collect();
+    let left_out = lines.len().saturating_sub(MOST_LINES);
+    let last = if left_out == 0 { 1 } else { left_out + 1 };
+    let mut shown: Vec<String> =
+        lines.iter().take(1).chain(lines.iter().skip(last)).map(|line| shorter(line)).collect();
+    if left_out > 0 {
+        shown.insert(1, format!("… {}", counted(left_out, "line")));
+    }
+    let is_cut = left_out > 0 || lines.iter().any(|line| shorter(line) != *line);
+    (shown.join("\n"), is_cut)
 }
 
 /// Every item of the plan, with its place in time.
@@ -138,7 +167,8 @@ pub(super) fn steps(paper: &Paper) -> Option<Markup> {
                     div.label { div.name { (step.name) } @if step.title != step.name { div.title { (short_ids(&step.title)) } } }
                     div.bars { @if let Some(timeline) = &paper.timeline { (time::bars(step, timeline)) } }
                     div.took {
-                        @if step.took_ms > 0 { (time::ms(step.took_ms)) }
+                        @if step.waited_ms > 0 { "waited " (time::ms(step.waited_ms)) }
+                        @else if step.took_ms > 0 { (time::ms(step.took_ms)) }
                         @if let Some(expected) = step.expected_ms { span.soft { "planned " (time::ms(expected)) } }
                     }
                     div.seen { (tag(step.tone, &step.standing)) " " (short_ids(&gist(&step.seen))) }

@@ -115,7 +115,16 @@ fn the_window_of_the_run_has_its_chart_and_that_of_another_run_is_left_out() {
     {
         assert!(own.contains(part), "{part} is not in\n{own}");
     }
+    assert!(own.contains("The evidence of errors rose to 53 % of the alarm at most, at 00:59:00 UTC."), "{own}");
     assert!(!page_of(window(run.number + 1)).contains("<section id=\"stabilization\">"));
+    // Begun while the run was at work, it is what the run itself watched.
+    let mut within = window(run.number - 1);
+    within["begun_at"] = "2026-11-05T03:00:05.000Z".into();
+    assert!(page_of(within).contains("<section id=\"stabilization\">"));
+    let mut short = window(run.number);
+    short["trail"] = json!([[0, 0, 60, 0]]);
+    let short = page_of(short);
+    assert!(short.contains("too few to draw") && short.contains("stayed at 0 % of the alarm"), "{short}");
     assert!(!page_of(json!({ "run": "odd" })).contains("<section id=\"stabilization\">"));
 }
 
@@ -209,6 +218,156 @@ fn the_manifest_of_a_rollback_says_what_was_written_since_where_it_lies_and_that
     ] {
         assert!(page.contains(part), "{part} is not in\n{page}");
     }
+}
+
+/// A page of the run with something beside its journal.
+fn page_with(entries: &[Entry], change: impl FnOnce(&mut Material<'_>)) -> (String, Value) {
+    let run = sample::run(entries);
+    let mut material = Material { run: Some(&run), entries, ..Material::default() };
+    change(&mut material);
+    let paper = gather(&material);
+    (page(&paper), serde_json::to_value(&paper).unwrap())
+}
+
+#[track_caller]
+fn holds(page: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(page.contains(part), "{part} is not in\n{page}");
+    }
+}
+
+#[test]
+fn what_the_prober_met_is_told_with_its_numbers_and_what_never_answered_is_not_called_good() {
+    let entries = sample::entries(sample::well(&sample::keeping()));
+    let probed = json!({ "url": "http://127.0.0.1:18080/", "asked": 3204, "failed": 2, "first_failure": "status 502",
+        "behind_page": 1, "longest_stall_ms": 1_250, "new_side": "shop-r3-backend", "first_answer_ms": 14_000 });
+    let (page, json) = page_with(&entries, |material| material.probed = Some(probed));
+    holds(
+        &page,
+        &[
+            "<section id=\"gap\">",
+            "<span class=\"tag careful\">2 of 3\u{202f}204 requests failed</span>",
+            "The longest time without a good answer was 1.2 s.",
+            "The first answer of <b>shop-r3-backend</b> came 14.0 s after the start.",
+            "The first failure: status 502",
+            "1 request met the maintenance page",
+        ],
+    );
+    assert_eq!((&json["gaps"][0]["requests"], &json["gaps"][0]["longest_ms"]), (&json!(3204), &json!(1250)));
+    let silent = json!({ "url": "http://127.0.0.1:18080/", "asked": 0, "failed": 0, "longest_stall_ms": 0 });
+    let (page, _) = page_with(&entries, |material| material.probed = Some(silent));
+    holds(&page, &["<span class=\"tag careful\">never answered by the application</span>"]);
+    assert!(!page.contains("requests failed") && !page.contains("without a good answer"), "{page}");
+}
+
+#[test]
+fn names_are_told_one_moment_after_another_also_where_they_never_arrived() {
+    let plan = sample::keeping();
+    let sight = |second: u32, right: u32, caches: u32| {
+        json!({ "at": format!("2026-11-05T03:00:{second:02}.000Z"), "authority": { "right": right, "of": 2 },
+            "caches": { "right": caches, "of": 3 } })
+    };
+    let picture = |trail: Vec<Value>| {
+        let mut data = trail.last().unwrap().clone();
+        data["trail"] = trail.into();
+        data
+    };
+    let name = || "expect_dns".to_owned();
+    let mut facts = vec![sample::planned(&plan)];
+    facts.extend(sample::done(
+        &plan,
+        1,
+        "authority 2/2, caches 2/3 (2 wanted)",
+        picture(vec![sight(1, 1, 0), sight(5, 2, 2)]),
+    ));
+    let data = picture(vec![sight(21, 0, 0), sight(29, 1, 0)]);
+    facts.push(Fact::Observed { item: 2, name: name(), seen: "not there after 30 s".into(), data });
+    facts.push(Fact::Failed {
+        item: 2,
+        name: name(),
+        why: "not there after 30 s".into(),
+        back: false,
+        unknown: false,
+        took_ms: 30_000,
+    });
+    let mut entries = sample::entries(facts);
+    let Fact::Planned { plan, .. } = &mut entries[0].fact else { panic!("the head comes first") };
+    for item in [1, 2] {
+        plan["items"][item]["action"] = json!({ "act": "expect_dns" });
+    }
+    let (page, json) = page_with(&entries, |_| {});
+    let rows: Vec<(Value, Value)> =
+        json["names"].as_array().unwrap().iter().map(|row| (row["authority"].clone(), row["caches"].clone())).collect();
+    let pair = |right: u32, of: u32| json!([right, of]);
+    let expected = [
+        (pair(1, 2), pair(0, 3)),
+        (pair(2, 2), pair(2, 3)),
+        (pair(0, 2), pair(0, 3)),
+        (pair(1, 2), pair(0, 3)),
+        (Value::Null, Value::Null),
+    ];
+    assert_eq!(rows, expected);
+    let row = |at: &str, right: &str, caches: &str| {
+        format!("<td class=\"when\">{at}</td><td class=\"num\">{right}</td><td class=\"num\">{caches}</td>")
+    };
+    holds(
+        &page,
+        &[
+            "<section id=\"names\">",
+            "authorities</th>",
+            "caches</th>",
+            &row("2026-11-05 03:00:01", "1/2", "0/3"),
+            &row("2026-11-05 03:00:21", "0/2", "0/3"),
+        ],
+    );
+}
+
+#[test]
+fn who_waits_at_a_checkpoint_for_a_person_is_not_called_interrupted() {
+    let plan = sample::keeping();
+    let name = || plan.items[1].name.clone();
+    let started = || Fact::Started { item: 1, name: name() };
+    let shown = json!({ "signal": "go", "gates": [] });
+    let mut facts = vec![sample::planned(&plan), started()];
+    facts.push(Fact::Observed { item: 1, name: name(), seen: "it waits".into(), data: shown });
+    facts.push(Fact::Note { text: "looked at".into() });
+    facts.push(started());
+    facts.extend(sample::done(&plan, 1, "go was given", Value::Null).into_iter().skip(1));
+    facts.push(Fact::Started { item: 4, name: plan.items[4].name.clone() });
+    facts.push(Fact::Note { text: "gone on with".into() });
+    let mut entries = sample::entries(facts);
+    // Each stop is another process; the times are a second apart.
+    for (entry, epoch) in entries.iter_mut().zip([1, 1, 1, 2, 3, 3, 3, 4]) {
+        entry.epoch = epoch;
+    }
+    let Fact::Planned { plan, .. } = &mut entries[0].fact else { panic!("the head comes first") };
+    plan["items"][1]["action"] = json!({ "act": "checkpoint", "signal": "go" });
+    let (page, json) = page_with(&entries, |_| {});
+    let kinds = |item: usize| -> Vec<&str> {
+        json["steps"][item]["spans"].as_array().unwrap().iter().map(|span| span["kind"].as_str().unwrap()).collect()
+    };
+    assert_eq!((kinds(1), kinds(4)), (vec!["waited"], vec!["cut"]), "{json:#}");
+    assert_eq!((&json["steps"][1]["waited_ms"], &json["run"]["waited_ms"]), (&json!(4000), &json!(4000)));
+    holds(&page, &["waited 4.0 s", "of that, waited for people", "waited for a person"]);
+}
+
+#[test]
+fn a_failure_is_shown_as_far_as_it_helps_and_the_rest_on_demand() {
+    let plan = sample::keeping();
+    let mut facts = sample::failed(&plan);
+    let log: String = (1..=40).map(|line| format!("\n  line {line} of the log")).collect();
+    let Some(Fact::Failed { why, .. }) = facts.last_mut() else { panic!("it failed") };
+    *why = format!("`load` ended with 3{log}\n  {}", "x".repeat(5000));
+    let (page, _) = page_with(&sample::entries(facts), |_| {});
+    let section =
+        page.split("<section id=\"failures\">").nth(1).and_then(|rest| rest.split("</section>").next()).unwrap();
+    let (shown, rest) = section.split_once("<details>").unwrap();
+    holds(shown, &["`load` ended with 3\n… 30 lines\n  line 31 of the log", "line 40 of the log", "xxx …"]);
+    assert!(!shown.contains("line 30 of") && shown.len() < 3000, "{shown}");
+    holds(rest, &["All of it, 42 lines", "line 1 of the log", "line 30 of the log", &"x".repeat(5000)]);
+    // Short ones are there as they are.
+    let (page, _) = page_with(&sample::entries(sample::failed(&plan)), |_| {});
+    assert!(!page.contains("<details>") && page.contains("afterConnect"), "{page}");
 }
 
 #[test]

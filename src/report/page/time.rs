@@ -22,6 +22,11 @@ pub fn clock(at_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(at_ms).map_or_else(|_| "?".into(), |at| at.strftime("%H:%M:%S").to_string())
 }
 
+/// Day and time.
+pub fn moment(at_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(at_ms).map_or_else(|_| "?".into(), |at| at.strftime("%F %H:%M:%S").to_string())
+}
+
 /// Begin, middle and end of the whole time.
 pub fn axis(timeline: &Timeline) -> Markup {
     let middle = timeline.from_ms + (timeline.to_ms - timeline.from_ms) / 2;

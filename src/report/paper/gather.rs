@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::spans::{self, moment_ms};
 use super::{
-    Failure, Head, Material, Note, Paper, Service, Step, Timeline, Tone, Verdict, moves, names, people, stable,
+    Failure, Head, Material, Note, Paper, Service, Span, SpanKind, Step, Timeline, Tone, Verdict, moves, names, people,
+    stable,
 };
 use crate::journal::{Entry, Fact, ItemState, Outcome, RunState, Standing};
 use crate::report::SCHEMA;
@@ -28,6 +29,7 @@ pub fn gather(material: &Material<'_>) -> Paper {
     paper.run = head(run, entries);
     paper.verdict = verdict(run);
     paper.steps = steps(run, material);
+    paper.run.waited_ms = paper.steps.iter().map(|step| step.waited_ms).sum();
     paper.timeline = timeline(run, material);
     paper.checkpoints = people::checkpoints(run, entries);
     paper.moved = moves::moved(run, material);
@@ -36,7 +38,7 @@ pub fn gather(material: &Material<'_>) -> Paper {
     paper.verdicts = verdicts(entries);
     paper.records = names::records(run);
     paper.names = names::sights(run, entries);
-    paper.stabilization = material.window.as_ref().and_then(|window| stable::of(window, Some(run.number)));
+    paper.stabilization = material.window.as_ref().and_then(|window| stable::of_run(window, run));
     paper.changes = moves::changes(run);
     paper.backups = moves::backups(run);
     paper.services = services(run);
@@ -73,6 +75,7 @@ fn head(run: &RunState, entries: &[Entry]) -> Head {
         number: run.number,
         kind: run.kind.clone(),
         title: what(run),
+        about: about(run),
         project: text(|header| &header.project),
         environment: text(|header| &header.environment),
         by: text(|header| &header.by),
@@ -84,6 +87,7 @@ fn head(run: &RunState, entries: &[Entry]) -> Head {
         began_at: began,
         last_at: last,
         lasted_ms: u64::try_from(lasted).unwrap_or(0),
+        waited_ms: 0,
         processes: run.epoch,
         exit,
     }
@@ -98,12 +102,21 @@ fn times(run: &RunState, entries: &[Entry]) -> Option<(String, String)> {
 
 fn what(run: &RunState) -> String {
     let undoes = run.header.as_ref().and_then(|header| header.undoes);
+    if undoes.is_none() && run.plan.pointer("/course/runbook").is_some() {
+        return deed(run).to_owned();
+    }
     match (releases(run), undoes) {
         (_, Some(undone)) => format!("{} of run {undone}", run.kind),
         ((None, None), None) => deed(run).to_owned(),
         ((None, Some(to)), None) => format!("{} of r{to}", run.kind),
         ((from, to), None) => format!("{}, {} → {}", run.kind, release_name(from), release_name(to)),
     }
+}
+
+/// What the number and the kind do not tell.
+fn about(run: &RunState) -> Option<String> {
+    let undoing = || run.plan.get("deed").filter(|_| run.header.as_ref().is_some_and(|header| header.undoes.is_some()));
+    run.plan.pointer("/course/title").or_else(undoing).and_then(Value::as_str).map(str::to_owned)
 }
 
 fn verdict(run: &RunState) -> Verdict {
@@ -135,7 +148,7 @@ fn steps(run: &RunState, material: &Material<'_>) -> Vec<Step> {
         let begins = |phase: &&Value| phase.get("first").and_then(Value::as_u64) == Some(index as u64);
         phases.iter().find(begins).and_then(|phase| phase.get("title")).and_then(Value::as_str).map(str::to_owned)
     };
-    let step = |((index, item), spans): ((usize, &ItemState), Vec<super::Span>)| Step {
+    let step = |((index, item), spans): ((usize, &ItemState), Vec<Span>)| Step {
         phase: phase(index),
         name: item.name.clone(),
         title: title(run, index),
@@ -150,10 +163,16 @@ fn steps(run: &RunState, material: &Material<'_>) -> Vec<Step> {
         tone: tone(item.standing),
         seen: item.said.clone(),
         took_ms: item.took_ms,
-        expected_ms: expected(&item.name),
+        // How long people are waited for, no rehearsal tells.
+        expected_ms: expected(&item.name).filter(|_| act(run, index) != "checkpoint"),
+        waited_ms: spans.iter().filter(|span| span.kind == SpanKind::Waited).map(length_ms).sum(),
         spans,
     };
     run.items.iter().enumerate().zip(spans).map(step).collect()
+}
+
+fn length_ms(span: &Span) -> u64 {
+    u64::try_from(span.to_ms.saturating_sub(span.from_ms)).unwrap_or(0)
 }
 
 fn tone(standing: Standing) -> Tone {

@@ -126,6 +126,9 @@ pub struct Head {
     pub kind: String,
     /// What it does, in words.
     pub title: String,
+    /// The same at length: the runbook's title, or what is undone.
+    #[serde(default)]
+    pub about: Option<String>,
     /// Project.
     pub project: String,
     /// Environment.
@@ -148,6 +151,9 @@ pub struct Head {
     pub last_at: Option<String>,
     /// From the first line to the last, milliseconds.
     pub lasted_ms: u64,
+    /// Of that, waited for people, milliseconds.
+    #[serde(default)]
+    pub waited_ms: u64,
     /// Processes that wrote it.
     pub processes: u32,
     /// Exit code.
@@ -228,6 +234,9 @@ pub struct Step {
     pub took_ms: u64,
     /// How long it was expected to take.
     pub expected_ms: Option<u64>,
+    /// How long it waited for a person, milliseconds.
+    #[serde(default)]
+    pub waited_ms: u64,
     /// When.
     pub spans: Vec<Span>,
 }

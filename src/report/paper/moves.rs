@@ -99,8 +99,12 @@ pub fn gaps(run: &RunState, material: &Material<'_>) -> Vec<Gap> {
             step: name.to_owned(),
             requests,
             failed: number(gap, "/failed").unwrap_or(0),
-            longest_ms: longest,
+            longest_ms: longest.filter(|_| requests > 0),
             words: text(gap, "/words").unwrap_or_default(),
+            url: text(gap, "/url"),
+            first_failure: text(gap, "/first_failure"),
+            behind_page: number(gap, "/behind_page").unwrap_or(0),
+            new_side: text(gap, "/new_side").zip(number(gap, "/first_answer_ms")),
         })
     };
     let observed = material.entries.iter().filter_map(|entry| match &entry.fact {

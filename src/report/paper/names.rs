@@ -43,28 +43,40 @@ fn side(side: Option<&Value>) -> String {
 /// Every answer about names, in the order of time.
 pub fn sights(run: &RunState, entries: &[Entry]) -> Vec<NameSight> {
     let is_about_names = |item: usize| ["expect_dns", "expect_certificate", "switch_dns"].contains(&act(run, item));
-    let of = |entry: &Entry| {
+    let mut found = Vec::new();
+    for entry in entries {
         let (item, name, words, data, tone) = match &entry.fact {
-            Fact::Done { item, name, seen, data, .. } => (*item, name, seen, Some(data), Tone::Good),
-            Fact::Observed { item, name, seen, data } => (*item, name, seen, Some(data), Tone::Plain),
+            Fact::Done { item, name, seen, data, .. } => (*item, name, seen, data, Tone::Good),
+            Fact::Observed { item, name, seen, data } => (*item, name, seen, data, Tone::Plain),
             Fact::Failed { item, name, why, unknown, .. } => {
-                (*item, name, why, None, if *unknown { Tone::Careful } else { Tone::Bad })
+                (*item, name, why, &Value::Null, if *unknown { Tone::Careful } else { Tone::Bad })
             }
-            Fact::Undone { item, name, seen, .. } => (*item, name, seen, None, Tone::Careful),
-            _ => return None,
+            Fact::Undone { item, name, seen, .. } => (*item, name, seen, &Value::Null, Tone::Careful),
+            _ => continue,
         };
-        let count = |key: &str| {
-            let data = data?;
-            Some((number(data, &format!("/{key}/right"))?, number(data, &format!("/{key}/of"))?))
-        };
-        is_about_names(item).then(|| NameSight {
-            at: entry.at.clone(),
+        if !is_about_names(item) {
+            continue;
+        }
+        let sight = |at: &str, data: &Value, words: &str, tone| NameSight {
+            at: at.to_owned(),
             step: name.clone(),
-            authority: count("authority"),
-            caches: count("caches"),
-            words: words.clone(),
+            authority: count(data, "authority"),
+            caches: count(data, "caches"),
+            words: words.to_owned(),
             tone,
-        })
-    };
-    entries.iter().filter_map(of).collect()
+        };
+        // The way there; its last picture is what the line itself tells.
+        let trail = data.get("trail").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let before = trail.get(..trail.len().saturating_sub(1)).unwrap_or_default();
+        found.extend(
+            before.iter().filter_map(|one| Some(sight(one.get("at")?.as_str()?, one, "not there yet", Tone::Plain))),
+        );
+        found.push(sight(&entry.at, data, words, tone));
+    }
+    found
+}
+
+/// How many are right, and of how many.
+fn count(data: &Value, key: &str) -> Option<(u64, u64)> {
+    Some((number(data, &format!("/{key}/right"))?, number(data, &format!("/{key}/of"))?))
 }

@@ -95,6 +95,18 @@ pub struct Gap {
     pub longest_ms: Option<u64>,
     /// In words.
     pub words: String,
+    /// The route that was asked.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// What the first failure was.
+    #[serde(default)]
+    pub first_failure: Option<String>,
+    /// Requests that met the page of a maintenance: neither good nor failed.
+    #[serde(default)]
+    pub behind_page: u64,
+    /// Who answered after the switch, and when for the first time, milliseconds from the start.
+    #[serde(default)]
+    pub new_side: Option<(String, u64)>,
 }
 
 /// A record that was changed.

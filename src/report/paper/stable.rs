@@ -4,12 +4,19 @@ use serde_json::Value;
 
 use super::moves::{number, text};
 use super::{Stabilization, Tone};
+use crate::journal::RunState;
 
-/// What the window says; nothing where a run is meant and it was begun after another one.
-pub fn of(window: &Value, run: Option<u32>) -> Option<Stabilization> {
-    if run.is_some_and(|run| number(window, "/run") != Some(u64::from(run))) {
-        return None;
-    }
+/// The same for a run; nothing where the window was begun for another one. What a run watched itself is its own, whatever
+/// an older watcher took to be the watched run.
+pub fn of_run(window: &Value, run: &RunState) -> Option<Stabilization> {
+    let begun_at = text(window, "/begun_at").unwrap_or_default();
+    // Times of one shape compare as texts.
+    let is_within = run.times.as_ref().is_some_and(|(first, last)| *first <= begun_at && begun_at <= *last);
+    (is_within || number(window, "/run") == Some(u64::from(run.number))).then(|| of(window)).flatten()
+}
+
+/// What the window says.
+pub fn of(window: &Value) -> Option<Stabilization> {
     let level = text(window, "/ladder/level")?;
     let is_accepted = window.get("is_accepted") == Some(&Value::Bool(true));
     let tone = match level.as_str() {

@@ -35,6 +35,9 @@ FAILED AND ROLLED BACK: the deploy of r3 failed in expect_services and was
 Why
   expect_services (backend and worker are healthy for 10 s): backend exited with
   1
+    last lines of its log:
+      Error: connect ECONNREFUSED 10.0.0.7:5432
+        at TCPConnectWrap.afterConnect
 What changed
   nothing but what stays; the rest was undone
 What stays
@@ -48,6 +51,40 @@ next: cutover history 7  what it did, step by step
       cutover deploy     try again, once the cause is put right
 ";
     assert_eq!(text(Some(Outcome::RolledBack), sample::rolled_back(&sample::keeping(), true)), expected);
+}
+
+#[test]
+fn why_holds_enough_of_a_long_log_to_act_on_and_where_the_rest_is() {
+    let mut facts = sample::failed(&sample::keeping());
+    let Some(Fact::Failed { why, .. }) = facts.last_mut() else { panic!("it failed") };
+    why.extend((0..40).map(|line| format!("\n  line {line}")));
+    let text = text(Some(Outcome::Held), facts);
+    let why = text.split("Why\n").nth(1).and_then(|rest| rest.split("What is true now").next()).unwrap();
+    assert!(why.contains("backend exited with") && why.contains("line 39\n") && why.contains("line 28\n"), "{text}");
+    assert!(why.contains("… 31 lines more: cutover history 7\n") && !why.contains("line 27\n"), "{text}");
+    assert_eq!(why.lines().count(), 15, "{text}");
+}
+
+#[test]
+fn what_has_no_check_is_told_once_for_all_of_them() {
+    let mut plan = sample::keeping();
+    (plan.kind, plan.deed, plan.services) = (RunKind::Cutover, Some("the cutover night".into()), Vec::new());
+    let unchecked = |name: &str| format!("{name} ended with 0; it has no check, so nothing else is known");
+    let done = |item: usize, seen: String| sample::done(&plan, item, &seen, Value::Null);
+    let names: Vec<&str> = plan.items[1..4].iter().map(|item| item.name.as_str()).collect();
+    let of = |items: &[usize]| {
+        let mut facts = vec![sample::planned(&plan)];
+        items.iter().for_each(|item| facts.extend(done(*item, unchecked(&plan.items[*item].name))));
+        facts.extend(done(4, "the check of start says that it is done".into()));
+        let run = sample::run(&sample::entries(facts));
+        result_text(RunKind::Cutover, Some(Outcome::Done), &run, &plan, &Style::plain(200))
+    };
+    let text = of(&[1, 2, 3]);
+    assert_eq!(text.matches("no check").count(), 1, "{text}");
+    let once =
+        format!("  {}, {} and {} have no check, so nothing else is known of them\n", names[0], names[1], names[2]);
+    assert!(text.contains(&once) && text.contains(&format!("  {} ended with 0\n", names[0])), "{text}");
+    assert!(of(&[1]).contains(&format!("  {}\n", unchecked(names[0]))), "of one alone it is told with it");
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn a_run_by_a_runbook_shows_its_phases_and_the_time_used_against_the_rehearsal()
     let style = Style { height: 24, ..Style::plain(100) };
     let budget = [("build", 2_000), ("start_services_of_r3", 4_000)].map(|(name, ms)| (name.to_owned(), ms));
     let phases = vec![(0, "Ready".to_owned()), (1, "Switch".to_owned())];
-    let pace = Pace { budget: budget.into(), phases, used_ms: 0 };
+    let pace = Pace { budget: budget.into(), phases, ..Pace::default() };
     let screen = Screen::on(style, Some(pace), ProgressDrawTarget::term_like(Box::new(term.clone())));
     let items = ["build", "start services of r3", "person"];
     let items = items.map(|title| (title.replace(' ', "_"), title.to_owned())).to_vec();
@@ -127,4 +127,42 @@ fn a_run_by_a_runbook_shows_its_phases_and_the_time_used_against_the_rehearsal()
     screen.hear(done(2));
     drop(screen);
     assert!(!term.contents().contains("about"), "the line goes when the run is over:\n{}", term.contents());
+}
+
+#[test]
+fn a_runbook_that_goes_back_says_what_is_undone_in_the_words_of_the_undoing_and_how_long_it_may_take() {
+    let term = InMemoryTerm::new(24, 100);
+    let style = Style { height: 24, ..Style::plain(100) };
+    let way = |title: &str, is_gate| Way { title: title.into(), is_gate, ..Way::default() };
+    let ways = vec![way("undo a: run `rm a`", false), way("undo: asks", true), way("undo b: run `rm b`", false)];
+    let back = [("undo_a", 5_000), ("undo_b", 90_000)].map(|(name, ms)| (name.to_owned(), ms));
+    let pace = Pace { back: back.into(), ways, ..Pace::default() };
+    let screen = Screen::on(style, Some(pace), ProgressDrawTarget::term_like(Box::new(term.clone())));
+    let items = [("a", "run `touch a`"), ("asks", "asks"), ("b", "run `touch b`"), ("c", "run `touch c`")];
+    let items = items.map(|(name, title)| (name.to_owned(), title.to_owned())).to_vec();
+    screen.hear(Event::Began { run: 7, kind: "cutover".into(), items, epoch: 1 });
+    for item in 0..2 {
+        screen.hear(Event::Started { item, back: false });
+        screen.hear(done(item));
+    }
+    screen.hear(Event::Started { item: 2, back: false });
+    screen.hear(Event::Failed { item: 2, why: "no disk".into() });
+    screen.hear(Event::TurnsBack);
+    screen.hear(Event::Started { item: 2, back: true });
+    screen.bar.tick();
+    let now = term.contents();
+    assert!(now.contains("undo b: run `rm b`") && !now.contains("undo: run `touch b`"), "{now}");
+    // How many seconds went by meanwhile is the machine's affair.
+    assert!(now.contains("going back: 0 of 2 undone; ") && now.contains(" used; about 1 min "), "{now}");
+    let undone = |item| Event::Undone { item, seen: "gone".into(), stays: false, took: Duration::from_secs(1) };
+    screen.hear(undone(2));
+    screen.hear(Event::Started { item: 0, back: true });
+    screen.bar.tick();
+    let now = term.contents();
+    assert!(now.contains("\u{21a9} undo b: run `rm b`") && now.contains("going back: 1 of 2 undone; "), "{now}");
+    screen.hear(undone(0));
+    screen.hear(Event::ProvesHome { title: "healthy".into(), seen: None });
+    screen.bar.tick();
+    let now = term.contents();
+    assert!(now.contains("going back: all of 2 undone, the old state is looked at; "), "{now}");
 }

@@ -4,6 +4,7 @@ use crate::journal::RunState;
 use crate::report::moves::Standing as Moves;
 use crate::report::route::Route;
 use crate::report::untold::Untold;
+use crate::report::watched::Watched;
 use crate::report::way_back::WayBack;
 
 /// The release that serves.
@@ -68,6 +69,8 @@ pub struct StatusFacts {
     pub route: Option<Route>,
     /// What is frozen and what was filled, in words and for programs.
     pub moves: Vec<Moves>,
+    /// The watched window, where there is one, or why it cannot be read.
+    pub watched: Option<Result<Watched, String>>,
     /// Channels that were not told what they should have been, and why.
     pub untold: Vec<Untold>,
 }
