@@ -2,24 +2,24 @@
 
 mod databases;
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::arguments::Global;
 use super::runbook::built_ins;
 use super::setup::{PASSED, Setup};
-use super::{exit, out};
+use super::{exit, new_file, out};
 use crate::config::{self, Environment};
 use crate::init::look::{self, Tools};
 use crate::init::{Draft, Wishes, guess, night};
 use crate::report::text::counted;
 use crate::run::Refusal;
+
+/// How other files are named.
+const ANOTHER: &str = "--config, --runbook";
 
 /// `init`.
 #[derive(Args, Debug)]
@@ -67,9 +67,8 @@ pub async fn run(global: &Global, verb: &Init) -> Result<u8> {
     let path = std::path::absolute(&global.config)?;
     let book =
         std::path::absolute(verb.runbook.clone().unwrap_or_else(|| global.config.with_file_name("runbook.toml")))?;
-    let is_there = |path: &&PathBuf| path.symlink_metadata().is_ok();
-    if let Some(there) = [&path, &book].into_iter().find(is_there).filter(|_| !verb.dry_run) {
-        return Err(there_already(there).into());
+    if !verb.dry_run {
+        [&path, &book].into_iter().try_for_each(|path| new_file::must_not_be_there(path, ANOTHER))?;
     }
     let directory = path.parent().map_or_else(|| PathBuf::from("/"), Path::to_path_buf);
     let environment = Environment::of_process();
@@ -97,18 +96,10 @@ pub async fn run(global: &Global, verb: &Init) -> Result<u8> {
     config::runbook::parse_runbook(&night, &book, &known)?;
     let files = [(path, text), (book, night)];
     if !verb.dry_run {
-        files.iter().try_for_each(|(path, text)| write_new(path, text))?;
+        files.iter().try_for_each(|(path, text)| new_file::write(path, text, ANOTHER))?;
     }
     tell(global, verb, &files, &draft);
     Ok(exit::DONE)
-}
-
-fn there_already(path: &Path) -> Refusal {
-    Refusal::Usage(format!(
-        "{} is there already, and init never overwrites: move it away, name another one (--config, --runbook), or look at \
-         what would be written with --dry-run",
-        path.display()
-    ))
 }
 
 fn wishes(verb: &Init, directory: PathBuf) -> Result<Wishes> {
@@ -140,17 +131,6 @@ fn place(side: &str, variable: Option<&String>, file: Option<&String>) -> Result
         return Err(refuse("file", "the path of a file").into());
     }
     Ok(file.map(|file| ("url_file", file.clone())))
-}
-
-/// Writes a file that must not be there yet.
-fn write_new(path: &Path, text: &str) -> Result<()> {
-    let opened = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
-    let mut file = match opened {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Err(there_already(path).into()),
-        opened => opened.with_context(|| format!("cannot write {}", path.display()))?,
-    };
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    written.with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn tell(global: &Global, verb: &Init, files: &[(PathBuf, String)], draft: &Draft) {

@@ -14,6 +14,7 @@ pub mod exit;
 mod history;
 mod init;
 mod maintenance;
+mod new_file;
 mod notify;
 mod out;
 mod places;

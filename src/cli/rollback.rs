@@ -21,7 +21,7 @@ use crate::run::orphans;
 use crate::run::rest;
 use crate::run::rollback::{self, Without};
 use crate::run::which;
-use crate::step::{Plan, RunKind};
+use crate::step::{Plan, RunKind, World};
 
 /// The verb.
 ///
@@ -33,9 +33,35 @@ pub async fn run(global: &Global, verb: &Rollback) -> Result<u8> {
     if verb.dry_run {
         let planned = make(&setup, verb).await?;
         show(global, &planned, true);
-        return Ok(exit::DONE);
+        return look_ahead(global, &setup, &planned.plan).await;
     }
     go(global, setup, verb, None).await
+}
+
+/// Whether the source would take what was written to the target, as both stand now; it is said beside the plan.
+async fn look_ahead(global: &Global, setup: &Setup, plan: &Plan) -> Result<u8> {
+    let say = |line: String| {
+        if !global.quiet {
+            out::say(&line);
+        }
+    };
+    let directory = tempfile::tempdir()?;
+    let (words, code) = match carry_back::look_ahead(plan, &setup.databases, directory.path(), &say).await {
+        Ok(None) => return Ok(exit::DONE),
+        Ok(Some((all, World::Foreign(why)))) => (
+            format!(
+                "{all} to carry back, and as both sides stand now the rollback would stop at that: {why}; put those rows right, or \
+                 save the changes without carrying them: --keep-changes-aside"
+            ),
+            exit::REFUSED,
+        ),
+        Ok(Some((all, _))) => {
+            (format!("{all} to carry back; as both sides stand now, nothing is in their way"), exit::DONE)
+        }
+        Err(error) => (format!("what would be carried back is not known: {error:#}"), exit::REFUSED),
+    };
+    out::say(&format!("looked ahead: {words}"));
+    Ok(code)
 }
 
 /// Makes the plan of a rollback.

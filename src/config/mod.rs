@@ -44,7 +44,7 @@ pub use problem::{Problem, Problems, nearest};
 pub use read::Origin;
 pub use reference::{reference, runbook_reference};
 pub use rehearsal::Rehearsal;
-pub use show::{Setting, defaults, show, show_text};
+pub use show::{Setting, defaults, literal, show, show_text};
 pub use types::{
     Backup, Caddy, Compose, Deploy, Expect, Health, Migrate, Preflight, Project, Prometheus, Secrets, State,
 };
@@ -58,6 +58,12 @@ pub const SCHEMA: &str = "cutover/v1";
 
 /// What `schema` must say in a runbook.
 pub const RUNBOOK_SCHEMA: &str = "cutover/runbook/v1";
+
+/// How a text begins that was left to a person: what follows says what is wanted, and no check lets it pass.
+pub const LEFT_OPEN: &str = "FILL IN: ";
+
+/// What is found where such a text stands.
+pub const LEFT_TO_YOU: &str = "a value that was left to you";
 
 /// The file that is read when none is named.
 pub const DEFAULT_PATH: &str = "cutover.toml";

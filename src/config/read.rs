@@ -169,6 +169,11 @@ impl<'a> Reader<'a> {
 
     fn key(&mut self, key: &'static Key, value: &Spanned<DeValue<'_>>, key_at: usize, shown: String) {
         let at = value.span().start;
+        if let Some((at, wanted)) = left_open(value) {
+            self.push(at, &shown, super::LEFT_TO_YOU, wanted, None);
+            self.insert(shown, Value::Table, key_at, at);
+            return;
+        }
         match (key.kind, value.get_ref()) {
             (Kind::Table | Kind::OptionalTable, DeValue::Table(table)) => {
                 self.insert(shown.clone(), Value::Table, key_at, at);
@@ -304,6 +309,16 @@ fn written(name: &str) -> String {
         name.to_owned()
     } else {
         super::problem::quote(name)
+    }
+}
+
+/// What a text wants that was left to a person, and the byte at which it stands; the first one of an array.
+fn left_open(value: &Spanned<DeValue<'_>>) -> Option<(usize, String)> {
+    let of = |text: &str| text.strip_prefix(super::LEFT_OPEN).map(str::to_owned);
+    match value.get_ref() {
+        DeValue::String(text) => Some((value.span().start, of(text)?)),
+        DeValue::Array(array) => array.iter().find_map(left_open),
+        _ => None,
     }
 }
 

@@ -64,7 +64,9 @@ fn collect(reader: &Reader<'_>, table: &str, settings: &mut Vec<Setting>) {
 fn setting(reader: &Reader<'_>, key: &'static Key, path: String, active: bool) -> Setting {
     let found = reader.values.get(&path);
     let value = match (found, key.fallback) {
-        (Some(found), _) => found.written.clone().map_or_else(|| as_json(&found.value), |text| Some(json!(text))),
+        (Some(found), _) => {
+            found.written.clone().map_or_else(|| as_json(key.kind, &found.value), |text| Some(json!(text)))
+        }
         (None, Fallback::Is(literal)) => as_written(key.kind, literal),
         (None, _) => None,
     };
@@ -85,11 +87,11 @@ fn setting(reader: &Reader<'_>, key: &'static Key, path: String, active: bool) -
 /// A default as it is written in the key list.
 fn as_written(kind: Kind, literal: &str) -> Option<Json> {
     let text = written(literal).map(Json::from);
-    text.or_else(|| as_json(&default(kind, literal)?))
+    text.or_else(|| as_json(kind, &default(kind, literal)?))
 }
 
 /// A value as it could be written in the file.
-fn as_json(value: &Value) -> Option<Json> {
+fn as_json(kind: Kind, value: &Value) -> Option<Json> {
     let texts = |items: &[super::value::Item]| Json::from_iter(items.iter().map(|item| item.text.as_str()));
     Some(match value {
         Value::Table => return None,
@@ -102,6 +104,11 @@ fn as_json(value: &Value) -> Option<Json> {
         Value::Size(size) => json!(size.to_string()),
         Value::Percent(share) => json!(share.to_string()),
         Value::Json(entries) => Json::Object(entries.iter().cloned().collect()),
+        // A name with one word, not with a list of words; without a word, a table that says nothing.
+        Value::Lists(lists) if matches!(kind, Kind::Names | Kind::Services(_)) => {
+            let word = |items: &[super::value::Item]| items.first().map_or_else(|| json!({}), |item| json!(item.text));
+            Json::Object(lists.iter().map(|(name, items)| (name.clone(), word(items))).collect())
+        }
         Value::Lists(lists) => {
             let entry = |(name, items): &(String, Vec<super::value::Item>)| (name.clone(), texts(items));
             Json::Object(lists.iter().map(entry).collect())
@@ -190,7 +197,7 @@ fn line(text: &mut String, setting: &Setting, name: &str) {
 }
 
 /// A value as TOML, on one line.
-pub(super) fn literal(value: &Json) -> String {
+pub fn literal(value: &Json) -> String {
     let joined = |parts: Vec<String>| parts.join(", ");
     match value {
         Json::Array(array) => format!("[{}]", joined(array.iter().map(literal).collect())),
@@ -251,6 +258,20 @@ mod tests {
             };
             assert_eq!(values(&config), values(&again));
         }
+    }
+
+    #[test]
+    fn names_with_one_word_each_are_shown_as_they_are_written() {
+        let more = "[caddy]\nurl = \"http://127.0.0.1:8080\"\nroutes = { app = \"backend\" }\n";
+        let file = format!(
+            "schema = \"cutover/v1\"\n[project]\nname = \"a\"\n[deploy.services]\nbackend = {{}}\nmail = \"leave\"\n{more}"
+        );
+        let config = parse(&file, Path::new("/srv/app/cutover.toml"), &Environment::default()).unwrap();
+        let text = show_text(&config, false);
+        for part in ["services = { \"backend\" = {}, \"mail\" = \"leave\" }", "routes = { \"app\" = \"backend\" }"] {
+            assert!(text.contains(part), "{text}");
+        }
+        parse(&text, &config.path, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
     }
 
     #[test]

@@ -280,6 +280,8 @@ fn record(reader: &mut Reader<'_>, table: &str) {
     let path = |name| join(table, name);
     let filled = |name| match reader.values.get(&path(name)).map(|found| &found.value) {
         Some(Value::List(items)) => !items.is_empty(),
+        // It stands there, if wrongly: that was told already.
+        Some(Value::Table) => true,
         _ => false,
     };
     let alias = reader.is_set(&path("CNAME"));

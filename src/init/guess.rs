@@ -31,7 +31,9 @@ pub fn draft(seen: &Seen) -> Draft {
     sections.extend(caddy(seen));
     sections.extend(prometheus(seen));
     sections.extend(databases(seen));
+    sections.push(rehearsal());
     remarks.extend(written_over(seen));
+    remarks.extend(secrets::open_databases(&seen.model, &seen.name.0));
     remarks.extend(seen.databases.iter().flat_map(|one| one.remarks.clone()));
     let shots = stack::one_shots(&seen.model);
     if !shots.is_empty() {
@@ -230,6 +232,12 @@ fn prometheus(seen: &Seen) -> Option<Section> {
             )
             .doubted(),
     })
+}
+
+fn rehearsal() -> Section {
+    Section::new("[rehearsal]")
+        .say("A runbook is rehearsed on an isolated copy of all this, which has a configuration of its own:")
+        .sure("config", text("rehearsal.toml"), "`cutover rehearse runbook.toml --write-configuration` writes it")
 }
 
 fn databases(seen: &Seen) -> Vec<Section> {

@@ -12,6 +12,7 @@ use super::files::{self, Choice};
 use super::health::{self, Candidate};
 use super::migration::{self, Context};
 use super::said::{profiles, project_name, said, stage_of};
+use super::secrets;
 use super::variables::{self, Need};
 use crate::adapter::compose::{Compose, Sources};
 use crate::adapter::docker::{Container, Docker};
@@ -140,7 +141,7 @@ pub async fn look(wishes: Wishes, tools: &Tools<'_>) -> Result<Seen> {
     }
     let (model, stand_ins) = render(tools, &mut sources, &variables, &pairs).await?;
     remarks.extend(stand_ins);
-    remarks.extend(open_env_files(&directory, &env_files.names, &variables));
+    remarks.extend(secrets::open_env_files(&directory, &env_files.names, &written, &variables));
     let (candidates, more) = health::candidates(&model, &sources.project);
     remarks.extend(more);
     let is_running = running.is_some();
@@ -197,7 +198,7 @@ fn files_of(container: &Container, directory: &Path) -> Option<Choice> {
     let label = container.labels.get("com.docker.compose.project.config_files")?;
     let short = |path: &str| {
         let path = Path::new(path);
-        path.is_file().then(|| super::secrets::shown(directory, path))
+        path.is_file().then(|| secrets::shown(directory, path))
     };
     let names: Option<Vec<String>> = label.split(',').map(short).collect();
     let why = format!("the containers that run here, such as {}, were started with this", container.name);
@@ -313,22 +314,6 @@ async fn render(
         remarks.push(format!("{names} {is} not set anywhere; compose takes an empty text instead"));
     }
     Ok((model, remarks))
-}
-
-/// Env files that show secrets to every user of the host; a deploy would be refused.
-fn open_env_files(directory: &Path, names: &[String], variables: &BTreeMap<String, Need>) -> Vec<String> {
-    use std::os::unix::fs::MetadataExt;
-    let is_open = |name: &&String| {
-        let path = directory.join(name);
-        let mode = std::fs::metadata(&path).map_or(0, |metadata| metadata.mode());
-        let required = |one: &str| variables.get(one) == Some(&Need::Required);
-        mode & 0o007 != 0 && read_all(&[path]).iter().any(|(one, _)| model::sounds_secret(one) || required(one))
-    };
-    names
-        .iter()
-        .filter(is_open)
-        .map(|name| format!("{name} shows secrets to every user of the host: chmod 600 {name}"))
-        .collect()
 }
 
 async fn ask(http: &Http, candidates: Vec<Candidate>, is_running: bool) -> Vec<(Candidate, Option<u16>)> {

@@ -2,6 +2,8 @@
 //!
 //! [`look`] asks compose, the files and the running stack; [`guess`] decides (pure); [`draft`] writes it down.
 
+pub mod copy;
+pub mod copy_stack;
 pub mod draft;
 pub mod files;
 pub mod guess;

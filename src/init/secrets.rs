@@ -1,12 +1,19 @@
 //! What must be there and must not be seen: the files of compose secrets, and the variables that the model needs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::draft::{Section, list, text};
+use super::health::image_name;
 use super::look::Seen;
 use super::variables::Need;
+use crate::preflight::env_files::read_all;
 use crate::release::model;
+
+/// Images whose first start wants a password.
+const SERVERS: [&str; 5] = ["postgres", "postgis", "timescaledb", "timescaledb-ha", "pgvector"];
 
 /// `[secrets]`, where the project has any; and what is to be remarked.
 pub fn section(seen: &Seen) -> (Option<Section>, Vec<String>) {
@@ -97,6 +104,60 @@ fn variables(seen: &Seen) -> (Vec<String>, String) {
         why.push("set in this shell's environment, which reaches compose for the variables named here only");
     }
     (names, format!("named in the compose files: {}", why.join("; ")))
+}
+
+/// Env files that show secrets to every user of the host: those of compose, for which a deploy would be refused, and those
+/// that are handed to services.
+pub fn open_env_files(
+    directory: &Path,
+    names: &[String],
+    written: &Value,
+    variables: &BTreeMap<String, Need>,
+) -> Vec<String> {
+    use std::os::unix::fs::MetadataExt;
+    let of_services = model::services(written).into_iter().flat_map(|service| {
+        let files = model::service(written, &service).and_then(|own| own.get("env_file")).cloned().unwrap_or_default();
+        let all = if let Value::Array(all) = files { all } else { vec![files] };
+        let path = |one: &Value| Some(one.get("path").unwrap_or(one).as_str()?.to_owned());
+        let found: Vec<String> = all.iter().filter_map(path).collect();
+        found
+    });
+    let paths: BTreeSet<PathBuf> = names.iter().cloned().chain(of_services).map(|name| directory.join(name)).collect();
+    let is_open = |path: &&PathBuf| {
+        let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.mode());
+        let required = |one: &str| variables.get(one) == Some(&Need::Required);
+        let pairs = read_all(&[(*path).clone()]);
+        mode & 0o007 != 0 && pairs.iter().any(|(one, _)| model::sounds_secret(one) || required(one))
+    };
+    let words = |path: &PathBuf| {
+        let name = shown(directory, path);
+        format!("{name} shows secrets to every user of the host: chmod 600 {name}")
+    };
+    paths.iter().filter(is_open).map(words).collect()
+}
+
+/// PostgreSQL servers that have no password, or want none.
+pub fn open_databases(model: &Value, project: &str) -> Vec<String> {
+    let is_server = |service: &String| SERVERS.contains(&image_name(model, project, service).as_str());
+    let words = |service: String| {
+        let environment = model::environment(model, &service);
+        let has = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
+        if environment.get("POSTGRES_HOST_AUTH_METHOD").is_some_and(|method| method == "trust") {
+            return Some(format!(
+                "{service} lets in everybody who reaches it, without a password (POSTGRES_HOST_AUTH_METHOD=trust): take that out, \
+                 and give it POSTGRES_PASSWORD_FILE"
+            ));
+        }
+        let is_known = has("POSTGRES_PASSWORD") || has("POSTGRES_PASSWORD_FILE");
+        (!is_known).then(|| {
+            format!(
+                "{service} is PostgreSQL without a password, and its image does not start on an empty volume like that: write one \
+                 into a file (chmod 600), name the file under `secrets:` of the compose file and of {service}, and set \
+                 POSTGRES_PASSWORD_FILE: /run/secrets/NAME there"
+            )
+        })
+    };
+    model::services(model).into_iter().filter(is_server).filter_map(words).collect()
 }
 
 /// A path as the configuration has it: relative where it stands inside the directory.

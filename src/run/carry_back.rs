@@ -3,7 +3,7 @@
 //! The target refuses writes; what was written is told apart and saved, with count and digest; the source gets it, ids
 //! mapped back; the source takes writes again. Only then is anything undone. What cannot be saved stops the rollback.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -22,8 +22,8 @@ use crate::step::compared::Against;
 use crate::step::expect_frozen::ExpectFrozen;
 use crate::step::freeze_source::FreezeSource;
 use crate::step::plan::{Item, Plan};
-use crate::step::save_changes::{ChangesAt, SaveChanges};
-use crate::step::{Act, Databases};
+use crate::step::save_changes::{ChangesAt, SaveChanges, counted};
+use crate::step::{Act, Databases, RunTag, Say, World};
 
 /// The longest that sessions of others may stand in the way of a freeze or its end, in seconds.
 const FREEZE_S: u64 = 120;
@@ -157,6 +157,11 @@ pub async fn chosen(
                     continue;
                 }
                 reached(databases, &step.source, "carried back", KEEP_ASIDE).await?;
+                remarks.push(format!(
+                    "a row that was changed on both sides is found once the target refuses writes: then nothing is written to {}, \
+                     and the rollback stops there, to be gone on with by --keep-changes-aside; --dry-run looks for one now",
+                    step.source
+                ));
             }
             _ => {}
         }
@@ -166,6 +171,34 @@ pub async fn chosen(
         remarks.push("no [source] was configured, so what was written is saved and carried nowhere".into());
     }
     Ok(list)
+}
+
+/// What the carrying back would meet if it were now: told apart in `directory`, which is thrown away; nothing is frozen, and
+/// nothing is written to either side. Nothing where nothing would be carried back.
+///
+/// # Errors
+/// When a side cannot be read.
+pub async fn look_ahead(
+    plan: &Plan,
+    databases: &Databases,
+    directory: &Path,
+    say: Say<'_>,
+) -> Result<Option<(String, World)>> {
+    let save = plan.items.iter().find_map(|item| match &item.action {
+        Act::SaveChanges(step) if !step.is_given_up => Some(step),
+        _ => None,
+    });
+    let apply = plan.items.iter().find_map(|item| match &item.action {
+        Act::ApplyChanges(step) if matches!(step.changes, ChangesAt::Run(_)) => Some(step),
+        _ => None,
+    });
+    let (Some(save), Some(apply)) = (save, apply) else { return Ok(None) };
+    let found = save.make(databases, directory, "cutover", say).await?;
+    let apply = ApplyChanges { changes: ChangesAt::File(found.file.clone()), ..apply.clone() };
+    // No run has a number yet; a file that is named asks for none.
+    let tag = RunTag { number: 0, epoch: 0, side: directory.to_owned() };
+    let world = apply.check(databases, &tag).await?;
+    Ok(Some((counted(&found.head), world)))
 }
 
 /// Whether it belongs to the carrying of changes.

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::front::Front;
 use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::http::{Http, Method, Request};
+use crate::data::plural::counted;
 use crate::secret::Secret;
 
 /// Between two questions.
@@ -52,10 +53,10 @@ impl Tally {
             return format!("public route {}: no good answer of the application yet{last}", self.url);
         }
         let mut words = format!(
-            "public route {}: {} of {} requests failed, longest stall {}",
+            "public route {}: {} of {} failed, longest stall {}",
             self.url,
             self.failed,
-            self.asked,
+            counted(self.asked, "request"),
             spoken(self.longest_stall)
         );
         if let Some((side, after)) = &self.new_side {

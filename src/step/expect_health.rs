@@ -1,6 +1,7 @@
 //! Expect health: a URL answers as expected, several times in a row; a wrong body is a refusal, not a warning.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -12,6 +13,8 @@ use crate::adapter::answer::Wanted;
 use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
+use crate::adapter::switch;
+use crate::data::plural::counted;
 
 /// A container that is asked itself, whatever its ports are published as.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -22,6 +25,17 @@ pub struct Straight {
     pub service: String,
     /// Port that it listens on.
     pub port: u16,
+    /// The directory of the switch, where whoever serves at that moment is asked: which side that is, a plan cannot know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switch: Option<PathBuf>,
+}
+
+impl Straight {
+    /// The compose project whose containers are asked.
+    fn serving(&self) -> Result<String> {
+        let told = self.switch.as_ref().map(|directory| switch::read(directory, [])).transpose()?;
+        Ok(told.and_then(|pointing| pointing.id).unwrap_or_else(|| self.project.clone()))
+    }
 }
 
 /// The gate, and the question that other gates ask over and over.
@@ -71,7 +85,7 @@ impl ExpectHealth {
                 }
             };
             if in_a_row >= self.successes {
-                let words = format!("{}, {in_a_row} times in a row", self.expected());
+                let words = format!("{}, {} in a row", self.expected(), counted(in_a_row, "time"));
                 let waited = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
                 return Ok(Seen { answer: Answer::Passed, words, data: json!({ "waited_ms": waited }) });
             }
@@ -117,7 +131,8 @@ impl ExpectHealth {
     /// The address of every container of the service that is asked straight.
     async fn urls(&self, straight: &Straight, docker: &Docker) -> Result<Vec<String>> {
         let mut urls = Vec::new();
-        for container in docker.containers(&straight.project).await? {
+        let project = straight.serving()?;
+        for container in docker.containers(&project).await? {
             if container.plain_service() != straight.service {
                 continue;
             }
@@ -130,7 +145,7 @@ impl ExpectHealth {
             urls.push(url.to_string());
         }
         if urls.is_empty() {
-            bail!("{} has no container in {}", straight.service, straight.project);
+            bail!("{} has no container in {project}", straight.service);
         }
         Ok(urls)
     }

@@ -228,6 +228,9 @@ impl Act {
         if let Self::Checkpoint(gate) = self {
             return gate.gates.iter().chain(&gate.still).any(|gate| gate.action.needs_engine());
         }
+        if let Self::ExpectHealth(gate) = self {
+            return gate.straight.is_some();
+        }
         let is_about_names = matches!(self, Self::SwitchDns(_) | Self::ExpectDns(_) | Self::ExpectCertificate(_));
         let is_of_this_host = matches!(
             self,
@@ -236,7 +239,6 @@ impl Act {
                 | Self::ExpectFiles(_)
                 | Self::ExpectCommand(_)
                 | Self::ExpectWindow(_)
-                | Self::ExpectHealth(_)
                 | Self::SwitchUpstream(_)
                 | Self::ExpectIdentity(_)
                 | Self::SetMaintenance(_)

@@ -118,6 +118,7 @@ fn node_with_postgres_and_redis() {
         ],
     );
     assert!(!file.contains("7Wm3bqzT0x"), "a value of .env got out");
+    holds(&file, &["\n# Seen: .env shows secrets to every user of the host: chmod 600 .env.\n"]);
     let book = std::fs::read_to_string(copy.project("runbook.toml")).unwrap();
     holds(
         &book,
@@ -307,6 +308,106 @@ fn a_project_goes_from_init_to_a_deploy_and_back_with_few_edits() {
     assert_ne!(release(), first, "another release serves");
     project.expect(0, &["rollback", "--yes"]);
     assert_eq!(release(), first, "the first release serves again, through the proxy");
+}
+
+/// What a rehearsal of a project that `init` looked at needs beside the files that are written: databases to work on.
+#[test]
+fn from_a_configuration_that_init_wrote_a_copy_is_written_that_a_rehearsal_accepts() {
+    let cluster = cluster::shared();
+    let project = shop("copy");
+    project.write(".env", &format!("TAG=1\nHTTP_PORT={}\nAPP_PORT={}\n", free_port(), free_port()));
+    std::fs::set_permissions(project.path(".env"), PermissionsExt::from_mode(0o600)).unwrap();
+    let databases = ["OLD", "NEW", "REHEARSAL_OLD", "REHEARSAL_NEW"].map(|name| {
+        let database = cluster.database(&format!("copy_{}", name.to_lowercase()));
+        (name, cluster.url(&database))
+    });
+    let expect = |code: i32, arguments: &[&str]| {
+        let output = project.command(arguments).envs(databases.clone()).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+        assert_eq!(output.status.code(), Some(code), "cutover {}:\n{said}", arguments.join(" "));
+        said
+    };
+    let named = ["--source-env", "OLD", "--target-env", "NEW", "--environment", "production"];
+    expect(0, &[&["init", "--name", &project.name], &named[..]].concat());
+    project.write("cutover.toml", &(read(&project, "cutover.toml") + "[state]\ndirectory = \"state\"\n"));
+    let dry = ["rehearse", "runbook.toml", "--dry-run"];
+    holds(&expect(2, &dry), &["rehearsal.toml, which [rehearsal] config names, is not there", "--write-configuration"]);
+    let writes = ["rehearse", "runbook.toml", "--write-configuration"];
+    expect(0, &[&writes[..], &["--dry-run"]].concat());
+    assert!(!project.path("rehearsal.toml").exists(), "a dry run writes nothing");
+
+    let said = expect(0, &writes);
+    holds(
+        &said,
+        &["source.url_env: REHEARSAL_OLD", "target.url_env: REHEARSAL_NEW", "rehearse runbook.toml --dry-run"],
+    );
+    assert!(!said.contains("FILL IN"), "{said}");
+    let (copy, over) = (read(&project, "rehearsal.toml"), read(&project, "rehearsal.compose.yaml"));
+    holds(&expect(2, &writes), &["rehearsal.toml is there already, and nothing is overwritten"]);
+    assert_eq!((copy, over), (read(&project, "rehearsal.toml"), read(&project, "rehearsal.compose.yaml")));
+    expect(0, &["--config", "rehearsal.toml", "config", "check"]);
+    let shown = expect(0, &dry);
+    holds(&shown, &["source.url_env: \"REHEARSAL_OLD\" instead of \"OLD\"", "compose.proxy.ports: ", "4 services"]);
+
+    // A database of the copy that cannot be had, or is production's, is told apart from nothing.
+    let refused = |name: &str, value: Option<&str>| {
+        let mut command = project.command(&dry);
+        command.envs(databases.clone());
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    holds(
+        &refused("REHEARSAL_NEW", None),
+        &["is not apart from production", "the copy's database is not known", "REHEARSAL_NEW"],
+    );
+    holds(&refused("REHEARSAL_NEW", Some(&databases[1].1)), &["is production's"]);
+    // A service of the copy that would write to production's database all the same.
+    let led = read(&project, "docker-compose.yml").replace("postgres://shop@postgres:5432/shop", &databases[1].1);
+    project.write("docker-compose.yml", &led);
+    holds(&expect(2, &dry), &["DATABASE_URL of the service app leads to production's"]);
+}
+
+#[test]
+fn what_only_a_person_knows_of_a_copy_is_marked_and_refused_by_config_check_until_it_is_said() {
+    let copy = Copy::of("site");
+    let dns =
+        "[dns]\n[[dns.record]]\nname = \"shop.example.com\"\nA = [\"192.0.2.1\"]\n[state]\ndirectory = \"state\"\n";
+    let file = copy.init(&["--environment", "production"]);
+    let file = file.split("[state]").next().unwrap().to_owned() + dns;
+    std::fs::write(copy.project("cutover.toml"), file).unwrap();
+    let run = |code: i32, arguments: &[&str]| {
+        let output = copy.cutover(arguments);
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+        assert_eq!(output.status.code(), Some(code), "cutover {}:\n{said}", arguments.join(" "));
+        said
+    };
+    let told = run(0, &["rehearse", "runbook.toml", "--write-configuration"]);
+    holds(
+        &told,
+        &["Left to you, marked FILL IN:", "dns.record[0].name: a name of the copy's own", "dns.record[0].A: "],
+    );
+    let check = ["--config", "rehearsal.toml", "config", "check"];
+    let refused = run(2, &check);
+    holds(&refused, &["dns.record[0].name: found a value that was left to you; allowed: a name of the copy's own"]);
+    let written = std::fs::read_to_string(copy.project("rehearsal.toml")).unwrap();
+    let lines = written.lines().map(|line| match line {
+        line if line.starts_with("name = \"FILL IN") => "name = \"rehearsal.shop.example.com\"",
+        line if line.starts_with("A = \"FILL IN") => "A = [\"192.0.2.2\"]",
+        line => line,
+    });
+    let whole: String = lines.map(|line| format!("{line}\n")).collect();
+    std::fs::write(copy.project("rehearsal.toml"), whole).unwrap();
+    run(0, &check);
+    holds(&run(0, &["rehearse", "runbook.toml", "--dry-run"]), &["dns.record[0].name: "]);
+}
+
+fn read(project: &Project, name: &str) -> String {
+    std::fs::read_to_string(project.path(name)).unwrap()
 }
 
 #[test]

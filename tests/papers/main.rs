@@ -8,6 +8,7 @@
 
 mod built;
 mod init;
+mod public;
 mod report;
 mod serve;
 #[path = "../support/mod.rs"]

@@ -257,13 +257,13 @@ start_deadline = "40s"
     }
 }
 
-impl Drop for Project {
-    fn drop(&mut self) {
-        let labels = [format!("com.docker.compose.project={}", self.name), "dev.cutover.holds".into()];
+impl Project {
+    /// Removes everything on the engine that goes by a project's name: this one's, or that of its copy for rehearsals.
+    pub fn remove_all_of(&self, name: &str) {
+        let labels = [format!("com.docker.compose.project={name}"), "dev.cutover.holds".into()];
         let own = self.docker(&["ps", "--all", "--quiet", "--filter", &format!("label={}", labels[0])]);
-        let sides =
-            self.docker(&["ps", "--all", "--quiet", "--filter", &format!("label=dev.cutover.side-of={}", self.name)]);
-        let prefix = format!("{}-", self.name);
+        let sides = self.docker(&["ps", "--all", "--quiet", "--filter", &format!("label=dev.cutover.side-of={name}")]);
+        let prefix = format!("{name}-");
         let holders =
             self.docker(&["ps", "--all", "--format", "{{.Names}}", "--filter", &format!("label={}", labels[1])]);
         let holders = holders.lines().filter(|name| name.starts_with(&prefix));
@@ -277,9 +277,9 @@ impl Drop for Project {
             names.lines().for_each(|name| drop(self.docker(&[kind, "rm", name])));
         }
         let all = self.docker(&["network", "ls", "--format", "{{.Name}}"]);
-        let sides = all.lines().filter(|name| name.starts_with(&format!("0-{}-r", self.name)));
+        let sides = all.lines().filter(|network| network.starts_with(&format!("0-{name}-r")));
         sides.for_each(|name| drop(self.docker(&["network", "rm", name])));
-        let reference = format!("cutover.invalid/{}/*", self.name);
+        let reference = format!("cutover.invalid/{name}/*");
         let images = self.docker(&[
             "image",
             "ls",
@@ -289,6 +289,21 @@ impl Drop for Project {
             &format!("reference={reference}"),
         ]);
         images.lines().for_each(|image| drop(self.docker(&["image", "rm", image])));
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        self.remove_all_of(&self.name);
+    }
+}
+
+/// A copy for rehearsals, gone with this.
+pub struct Rehearsed<'a>(pub &'a Project);
+
+impl Drop for Rehearsed<'_> {
+    fn drop(&mut self) {
+        self.0.remove_all_of(&format!("{}-rehearsal", self.0.name));
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod faults;
 mod kills;
+mod rehearsed;
 mod routes;
 mod stage;
 #[path = "../support/mod.rs"]

@@ -34,6 +34,9 @@ pub struct Rehearse {
     /// Only run it; do not roll it back and run it again
     #[arg(long)]
     pub once: bool,
+    /// Write the configuration of an isolated copy, derived from this one, where [rehearsal] config says; never overwrites
+    #[arg(long, conflicts_with = "once")]
+    pub write_configuration: bool,
 }
 
 /// `resume`.

@@ -5,11 +5,14 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use serde_json::Value;
 
 use crate::adapter::database::Place;
 use crate::cli::places;
 use crate::config::{Config, Environment, SecretAt};
+use crate::release::model;
 use crate::run::Refusal;
+use crate::secret::Secret;
 use crate::step::plan::Substitution;
 
 /// Keys that say where something is; everything else says what is done, and is the same in a rehearsal.
@@ -195,20 +198,46 @@ fn names(production: &Config, copy: &Config) -> Vec<String> {
         .collect()
 }
 
-/// Databases are compared by what they are called and, where both answer, by what the servers say of themselves.
+/// Databases are compared by what they are called and, where both answer, by what the servers say of themselves. One whose
+/// connection string cannot be had is told apart from nothing.
 async fn databases(production: &Config, copy: &Config, environment: &Environment) -> Vec<String> {
     let (ours, theirs) = (places::of(production, environment), places::of(copy, environment));
     let mut same = Vec::new();
+    let both = [("production's", production, &ours), ("the copy's", copy, &theirs)];
+    for (whose, config, known) in both {
+        let named = [("source", config.source.is_some()), ("target", config.target.is_some())];
+        let unknown = named.iter().filter(|(_, is_there)| *is_there).filter_map(|(table, _)| known.side(table).err());
+        same.extend(unknown.map(|why| format!("{whose} database is not known: {why:#}")));
+    }
     for place in theirs.all() {
         for own in ours.all() {
-            let is_same_words =
-                (place.host(), place.database(), place.shown()) == (own.host(), own.database(), own.shown());
-            if is_same_words || is_same_database(place, own).await {
+            if is_same_address(place, own) || is_same_database(place, own).await {
                 same.push(format!("the database {} is production's {}", place.shown(), own.shown()));
             }
         }
     }
     same
+}
+
+fn is_same_address(one: &Place, other: &Place) -> bool {
+    (one.host(), one.port(), one.database()) == (other.host(), other.port(), other.database())
+}
+
+/// Variables of the copy's services that lead to a database that production names.
+pub fn led_to_production(production: &Config, theirs: Option<&Value>, environment: &Environment) -> Vec<String> {
+    let ours = places::of(production, environment);
+    let Some(model) = theirs else { return Vec::new() };
+    let mut found = Vec::new();
+    for service in model::services(model) {
+        for (name, value) in model::environment(model, &service) {
+            let is_address = ["postgres://", "postgresql://"].iter().any(|head| value.starts_with(head));
+            let place = is_address.then(|| Place::parse(&Secret::new(value), None).ok()).flatten();
+            if let Some(place) = place.filter(|place| ours.all().any(|own| is_same_address(place, own))) {
+                found.push(format!("{name} of the service {service} leads to production's {}", place.shown()));
+            }
+        }
+    }
+    found
 }
 
 /// Whether two addresses lead to one database. A server that does not answer is told apart by its address alone.

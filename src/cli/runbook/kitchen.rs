@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::sides::Sides;
 use crate::adapter::database::Place;
 use crate::adapter::switch;
 use crate::cli::arguments::{Deploy, Global};
@@ -210,12 +211,14 @@ impl Kitchen<'_> {
     }
 
     pub(super) async fn health(&self, ask: &Ask<'_>) -> Result<Planned> {
+        let sides = Sides::of(self.config, self.setup).await?;
         let gates = self.config.health.iter().map(|health| {
             let mut gate = health_gate(health);
+            gate.straight = sides.as_ref().and_then(|sides| sides.straight(self.config, health));
             if let Some(deadline) = ask.deadline {
                 gate.deadline_s = whole_seconds(deadline);
             }
-            let title = format!("{} answers as expected", gate.url);
+            let title = gate.expected();
             item(&format!("health_{}", gate.name), title, Act::ExpectHealth(gate))
         });
         let gates: Vec<_> = gates.collect();

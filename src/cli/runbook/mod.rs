@@ -12,8 +12,10 @@ pub mod record;
 pub mod rehearse;
 mod render;
 pub mod run;
+mod sides;
 mod stacks;
 pub mod waiting;
+mod write_copy;
 
 use anyhow::Result;
 

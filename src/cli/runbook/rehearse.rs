@@ -12,7 +12,7 @@ use super::arguments::Rehearse;
 use super::bound::{self, Bound};
 use super::kitchen::variables;
 use super::record::{Part, Record};
-use super::{cook, isolation, record, stacks};
+use super::{cook, isolation, record, stacks, write_copy};
 use crate::adapter::clock::{self, spoken};
 use crate::adapter::files;
 use crate::adapter::process::{Command, ProcessError, Sink};
@@ -22,6 +22,7 @@ use crate::cli::setup::{self, Setup};
 use crate::cli::{exit, out};
 use crate::config::runbook::Runbook;
 use crate::config::{self, Config, Environment};
+use crate::init::copy::PREFIX;
 use crate::journal::{RunState, Standing, runs};
 use crate::judge::plural::counted;
 use crate::report::SCHEMA;
@@ -31,23 +32,25 @@ use crate::step::plan::Substitution;
 
 /// The longest that one part may take: a stabilization of a day, and then some.
 const LONGEST: Duration = Duration::from_secs(3 * 24 * 3600);
-/// What stands before the name of a command's variable in the copy.
-const PREFIX: &str = "REHEARSAL_";
 
 /// The verb.
 ///
 /// # Errors
 /// [`Refusal`], when the copy is not apart from production; or when a part cannot be started.
 pub async fn run(global: &Global, verb: &Rehearse) -> Result<u8> {
+    if verb.write_configuration {
+        return write_copy::run(global, verb).await;
+    }
     let production = setup::config(global)?;
     let environment = Environment::of_process();
-    let copy = copy_of(&production)?;
+    let copy = copy_of(&production, &verb.runbook)?;
     let runbook = cook::read(&verb.runbook)?;
     let mut substitutions = isolation::substitutions(&production, &copy)?;
     let setup = Setup::without_engine(global, production.state.directory.clone(), Some(&production))?;
     let ours = bound::model(&setup, &runbook, &production).await.context("production's compose files")?;
     let theirs = bound::model(&setup, &runbook, &copy).await.context("the compose files of the rehearsal")?;
-    let in_stacks = stacks::shared(ours.as_ref(), theirs.as_ref());
+    let mut in_stacks = stacks::shared(ours.as_ref(), theirs.as_ref());
+    in_stacks.extend(isolation::led_to_production(&production, theirs.as_ref(), &environment));
     isolation::must_be_apart(&production, &copy, &environment, in_stacks).await?;
     let chosen = chosen(&runbook, &copy, &environment)?;
     substitutions.extend(in_services(&production, ours.as_ref(), theirs.as_ref())?);
@@ -84,14 +87,20 @@ fn in_services(production: &Config, ours: Option<&Value>, theirs: Option<&Value>
 }
 
 /// The configuration of the isolated copy.
-fn copy_of(production: &Config) -> Result<Config> {
-    let Some(path) = &production.rehearsal.config else {
-        let why = "[rehearsal] config is not set: it names the configuration of an isolated copy, another cutover.toml that \
-                   differs only in where things are";
-        return Err(Refusal::Usage(why.into()).into());
+fn copy_of(production: &Config, runbook: &Path) -> Result<Config> {
+    let writes = format!("`cutover rehearse {} --write-configuration` writes it from this one", runbook.display());
+    let why = match &production.rehearsal.config {
+        // What overrides production's keys by the environment must not override the copy's.
+        Some(path) if path.symlink_metadata().is_ok() => {
+            return Ok(config::load_with(path, &Environment::default(), &[])?);
+        }
+        Some(path) => format!("{}, which [rehearsal] config names, is not there: {writes}", path.display()),
+        None => format!(
+            "[rehearsal] config is not set: it names the configuration of an isolated copy, another cutover.toml that differs \
+             only in where things are; {writes}"
+        ),
     };
-    // What overrides production's keys by the environment must not override the copy's.
-    Ok(config::load_with(path, &Environment::default(), &[])?)
+    Err(Refusal::Usage(why).into())
 }
 
 /// The variables of the copy. A command's variable is never production's: it is taken from REHEARSAL_ and its name.

@@ -1,4 +1,5 @@
-//! What two compose models would share, were both brought up on one host: volumes, networks, containers, ports, directories.
+//! What two compose models would share, were both brought up on one host: volumes, networks, containers, ports,
+//! directories, the host's own network.
 //!
 //! Law: a rehearsal that shares one of them with production would work on production, and is not begun.
 
@@ -21,6 +22,7 @@ fn all(model: &Value) -> Vec<String> {
         ("the container", containers(model)),
         ("the port", ports(model)),
         ("the directory", directories(model)),
+        ("the host's network, by the service", on_the_host(model)),
     ];
     kinds.into_iter().flat_map(|(what, found)| found.into_iter().map(move |one| format!("{what} {one}"))).collect()
 }
@@ -56,6 +58,15 @@ fn ports(model: &Value) -> BTreeSet<String> {
     services(model).flat_map(|service| list(service, "ports")).filter_map(published).collect()
 }
 
+/// Services whose ports are the host's own, whatever they are.
+fn on_the_host(model: &Value) -> BTreeSet<String> {
+    let table = model.get("services").and_then(Value::as_object).into_iter().flatten();
+    table
+        .filter(|(_, one)| one.get("network_mode").is_some_and(|mode| mode == "host"))
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
 /// Directories of the host that containers may write to; what is only read stays what it is.
 fn directories(model: &Value) -> BTreeSet<String> {
     let is_written = |mount: &&Value| {
@@ -77,6 +88,7 @@ mod tests {
         json!({
             "services": { "db": {
                 "container_name": format!("{volume}-db"),
+                "network_mode": if is_read_only { "bridge" } else { "host" },
                 "ports": [{ "host_ip": "127.0.0.1", "target": 5432, "published": port }, { "target": 9, "published": "0" }],
                 "volumes": [{ "type": "bind", "source": source, "target": "/d", "read_only": is_read_only }],
             } },
@@ -96,7 +108,8 @@ mod tests {
                 "the network shop_default",
                 "the container shop-db",
                 "the port 127.0.0.1:5432",
-                "the directory /srv/shop"
+                "the directory /srv/shop",
+                "the host's network, by the service db",
             ]
         );
     }
@@ -104,7 +117,7 @@ mod tests {
     #[test]
     fn what_is_apart_or_only_read_is_not_named() {
         let (ours, theirs) = (model("shop", "5432", "/srv/shop", false), model("copy", "15432", "/srv/copy", false));
-        assert!(shared(Some(&ours), Some(&theirs)).is_empty());
+        assert_eq!(shared(Some(&ours), Some(&theirs)), ["the host's network, by the service db"]);
         let (ours, theirs) = (model("shop", "5432", "/etc/shop", true), model("copy", "15432", "/etc/shop", true));
         assert!(shared(Some(&ours), Some(&theirs)).is_empty());
         assert!(shared(None, Some(&theirs)).is_empty());
