@@ -192,7 +192,7 @@ fn a_backup_is_proven_listed_brought_back_and_the_exchange_undone() {
     assert_eq!((code, &made["backup"]["verified"]["rows"]), (0, &serde_json::json!(1)), "{made}");
     let id = made["backup"]["id"].as_str().unwrap();
     says(&migration.expect(0, &["backup", "list"]), &[id, "1 rows"]);
-    says(&migration.expect(0, &["backup", "verify", id]), &["restored on trial, 1 rows the same"]);
+    says(&migration.expect(0, &["backup", "verify", id]), &["restored on trial, 1 row the same"]);
 
     cluster().sql(&migration.target, "UPDATE notes SET words = 'changed since'");
     let text = migration.expect(0, &["backup", "restore", id, "--yes"]);

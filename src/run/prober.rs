@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::front::Front;
 use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::http::{Http, Method, Request};
+use crate::data::plural::counted;
 use crate::secret::Secret;
 
 /// Between two questions.
@@ -49,10 +50,10 @@ impl Tally {
             return format!("public route {}: never answered by the application", self.url);
         }
         let mut words = format!(
-            "public route {}: {} of {} requests failed, longest stall {}",
+            "public route {}: {} of {} failed, longest stall {}",
             self.url,
             self.failed,
-            self.asked,
+            counted(self.asked, "request"),
             spoken(self.longest_stall)
         );
         if let Some((side, after)) = &self.new_side {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Backup, Changes, Gap, Material, Moved, MovedTable, Tone, Verification};
 use crate::data::moved;
+use crate::data::plural::counted;
 use crate::data::verification;
 use crate::journal::{Fact, RunState};
 use crate::report::planned::{act, text_of, title};
@@ -151,9 +152,10 @@ pub fn backups(run: &RunState) -> Vec<Backup> {
         "create_backup" => {
             let proof = match number(data, "/verified/rows") {
                 Some(rows) => format!(
-                    "restored on trial{}, {rows} rows the same",
+                    "restored on trial{}, {} the same",
                     text(data, "/verified/at")
-                        .map_or_else(String::new, |at| format!(" at {}", super::super::text::moment(&at)))
+                        .map_or_else(String::new, |at| format!(" at {}", super::super::text::moment(&at))),
+                    counted(rows, "row")
                 ),
                 None => "never restored on trial".to_owned(),
             };
