@@ -6,7 +6,7 @@ use super::SCHEMA;
 use super::carried::{carried_back, carried_lines, is_given_up, left_of_changes};
 use super::history::ended;
 use super::left::{left_in_files, left_of_export, left_over};
-use super::planned::{act, home_gates, is_gate, only_keeps, release_name, releases, text_of, title};
+use super::planned::{act, deed, home_gates, is_gate, only_keeps, release_name, releases, text_of, title};
 use super::style::{Paint, Style};
 use super::text::{gist, hang, harmless, moment};
 use crate::journal::{Entry, Fact, ItemState, Outcome, RunState, Standing};
@@ -204,13 +204,12 @@ pub fn manifest_text(run: &RunState, entries: &[Entry], undone_run: Option<&RunS
     let (_, paint) = ended(run);
     let (from, to) = releases(run);
     let (from, to) = if run.is_going_back { (to, from) } else { (from, to) };
-    let title = format!(
-        "Rollback manifest of run {}: {} {} {}",
-        run.number,
-        release_name(from),
-        style.arrow(),
-        release_name(to)
-    );
+    let what = match (from, to) {
+        // Rows, names, a whole night: no release is a side of it.
+        (None, None) => harmless(deed(run)),
+        _ => format!("{} {} {}", release_name(from), style.arrow(), release_name(to)),
+    };
+    let title = format!("Rollback manifest of run {}: {what}", run.number);
     let mut out = style.lines(Paint::Strong, &title, 0);
     out.push_str(&style.lines(paint, &ended(run).0, 2));
     let lines = |key: &str, line: &dyn Fn(&Value) -> String| -> Vec<String> {
@@ -347,5 +346,15 @@ mod tests {
         assert_eq!(names(&value["undone"]), ["start_services"]);
         assert_eq!(names(&value["done"]), ["back_up_database"]);
         assert_eq!(value["proofs"][0]["passed"], true);
+    }
+
+    #[test]
+    fn a_manifest_of_what_has_no_releases_is_called_by_what_was_undone() {
+        let mut plan = sample::keeping();
+        (plan.release_from, plan.release_to) = (None, None);
+        plan.deed = Some("the undoing of the import".into());
+        let entries = sample::entries(sample::well(&plan));
+        let text = manifest_text(&sample::run(&entries), &entries, None, &Style::plain(120));
+        assert!(text.starts_with("Rollback manifest of run 7: the undoing of the import\n"), "{text}");
     }
 }
