@@ -211,7 +211,7 @@ async fn what_is_written_while_the_dump_runs_does_not_stand_in_its_way() {
     is_over.store(true, Ordering::Relaxed);
     assert!(writer.join().unwrap() > 3);
     let token = token.unwrap();
-    let found = is_fresh(&token, &project.place(), 2, "cutover").await.unwrap();
+    let found = is_fresh(&token, &project.place(), 2, "cutover", &|_| ()).await.unwrap();
     assert!(matches!(found, Freshness::Stale(why) if why.contains("item has")), "it is not what is there now");
 }
 
@@ -219,14 +219,14 @@ async fn what_is_written_while_the_dump_runs_does_not_stand_in_its_way() {
 async fn a_backup_is_fresh_until_one_row_is_another() {
     let project = Project::plain("fresh");
     let token = project.create("one").await.unwrap();
-    assert_eq!(is_fresh(&token, &project.place(), 2, "cutover").await.unwrap(), Freshness::Fresh);
+    assert_eq!(is_fresh(&token, &project.place(), 2, "cutover", &|_| ()).await.unwrap(), Freshness::Fresh);
     project.sql("UPDATE part SET weight = 0 WHERE item_id = 77");
-    let stale = is_fresh(&token, &project.place(), 2, "cutover").await.unwrap();
+    let stale = is_fresh(&token, &project.place(), 2, "cutover", &|_| ()).await.unwrap();
     assert!(matches!(&stale, Freshness::Stale(why) if why.contains("part has rows that differ")), "{stale:?}");
     project.sql("UPDATE part SET weight = 77 / 7.0 WHERE item_id = 77; CREATE TABLE more (a int)");
-    assert!(matches!(is_fresh(&token, &project.place(), 2, "cutover").await.unwrap(), Freshness::Stale(_)));
+    assert!(matches!(is_fresh(&token, &project.place(), 2, "cutover", &|_| ()).await.unwrap(), Freshness::Stale(_)));
     let other = Token { verified: None, ..token };
-    assert!(matches!(is_fresh(&other, &project.place(), 2, "cutover").await.unwrap(), Freshness::Stale(_)));
+    assert!(matches!(is_fresh(&other, &project.place(), 2, "cutover", &|_| ()).await.unwrap(), Freshness::Stale(_)));
 }
 
 #[tokio::test]
@@ -492,7 +492,7 @@ async fn a_backup_of_a_frozen_database_restores_to_one_that_takes_writes() {
     };
     freeze(&project.place(), &options, &|_| ()).await.unwrap();
     let token = project.create("one").await.unwrap();
-    assert_eq!(is_fresh(&token, &project.place(), 1, "cutover").await.unwrap(), Freshness::Fresh);
+    assert_eq!(is_fresh(&token, &project.place(), 1, "cutover", &|_| ()).await.unwrap(), Freshness::Fresh);
     let options = RestoreOptions { backup: project.options("one"), keeps_owners: true };
     let restored = restore(&project.place(), &tools().await, &options, &|_| ()).await.unwrap();
     assert!(restored.left.len() == 1 && restored.left[0].contains("search_path"), "{restored:?}");

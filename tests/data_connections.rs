@@ -298,13 +298,6 @@ fn both_sides_are_looked_at_and_what_stands_between_is_told() {
     );
     assert!(!text.contains(PASSWORD), "{text}");
 
-    // What a freeze of ours puts there is no trigger of the application's.
-    let named = |migration: &Migration| migration.expect(0, &["data", "connections"]).contains("_cutover");
-    migration.expect(0, &["data", "freeze", "--yes"]);
-    assert!(!named(&migration));
-    assert!(!migration.expect(0, &["data", "export", "--dry-run"]).contains("_cutover"));
-    migration.expect(0, &["data", "unfreeze", "--yes"]);
-
     let (json, code) = migration.json(&["data", "connections"]);
     assert_eq!((code, &json["verdict"], &json["schema"]), (0, &"ok".into(), &"cutover/v1".into()));
     assert_eq!(json["source"]["tables"][0]["rows_estimate"], 1000);
@@ -324,6 +317,29 @@ fn both_sides_are_looked_at_and_what_stands_between_is_told() {
     let text = migration.expect(2, &["data", "connections"]);
     says(&text, &["[target]", "pgbuncer is not known"]);
     assert!(!text.contains(PASSWORD), "{text}");
+}
+
+#[test]
+fn what_a_freeze_of_ours_puts_on_a_partition_is_no_trigger_of_the_applications() {
+    let cluster = shared();
+    let migration = Migration::new(&cluster, "guarded");
+    let parts = "CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE parts_all PARTITION OF parts DEFAULT";
+    cluster.sql(&migration.target, parts);
+    cluster.sql(
+        &migration.source,
+        &format!(
+            "{parts}; CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$; \
+             CREATE TRIGGER audit AFTER INSERT ON parts_all FOR EACH STATEMENT EXECUTE FUNCTION nothing()"
+        ),
+    );
+    migration.expect(0, &["data", "freeze", "--yes"]);
+    let guards = "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'parts_all'::regclass AND NOT tgisinternal";
+    assert_eq!(cluster.sql(&migration.source, guards), "2", "the freeze guards the partition itself, too");
+    for verb in [&["data", "connections"][..], &["data", "export", "--dry-run"]] {
+        let text = migration.expect(0, verb);
+        says(&text, &["the trigger audit is of the partition", "parts_all"]);
+        assert!(!text.contains("_cutover"), "{text}");
+    }
 }
 
 #[test]

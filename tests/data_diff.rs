@@ -23,6 +23,7 @@ use cutover::rows::import;
 use cutover::rows::verify::{Options, Source, Users, verify};
 use cutover::secret::Secret;
 use support::cluster::{Cluster, shared};
+use support::slow_file::SlowFile;
 use support::written::{MAP, SCHEMA, TABLES, WRITES};
 use tempfile::TempDir;
 
@@ -78,6 +79,10 @@ impl World {
     }
 
     async fn try_diff(&self, baseline: &Source) -> anyhow::Result<Diff> {
+        self.diff_saying(baseline, &|_| ()).await
+    }
+
+    async fn diff_saying(&self, baseline: &Source, say: &(dyn Fn(String) + Sync)) -> anyhow::Result<Diff> {
         let options = DiffOptions {
             tables: Self::patterns(),
             all: Self::patterns(),
@@ -88,7 +93,7 @@ impl World {
             workers: 2,
             session_name: "cutover".into(),
         };
-        diff(baseline, &self.place(&self.target), &options, &|_| ()).await
+        diff(baseline, &self.place(&self.target), &options, say).await
     }
 
     async fn diff(&self) -> Diff {
@@ -114,14 +119,20 @@ impl World {
         state(&self.place(&self.source), &self.options()).await.unwrap()
     }
 
-    /// Source and target are the same, users mapped.
-    async fn must_be_equal(&self) {
+    /// How both sides are compared, users mapped.
+    fn comparing(&self) -> Options {
         let mut options = Options::new(Self::patterns());
         options.users = self.users.clone();
         options.mapping = Some(self.mapping.clone());
         for table in ["sites", "members", "log"] {
             options.users.unmapped.insert(TableName::new("public", table), vec!["owner".into()]);
         }
+        options
+    }
+
+    /// Source and target are the same, users mapped.
+    async fn must_be_equal(&self) {
+        let options = self.comparing();
         let source = Source::Database(self.place(&self.source));
         let report = verify(&source, &self.place(&self.target), &options, &|_| ()).await.unwrap();
         assert!(report.success, "{report:#?}");
@@ -217,6 +228,22 @@ async fn the_export_files_are_a_baseline_like_the_source_itself_and_the_file_is_
     assert_eq!(by_source.head.sha256, by_files.head.sha256);
     let lines = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(lines(&text), lines(&std::fs::read_to_string(&by_files.file).unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_far_it_is_is_said_while_rows_are_told_apart_and_while_they_are_compared() {
+    let world = World::new();
+    let file = world.exported().join("tails.json");
+    let (say, given) = SlowFile::instead_of(&file).after("rows read, ");
+    let export = Source::Files(file.parent().unwrap().to_owned());
+    world.diff_saying(&export, &say).await.unwrap();
+    assert!(given.join().unwrap().contains("/s"));
+    std::fs::remove_file(&file).unwrap();
+    world.exported();
+    let (say, given) = SlowFile::instead_of(&file).after("rows read on both sides, ");
+    let report = verify(&export, &world.place(&world.target), &world.comparing(), &say).await.unwrap();
+    assert!(report.success, "{report:#?}");
+    assert!(given.join().unwrap().contains("/s"));
 }
 
 #[tokio::test]
@@ -351,6 +378,79 @@ async fn accounts_of_the_new_service_alone_are_in_the_way_unless_their_ids_may_s
     let applied = apply(&world.place(&world.source), &options, &|_| ()).await.unwrap();
     assert_eq!(applied.kept_accounts, ["77777777-0000-4000-8000-000000000001"]);
     world.must_be_equal().await;
+}
+
+/// A source whose users are a table that its logs, which have no key, point to; and writes there of two new accounts.
+fn with_new_accounts_in_a_table_without_a_key() -> (World, [String; 2]) {
+    let world = World::new();
+    let id = |n: u32| format!("77777777-0000-4000-8000-{n:012}");
+    world.at_source(
+        "CREATE SCHEMA auth; CREATE TABLE auth.users (id uuid PRIMARY KEY); \
+         INSERT INTO auth.users SELECT ('00000000-0000-4000-8000-000000000'||lpad(i::text, 3, '0'))::uuid FROM generate_series(0, 19) i; \
+         ALTER TABLE log ADD FOREIGN KEY (owner) REFERENCES auth.users",
+    );
+    world.at_target(&format!(
+        "{WRITES} INSERT INTO log VALUES ('k0', '2026-01-01', '{0}'), ('k0', '2026-01-01', '{0}'), ('k1', '2026-01-02', '{1}')",
+        id(1),
+        id(2)
+    ));
+    (world, [id(1), id(2)])
+}
+
+#[tokio::test]
+async fn rows_of_accounts_that_the_source_lacks_stay_aside_in_a_table_without_a_key_until_those_users_are_there() {
+    let (world, [one, other]) = with_new_accounts_in_a_table_without_a_key();
+    let found = world.diff().await;
+    let before = world.rows(&world.source);
+    let error = world.apply().await.unwrap_err().to_string();
+    assert!(error.contains("2 accounts exist") && error.contains(&one), "{error}");
+    assert_eq!(world.rows(&world.source), before);
+
+    let options = ApplyOptions { keeps_new_accounts: true, ..world.options() };
+    let place = world.place(&world.source);
+    let log = TableName::new("public", "log");
+    let applied = apply(&place, &options, &|_| ()).await.unwrap();
+    assert_eq!((applied.written, applied.aside.len()), (found.head.all() - 3, 3));
+    assert_eq!(applied.aside.tables, BTreeMap::from([(log.clone(), 3)]));
+    assert_eq!(applied.aside.accounts, [one.clone(), other.clone()].into());
+    // Everybody else's are there, each as often as on the target; a second call finds them.
+    assert_eq!(world.at_source("SELECT count(*) FROM log WHERE kind = 'new'"), "1");
+    assert_eq!(world.at_source("SELECT count(*) FROM log"), "40");
+    let again = apply(&place, &options, &|_| ()).await.unwrap();
+    assert_eq!((again.written, again.already), (0, found.head.all() - 3));
+    assert_eq!(state(&place, &options).await.unwrap(), State::After);
+
+    // One of the users is made: his rows follow, both of them, and nothing comes twice.
+    world.at_source(&format!("INSERT INTO auth.users VALUES ('{one}')"));
+    assert_eq!(state(&place, &options).await.unwrap(), State::Between);
+    let applied = apply(&place, &options, &|_| ()).await.unwrap();
+    assert_eq!((applied.written, applied.aside.len()), (2, 1));
+    assert_eq!(world.at_source("SELECT count(*) FROM log"), "42");
+    world.at_source(&format!("INSERT INTO auth.users VALUES ('{other}')"));
+    assert_eq!(apply(&place, &options, &|_| ()).await.unwrap().written, 1);
+    world.must_be_equal().await;
+    assert_eq!(apply(&place, &options, &|_| ()).await.unwrap().written, 0);
+}
+
+#[tokio::test]
+async fn what_was_applied_without_the_rows_that_stay_aside_is_undone_to_what_it_was() {
+    let (world, [one, _]) = with_new_accounts_in_a_table_without_a_key();
+    world.diff().await;
+    let before = world.rows(&world.source);
+    let place = world.place(&world.source);
+    let options = ApplyOptions { keeps_new_accounts: true, ..world.options() };
+    let back = ApplyOptions { is_undo: true, ..options.clone() };
+    apply(&place, &options, &|_| ()).await.unwrap();
+    // Somebody else's row in the same table is no row of ours to take away, and is not taken for one.
+    world.at_source("INSERT INTO log VALUES ('other', '2026-02-02', NULL)");
+    assert!(matches!(state(&place, &back).await.unwrap(), State::Neither(_)));
+    let error = apply(&place, &back, &|_| ()).await.unwrap_err().to_string();
+    assert!(error.contains("log without a key is neither as it was before"), "{error}");
+    world.at_source("DELETE FROM log WHERE kind = 'other'");
+    world.at_source(&format!("INSERT INTO auth.users VALUES ('{one}')"));
+    apply(&place, &back, &|_| ()).await.unwrap();
+    assert_eq!(world.rows(&world.source), before);
+    assert_eq!(apply(&place, &back, &|_| ()).await.unwrap().written, 0);
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ use cutover::rows::import::{self, ImportState, Imported, Options};
 use cutover::secret::Secret;
 use support::cluster::Cluster;
 use support::odd::{self, ROLE, ROLE_PASSWORD};
+use support::slow_file::SlowFile;
 use tempfile::TempDir;
 
 /// Files, and a target for them.
@@ -274,6 +275,15 @@ async fn a_file_that_was_cut_off_or_edited_is_refused_before_anything_changes() 
     std::fs::remove_file(&path).unwrap();
     let error = case.fails(&case.options()).await;
     assert!(error.contains("names sales, but its file is missing"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_far_it_is_is_said_while_files_are_checked() {
+    let case = Case::new("slow", SHOP).await;
+    let (say, given) = SlowFile::instead_of(&case.files().join("shops.json")).after(" checked, ");
+    import::checked(&case.place(&case.target), &case.options(), &say).await.unwrap();
+    let line = given.join().unwrap();
+    assert!(line.contains(" %, ") && line.ends_with(" left"), "{line}");
 }
 
 fn mapping(case: &Case, ids: &[u32]) -> PathBuf {

@@ -12,6 +12,11 @@ mod interchange;
 
 use std::sync::Arc;
 
+use cutover::adapter::database::Place;
+use cutover::rows::filling::Filling;
+use cutover::secret::Secret;
+use cutover::step::RunTag;
+use cutover::step::import_rows::ImportRows;
 use serde_json::{Value, json};
 use support::cluster::{self, Cluster};
 use support::live::says;
@@ -229,8 +234,12 @@ fn a_target_with_rows_is_refused_and_emptied_only_under_a_fresh_backup_and_with_
 
     case.sql("INSERT INTO people VALUES ('10000000-0000-4000-8000-000000000002', 'somebody later')");
     let stale = ["data", "import", "--truncate-first", "--confirm", "data test"];
-    says(&case.expect(7, &stale), &["no longer holds what is there now", "cutover backup create"]);
+    let copy = ["data", "copy", "--truncate-first", "--confirm", "data test"];
+    for ask in [&stale[..], &["data", "import", "--truncate-first", "--dry-run"], &copy] {
+        says(&case.expect(4, ask), &["people has 2 rows, expected 1", "cutover backup create"]);
+    }
     assert_eq!(case.counts(), "2 0", "nothing was removed");
+    assert!(case.migration.journal(4).is_empty(), "no run was begun");
 
     case.expect(0, &["backup", "create", "--yes"]);
     says(&case.expect(0, &stale), &["COMPLETE"]);
@@ -248,6 +257,31 @@ fn a_target_with_rows_is_refused_and_emptied_only_under_a_fresh_backup_and_with_
     assert_eq!(case.counts(), "0 0");
     case.expect(0, &["backup", "restore", &id, "--yes"]);
     assert_eq!(case.counts(), before, "what was there before is there again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_written_between_the_plan_and_the_run_is_not_removed_under_the_backup_of_the_plan() {
+    let case = Case::exported("between");
+    case.expect(0, &["data", "import", "--yes"]);
+    let runs = (1..9).flat_map(|run| case.migration.journal(run).into_iter().take(1));
+    let items: Vec<Value> = runs.flat_map(|first| first["plan"]["items"].as_array().unwrap().clone()).collect();
+    let act = items.iter().map(|item| &item["action"]).find(|act| act["act"] == "import_rows").unwrap();
+    let step: ImportRows = serde_json::from_value(act.clone()).unwrap();
+    // As it is when the plan is made, and one row more.
+    case.sql("DELETE FROM units; DELETE FROM people WHERE id::text NOT LIKE '%07'");
+    let (made, _) = case.migration.json(&["backup", "create"]);
+    let backup_token = made["backup"]["id"].as_str().map(str::to_owned);
+    let filling = &Filling { is_truncating_first: true, backup_token, ..step.options.filling.clone() };
+    let side = tempfile::tempdir().unwrap();
+    let run = RunTag { number: 9, epoch: 1, side: side.path().join("0009") };
+    let place = Place::parse(&Secret::new(case.cluster.url(&case.migration.target)), None).unwrap();
+    let identity = step.sides.identity.clone().unwrap();
+    let begin = async || step.sides.begin(&place, filling, &run, "import_rows", identity.clone(), &|_| ()).await;
+    case.sql("INSERT INTO people VALUES ('10000000-0000-4000-8000-000000000002', 'somebody later')");
+    let error = begin().await.unwrap_err().to_string();
+    assert!(error.contains("no longer holds what is there now: people has 2 rows, expected 1"), "{error}");
+    case.sql("DELETE FROM people WHERE name = 'somebody later'");
+    begin().await.unwrap();
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use support::cluster::Cluster;
 use support::live::says;
 use support::migration::Migration;
+use support::receiver::{Answer, Receiver};
 use support::stack_auth;
 
 fn cluster() -> &'static Cluster {
@@ -67,6 +68,63 @@ fn the_watcher_sees_that_the_source_is_frozen_and_that_somebody_let_it_go() {
     // Let go by cutover, it is nobody's rule any more.
     migration.expect(0, &["data", "unfreeze", "--yes"]);
     assert_eq!(frozen(&migration).0, None);
+}
+
+/// What a rule of the watcher says now: its verdict, its evidence, and the exit code.
+fn rule_of(migration: &Migration, name: &str) -> (String, String, i32) {
+    let (document, code) = migration.json(&["watch", "--once"]);
+    let rules = document["rules"].as_array().unwrap_or_else(|| panic!("{document}"));
+    let rule = rules.iter().find(|rule| rule["name"] == name).unwrap_or_else(|| panic!("no {name}: {document}"));
+    let text = |key: &str| rule[key].as_str().unwrap().to_owned();
+    (text("verdict"), text("evidence"), code)
+}
+
+#[test]
+fn a_table_that_gains_no_rows_any_more_and_lines_of_a_log_are_seen_by_the_watcher() {
+    let (migration, loki) = (with_a_table("silence"), Receiver::plain());
+    cluster().sql(&migration.target, "CREATE TABLE orders (id int)");
+    loki.says("{\"data\":{\"resultType\":\"vector\",\"result\":[]}}");
+    migration.configure(&format!(
+        "[preflight]\nmin_disk = \"0B\"\n[stabilize]\nloki = \"{}\"\n[[stabilize.rule]]\nname = \"orders\"\nkind = \"rows\"\n\
+         table = \"public.orders\"\nwithin = \"30m\"\nlevel = \"hold\"\nfor = \"0s\"\n[[stabilize.rule]]\nname = \"lines\"\n\
+         kind = \"log\"\nquery = 'sum(count_over_time({{a=\"b\"}} [5m]))'\nabove = \"10\"\nfor = \"0s\"\n",
+        loki.url("127.0.0.1", "")
+    ));
+    assert_eq!(rule_of(&migration, "orders"), ("no_data".into(), "counted for the first time".into(), 0));
+    let (verdict, evidence, _) = rule_of(&migration, "database");
+    assert!(verdict == "ok" && evidence.ends_with(" connections in use"), "{evidence}");
+
+    cluster().sql(&migration.target, "INSERT INTO orders VALUES (1), (2), (3)");
+    let begun = cutover::adapter::clock::Stopwatch::start();
+    loop {
+        // The server tells its statistics a little later.
+        let (verdict, evidence, code) = rule_of(&migration, "orders");
+        if verdict == "ok" {
+            break assert!(evidence.starts_with("3 rows came in within ") && code == 0, "{evidence}");
+        }
+        assert!(begun.elapsed().as_secs() < 60, "the rows are never seen: {evidence}");
+    }
+    // As if the last row had come half an hour ago.
+    let path = migration.path("state/watch/window.json");
+    let mut window: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    window["numbers"]["rows orders"] = serde_json::json!([[0, 3]]);
+    window["elapsed_ms"] = 1_860_000.into();
+    std::fs::write(&path, window.to_string()).unwrap();
+    let (verdict, evidence, code) = rule_of(&migration, "orders");
+    assert_eq!((verdict.as_str(), code), ("breach", 4), "{evidence}");
+    assert!(
+        evidence.starts_with("0 rows came in within ") && evidence.contains("at least 1 was expected in "),
+        "{evidence}"
+    );
+
+    loki.then(&[
+        Answer::Status(200, "{\"data\":{\"resultType\":\"vector\",\"result\":[{\"metric\":{},\"value\":[1,\"12\"]}]}}"),
+        Answer::Status(500, "too many outstanding requests"),
+    ]);
+    let (verdict, evidence, _) = rule_of(&migration, "lines");
+    assert_eq!((verdict.as_str(), evidence.as_str()), ("breach", "12 lines, more than 10 lines"));
+    let (verdict, evidence, _) = rule_of(&migration, "lines");
+    assert!(verdict == "cannot_ask" && evidence.ends_with("answered 500: too many outstanding requests"), "{evidence}");
 }
 
 #[test]
@@ -182,6 +240,53 @@ fn a_verification_names_the_row_and_the_column_that_differ() {
 }
 
 #[test]
+fn a_verification_of_less_says_so_and_a_table_or_the_first_failure_can_be_its_end() {
+    let migration = with_a_table("less");
+    let more = "CREATE TABLE older (id int PRIMARY KEY, words text); INSERT INTO older SELECT n, 'w' FROM generate_series(1, 1000) n";
+    cluster().sql(&migration.source, more);
+    cluster().sql(
+        &migration.target,
+        &format!("CREATE TABLE notes (id int PRIMARY KEY, words text); INSERT INTO notes VALUES (1, 'a'); {more}"),
+    );
+    let (report, code) = migration.json(&["data", "verify", "--sample", "10%", "--report", "elsewhere.json"]);
+    assert_eq!((code, &report["samplePercent"]), (0, &serde_json::json!(10)), "{report}");
+    assert_eq!(report["tables"]["older"]["status"], "warn", "{report}");
+    let kept: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(migration.path("elsewhere.json")).unwrap()).unwrap();
+    assert_eq!(kept["samplePercent"], 10);
+    assert!(!migration.path("migration-data/verification-report.json").exists(), "it was to be elsewhere");
+    let refused = migration.expect(2, &["data", "verify", "--sample", "101%"]);
+    says(&refused, &["is no share from 1% to 100%"]);
+
+    cluster().sql(&migration.target, "UPDATE notes SET words = 'b'; UPDATE older SET words = 'b'");
+    let names = |arguments: &[&str]| -> Vec<String> {
+        let (report, code) = migration.json(&[&["data", "verify"], arguments].concat());
+        assert_eq!(code, 4, "{report}");
+        report["tables"].as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(names(&[]), ["notes", "older"]);
+    assert_eq!(names(&["--fail-fast"]).len(), 1);
+    assert_eq!(names(&["--table", "older"]), ["older"]);
+}
+
+#[test]
+fn what_is_too_large_is_left_out_of_an_export_and_named() {
+    let migration = with_a_table("large");
+    migration.configure("[data]\nlarge = \"1MiB\"\n");
+    cluster().sql(
+        &migration.source,
+        "CREATE TABLE events (id int PRIMARY KEY, words text); INSERT INTO events SELECT n, repeat('w', 100) FROM generate_series(1, 12000) n",
+    );
+    let plan = migration.expect(0, &["data", "export", "--skip-large", "--dry-run"]);
+    says(&plan, &["export 1 table", "events", "is left out"]);
+    says(&migration.expect(0, &["data", "export", "--skip-large", "--yes"]), &["COMPLETE", "events was left out"]);
+    assert!(!migration.path("migration-data/events.json").exists());
+    assert!(migration.path("migration-data/notes.json").exists());
+    migration.expect(0, &["data", "export", "--yes"]);
+    assert!(migration.path("migration-data/events.json").exists());
+}
+
+#[test]
 fn a_backup_is_proven_listed_brought_back_and_the_exchange_undone() {
     let migration = with_a_table("backup");
     cluster().sql(
@@ -192,7 +297,7 @@ fn a_backup_is_proven_listed_brought_back_and_the_exchange_undone() {
     assert_eq!((code, &made["backup"]["verified"]["rows"]), (0, &serde_json::json!(1)), "{made}");
     let id = made["backup"]["id"].as_str().unwrap();
     says(&migration.expect(0, &["backup", "list"]), &[id, "1 rows"]);
-    says(&migration.expect(0, &["backup", "verify", id]), &["restored on trial, 1 rows the same"]);
+    says(&migration.expect(0, &["backup", "verify", id]), &["restored on trial, 1 row the same"]);
 
     cluster().sql(&migration.target, "UPDATE notes SET words = 'changed since'");
     let text = migration.expect(0, &["backup", "restore", id, "--yes"]);

@@ -344,7 +344,7 @@ async fn keys_sequences_indexes_and_assertions_are_asked() {
     let report = both.verify().await;
     let (verdict, words, seen) = status(&report, "foreign key units_site of units");
     assert_eq!((verdict, seen), (Status::Fail, vec!["id=3".to_owned()]));
-    assert_eq!(words, "1 rows of units point to rows of sites that are not there");
+    assert_eq!(words, "1 row of units points to rows of sites that are not there");
     assert!(status(&report, "constraint units_site of units").1.contains("VALIDATE CONSTRAINT"));
     assert!(status(&report, "index broken of sites").1.contains("REINDEX"));
     let (verdict, words, _) = status(&report, "sequence sites_id_seq");

@@ -249,6 +249,85 @@ async fn a_chain_of_handlers_counts_a_request_three_times_and_preflight_names_th
     assert_eq!(until_said(&of(codeless), from_ms, "nobody knows which").await, (Verdict::NoData, Level::Ok));
 }
 
+/// What the window of this directory holds, changed.
+fn change_window(home: &std::path::Path, change: impl Fn(&mut serde_json::Value)) {
+    let path = home.join("state/watch/window.json");
+    let mut window: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut window);
+    std::fs::write(&path, window.to_string()).unwrap();
+}
+
+#[tokio::test]
+async fn cron_hears_one_line_when_something_changes_and_none_otherwise_also_where_prometheus_is_gone() {
+    let (front, home) = (Front::up(), tempfile::tempdir().unwrap());
+    let (base, from_ms) = (front.prometheus(), cutover::adapter::clock::wall_ms());
+    front.ask("/well", 3).await;
+    count(&source(&front, "caddy"), &mut Counter::since(from_ms), from_ms, 3).await;
+    let failed = "caddy_http_request_duration_seconds_count{job=\"caddy\",server=\"srv0\",code=\"502\"}";
+    // The selector ends the table of the window; a rule of the house's own follows it.
+    let selector = format!(
+        "caddy_http_request_duration_seconds_count{{server=\"srv0\",job=\"caddy\"}}'\n[[stabilize.rule]]\nname = \"failures\"\n\
+         level = \"hold\"\nfor = \"0s\"\nabove = \"0\"\nadvice = \"read the log of the backend\"\nquery = 'sum({failed}) or vector(0)"
+    );
+    let once = |more: &[&str]| cutover(home.path(), &base, &selector, &[&["watch", "--once"], more].concat());
+
+    let (code, said, more) = once(&[]);
+    assert_eq!((code, said.lines().count()), (0, 1), "{said}{more}");
+    assert!(said.starts_with("cutover staging: OK"), "{said}");
+    // No minute ends from here on: that one is over would be news, too.
+    change_window(home.path(), |window| window["grid_ms"] = (window["grid_ms"].as_i64().unwrap() + 3_600_000).into());
+    assert_eq!(once(&[]), (0, String::new(), String::new()), "nothing has changed");
+    assert_eq!(once(&[]), (0, String::new(), String::new()), "and still nothing");
+
+    front.ask("/ill", 1).await;
+    let begun = cutover::adapter::clock::Stopwatch::start();
+    let said = loop {
+        match once(&[]) {
+            (0, said, _) if said.is_empty() => assert!(begun.left(NEVER).is_some(), "the failure is never told"),
+            (code, said, more) => {
+                assert_eq!(code, 4, "{said}{more}");
+                break said;
+            }
+        }
+    };
+    assert_eq!(said.lines().count(), 1, "{said}");
+    for part in
+        ["cutover staging: HOLD since ", " (was OK): failures: 1, more than 0", "(to do: read the log of the backend)"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(once(&[]), (4, String::new(), String::new()), "it was told, and still stands");
+
+    front.stop_prometheus();
+    let (code, said, _) = once(&[]);
+    assert_eq!((code, said.lines().count()), (4, 1), "{said}");
+    assert!(
+        said.starts_with("cutover staging: HOLD; ") && said.contains(" cannot ask: cannot ask Prometheus at "),
+        "{said}"
+    );
+    assert_eq!(once(&[]), (4, String::new(), String::new()));
+
+    // A window that begins without it: nothing is known, and that is no OK.
+    assert_eq!(once(&["--new"]).0, 0);
+    let (code, said, _) = once(&["--format", "nagios"]);
+    assert_eq!(code, 3, "{said}");
+    assert!(said.starts_with("CUTOVER UNKNOWN - OK as far as is known"), "{said}");
+    // For more than half an hour it is a reason to hold, and never one to go back.
+    change_window(home.path(), |window| {
+        for rule in ["errors", "failures"] {
+            let since = window["rules"][rule]["since_ms"].as_i64().unwrap();
+            window["rules"][rule]["since_ms"] = (since - 31 * 60_000).into();
+        }
+    });
+    let (code, said, _) = once(&["--output", "json"]);
+    let document: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &document["verdict"], &document["blind"]), (4, &"HOLD".into(), &true.into()), "{said}");
+    assert!(
+        document["recommendation"].is_null() && document["why"].to_string().contains("cannot ask Prometheus"),
+        "{said}"
+    );
+}
+
 #[test]
 fn cron_is_told_what_is_not_known_and_a_second_watcher_is_turned_away() {
     let home = tempfile::tempdir().unwrap();

@@ -15,7 +15,7 @@ use bollard::query_parameters as ask;
 use futures_util::{StreamExt, future};
 use serde::{Deserialize, Serialize};
 
-use self::answer::{absent_is_none, is_away};
+use self::answer::{absent_is_none, is_away, reason};
 use super::clock::Stopwatch;
 use crate::redact::Redactor;
 
@@ -57,10 +57,26 @@ pub mod label {
 
 /// The engine did not answer; nothing is known about the world.
 #[derive(Debug, thiserror::Error)]
-#[error("the docker engine at {socket} does not answer: {why}; is it running? (systemctl status docker)")]
+#[error("the docker engine at {socket} does not answer: {why}; {advice}")]
 pub struct EngineAway {
     socket: String,
     why: String,
+    advice: &'static str,
+}
+
+impl EngineAway {
+    /// The socket is tried by itself: the client's own words do not tell one cause from another.
+    async fn seen(socket: &str, words: String) -> Self {
+        let path = socket.trim_start_matches("unix://");
+        let tried = tokio::time::timeout(Duration::from_secs(1), tokio::net::UnixStream::connect(path)).await;
+        let (why, advice) = reason(tried.ok().and_then(Result::err), words);
+        Self { socket: socket.to_owned(), why, advice }
+    }
+
+    fn unseen(socket: &str, words: String) -> Self {
+        let (why, advice) = reason(None, words);
+        Self { socket: socket.to_owned(), why, advice }
+    }
 }
 
 /// The state of a container, as the engine tells it.
@@ -143,13 +159,16 @@ impl Docker {
     pub fn new(host: Option<&str>, patience: Duration) -> Result<Self> {
         let socket = host.unwrap_or("unix:///var/run/docker.sock").to_owned();
         let path = socket.strip_prefix("unix://").with_context(|| {
-            format!("DOCKER_HOST is {socket:?}: cutover runs on the host itself and speaks to a unix:// socket only")
+            format!(
+                "DOCKER_HOST is {socket:?}: cutover runs on the host itself and speaks to a unix:// socket only; \
+                 unset DOCKER_HOST, or name this host's socket, such as unix:///var/run/docker.sock"
+            )
         })?;
         // The client wants a file that is there already to make a handle of. Where there is none yet, every question is
         // answered by "away", not the making: rows move on hosts without an engine.
         let there = if std::path::Path::new(path).exists() { path } else { "/" };
         let engine = Engine::connect_with_unix(there, 120, bollard::API_DEFAULT_VERSION)
-            .map_err(|error| EngineAway { socket: socket.clone(), why: error.to_string() })?;
+            .map_err(|error| EngineAway::unseen(&socket, error.to_string()))?;
         Ok(Self { engine, socket, patience, redactor: Redactor::default() })
     }
 
@@ -186,10 +205,7 @@ impl Docker {
                 Ok(answer) => return Ok(answer),
                 Err(error) if is_away(&error) => {
                     if watch.left(self.patience).is_none() {
-                        let path = self.socket.trim_start_matches("unix://");
-                        let is_absent = !std::path::Path::new(path).exists();
-                        let why = if is_absent { "there is no such socket".to_owned() } else { error.to_string() };
-                        return Err(EngineAway { socket: self.socket.clone(), why }.into());
+                        return Err(EngineAway::seen(&self.socket, error.to_string()).await.into());
                     }
                     tracing::debug!(%error, "the engine is away");
                     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -294,7 +310,7 @@ impl Docker {
             match piece {
                 Ok(piece) => text.push_str(&String::from_utf8_lossy(&piece.into_bytes())),
                 Err(error) if is_away(&error) => {
-                    return Err(EngineAway { socket: self.socket.clone(), why: error.to_string() }.into());
+                    return Err(EngineAway::seen(&self.socket, error.to_string()).await.into());
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -103,6 +103,14 @@ pub fn sha256(bytes: &[u8]) -> String {
 
 /// SHA-256 and length of a file, read in pieces.
 pub fn sha256_of_file(path: &Path) -> Result<(String, u64)> {
+    sha256_of_file_counted(path, |_| ())
+}
+
+/// The same; `each` hears how many bytes were read, again and again.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn sha256_of_file_counted(path: &Path, mut each: impl FnMut(u64)) -> Result<(String, u64)> {
     let mut file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut digest = Sha256::new();
     let mut buffer = vec![0_u8; 256 * 1024];
@@ -114,6 +122,7 @@ pub fn sha256_of_file(path: &Path) -> Result<(String, u64)> {
         }
         length += read as u64;
         digest.update(&buffer[..read]);
+        each(read as u64);
     }
 }
 

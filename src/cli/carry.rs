@@ -13,6 +13,7 @@ use super::runbook::{record, waiting};
 use super::setup::Setup;
 use super::telling::{self, Telling};
 use crate::adapter::{clock, files};
+use crate::data::plural::counted;
 use crate::journal::lock::{self, LockError};
 use crate::journal::runs::RunFile;
 use crate::journal::{Fact, Lock, Outcome, RunState, runs, state};
@@ -289,7 +290,11 @@ async fn ready(hands: crate::step::Hands, open: &Open) -> Result<crate::step::Ha
         for place in hands.databases.all() {
             let ended = crate::rows::sessions::end_ours(place).await?;
             if ended > 0 {
-                out::say(&format!("cutover: ended {ended} sessions that a killed run left on {}", place.shown()));
+                out::say(&format!(
+                    "cutover: ended {} that a killed run left on {}",
+                    counted(ended, "session"),
+                    place.shown()
+                ));
             }
         }
     }

@@ -82,10 +82,29 @@ fn problem(words: &str, code: u8, problems: Option<serde_json::Value>) -> serde_
 fn complain(error: &anyhow::Error, code: u8, is_json: bool) {
     if is_json {
         let problems = error.downcast_ref::<crate::config::Problems>().map(serde_json::to_value).and_then(Result::ok);
-        out::json(problem(&format!("{error:#}"), code, problems));
+        out::json(problem(&words(error), code, problems));
     } else {
-        out::say(&format!("cutover: {error:#}"));
+        out::say(&format!("cutover: {}", words(error)));
     }
+}
+
+/// An error with its causes, each once; and what to do where this user may not.
+fn words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string).filter(|cause| !cause.is_empty()) {
+        if words.ends_with(&cause) {
+            continue;
+        }
+        if !words.is_empty() {
+            words.push_str(": ");
+        }
+        words.push_str(&cause);
+    }
+    let is_denied = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::PermissionDenied;
+    if error.chain().filter_map(|cause| cause.downcast_ref()).any(is_denied) {
+        words.push_str("; call cutover as the user to whom that belongs, mostly root (sudo)");
+    }
+    words
 }
 
 fn log(verbose: u8) {
@@ -138,4 +157,23 @@ fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     // A blocked helper thread must not keep a finished command from ending.
     runtime.shutdown_background();
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once_and_who_may_not_is_told_who_may() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot list the journal: {source}")]
+        struct Unlisted {
+            source: std::io::Error,
+        }
+        let of = |kind: std::io::ErrorKind| anyhow::Error::from(Unlisted { source: kind.into() }).context("no runs");
+        let told = words(&of(std::io::ErrorKind::PermissionDenied));
+        assert_eq!(told.matches("denied").count(), 1, "{told}");
+        assert!(told.starts_with("no runs: cannot list the journal: ") && told.ends_with("(sudo)"), "{told}");
+        assert!(!words(&of(std::io::ErrorKind::StorageFull)).contains("sudo"));
+    }
 }

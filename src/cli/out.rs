@@ -7,7 +7,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::Value;
@@ -46,14 +47,46 @@ pub fn log_file(path: &Path) -> anyhow::Result<File> {
     file.with_context(|| format!("cannot write the log {}", path.display()))
 }
 
-/// Says lines as they come, and keeps them in a log where there is one.
+/// How often it is said how far it is, where nobody looks on.
+const PACE: Duration = Duration::from_secs(5);
+
+/// Whether a line tells how far it is, which the next one tells anew: `41 %, …`.
+fn is_progress(line: &str) -> bool {
+    line.split_once(" %, ")
+        .is_some_and(|(share, _)| !share.is_empty() && share.bytes().all(|sign| sign.is_ascii_digit()))
+}
+
+/// When it was said last how far it is.
+#[derive(Default)]
+struct Paced(Option<Duration>);
+
+impl Paced {
+    fn is_due(&mut self, line: &str, now: Duration) -> bool {
+        if !is_progress(line) {
+            return true;
+        }
+        let is_due = self.0.is_none_or(|last| now.saturating_sub(last) >= PACE);
+        if is_due {
+            self.0 = Some(now);
+        }
+        is_due
+    }
+}
+
+/// Says lines as they come, and keeps them in a log where there is one. How far it is, is said every second on a terminal, and
+/// now and then in a log and elsewhere.
 ///
 /// # Errors
 /// When the log cannot be opened.
 pub fn teller(is_quiet: bool, log: Option<&Path>) -> anyhow::Result<impl Fn(String) + Sync + use<>> {
     let log = log.map(log_file).transpose()?;
+    let (watch, paced) = (clock::Stopwatch::start(), Mutex::new(Paced::default()));
     Ok(move |line: String| {
-        if let Some(mut log) = log.as_ref() {
+        let is_due = paced.lock().unwrap_or_else(PoisonError::into_inner).is_due(&line, watch.elapsed());
+        if !is_due && !is_progress_shown() {
+            return;
+        }
+        if let Some(mut log) = log.as_ref().filter(|_| is_due) {
             let kept = format!("{} {}\n", clock::now(), REDACTOR.clean(&line));
             if let Err(error) = log.write_all(kept.as_bytes()) {
                 tracing::warn!(%error, "a line could not be kept in the log");
@@ -103,4 +136,24 @@ pub fn is_progress_shown() -> bool {
 /// Whether a person can be asked.
 pub fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_it_is_is_due_now_and_then_and_all_else_always() {
+        let mut paced = Paced::default();
+        let mut is_due = |line, second| paced.is_due(line, Duration::from_secs(second));
+        let lines = [
+            ("checking 2 files", 0),
+            ("1 %, 5 B checked", 0),
+            ("2 %, 9 B checked", 4),
+            ("50 % of it", 4),
+            ("3 %, 9 B checked", 5),
+            ("checking 2 files", 5),
+        ];
+        assert_eq!(lines.map(|(line, second)| is_due(line, second)), [true, true, false, true, true, true]);
+    }
 }

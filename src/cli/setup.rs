@@ -113,7 +113,11 @@ pub fn state_directory(global: &Global) -> Result<(PathBuf, Option<Config>)> {
             let found = flag.or_else(|| config::state_directory_of_broken(&global.config, &Environment::of_process()));
             let Some(directory) = found else { return Err(error) };
             let file = global.config.display();
-            let why = if global.config.exists() { "is not valid and is left aside" } else { "is not there" };
+            let why = if global.config.exists() {
+                "is not valid and is left aside (`cutover config check` says why)"
+            } else {
+                "is not there"
+            };
             out::say(&format!("cutover: {file} {why}; working from the journal in {}", directory.display()));
             Ok((directory, None))
         }

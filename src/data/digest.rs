@@ -32,6 +32,11 @@ impl Sum {
         self.rows += 1;
         self.sum = self.sum.wrapping_add(row);
     }
+
+    /// What is left without these rows, which are among them.
+    pub fn without(self, other: Self) -> Self {
+        Self { rows: self.rows.wrapping_sub(other.rows), sum: self.sum.wrapping_sub(other.sum) }
+    }
 }
 
 impl AddAssign for Sum {
@@ -79,6 +84,7 @@ mod tests {
         assert_eq!(sum(&[b"a", b"b"]), sum(&[b"b", b"a"]));
         assert_ne!(sum(&[b"a", b"a"]).sum, sum(&[b"b", b"b"]).sum);
         assert_ne!(sum(&[b"a", b"a"]), Sum { rows: 2, sum: 0 });
+        assert_eq!(sum(&[b"a", b"b", b"a"]).without(sum(&[b"a", b"b"])), sum(&[b"a"]));
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub use decoder::{Decoder, Fault};
 pub use row::{Reading, RowDecoder, What};
 
 use super::copy_text;
+use super::plural::counted;
 use scan::special;
 
 /// What stands before the first row.
@@ -83,9 +84,9 @@ impl Encoder {
 
     fn miscounted(&self, row: &[u8]) -> String {
         format!(
-            "a row has {} fields where the table has {} columns",
-            copy_text::fields(row).count(),
-            self.prefixes.len()
+            "a row has {} where the table has {}",
+            counted(copy_text::fields(row).count(), "field"),
+            counted(self.prefixes.len(), "column")
         )
     }
 }

@@ -14,6 +14,7 @@ pub mod moved;
 pub mod order;
 pub mod passage;
 pub mod patterns;
+pub mod plural;
 pub mod sidecar;
 pub mod sidecar_shape;
 pub mod sorted;

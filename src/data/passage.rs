@@ -122,7 +122,8 @@ pub fn refused(users: &[UserColumn], unmapped: &BTreeMap<String, Unmapped>) -> O
     let words = refused.filter_map(|user| {
         let found = unmapped.get(&user.name)?;
         let examples = found.examples.join(", ");
-        Some(format!("column {}: {} rows with an id that has no account ({examples} …)", user.name, found.rows))
+        let rows = super::plural::counted(found.rows, "row");
+        Some(format!("column {}: {rows} with an id that has no account ({examples} …)", user.name))
     });
     let words = words.collect::<Vec<_>>();
     (!words.is_empty()).then(|| words.join("; "))

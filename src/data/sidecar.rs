@@ -15,7 +15,7 @@ use super::sorted::{Record, Sorted, Sorter, read_whole};
 
 const MAGIC: &[u8; 8] = b"CUTROWS\x01";
 /// Bytes of a pair.
-const PAIR: usize = 24;
+pub const PAIR: usize = 24;
 /// The longest heading that is believed: 1,600 columns with long names.
 const LONGEST_HEADING: u32 = 4 << 20;
 

@@ -21,8 +21,7 @@ impl Uncompared {
     /// In words.
     pub fn words(&self) -> String {
         let rows = match self.rows {
-            Some(1) => "1 row".to_owned(),
-            Some(rows) => format!("{rows} rows"),
+            Some(rows) => super::plural::counted(rows, "row"),
             None => "rows that could not be counted".to_owned(),
         };
         match &self.columns[..] {

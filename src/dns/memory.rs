@@ -77,14 +77,15 @@ mod tests {
 
     /// Two authorities that answer these addresses, at this moment.
     fn seen(memory: &mut Memory, at: u64, answers: [&str; 2]) -> Option<Before> {
-        let authority = answers.map(|answer| {
-            Heard::Said(Said {
+        let authority = answers.map(|answer| match answer.strip_prefix("silent: ") {
+            Some(why) => Heard::Silent(why.to_owned()),
+            None => Heard::Said(Said {
                 code: "NOERROR".into(),
-                is_authoritative: true,
+                is_authoritative: answer != "hearsay",
                 values: [answer.to_owned()].into(),
                 ttl: Some(3_600),
                 ..Said::default()
-            })
+            }),
         });
         let set = Set {
             zone: "a.test".into(),
@@ -117,6 +118,18 @@ mod tests {
         let mut memory: Memory = serde_json::from_str(&kept).unwrap();
         assert_eq!(seen(&mut memory, 6_600, ["new", "new"]), old(Some(3_000)));
         assert_eq!(seen(&mut memory, 6_601, ["new", "new"]), None);
+    }
+
+    #[test]
+    fn silence_and_hearsay_teach_nothing_and_an_address_that_this_host_cannot_reach_hinders_nothing() {
+        for answers in [["new", "silent: no answer"], ["hearsay", "hearsay"]] {
+            let mut memory = Memory::default();
+            assert_eq!(seen(&mut memory, 1_000, answers), None);
+            assert_eq!(memory, Memory::default(), "{answers:?}");
+        }
+        let mut memory = Memory::default();
+        seen(&mut memory, 1_000, ["old", "silent: network unreachable"]);
+        assert!(seen(&mut memory, 2_000, ["new", "new"]).is_some());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::Ask;
 use super::finding::{Found, Parts, Perf};
 use crate::adapter::docker::Container;
+use crate::data::plural::counted;
 
 pub(super) async fn check(ask: &Ask<'_>) -> Found {
     match ask.ours().await {
@@ -29,6 +30,7 @@ fn judge(ours: &[Container]) -> Found {
     }
     let mut found = parts.found(&match ours.len() {
         0 => "not deployed yet: there is no container of the project".to_owned(),
+        1 => "1 container, well".to_owned(),
         count => format!("{count} containers, all well"),
     });
     found.perf.push(Perf { max: Some(ours.len() as f64), ..Perf::plain("containers_well", well as f64, "") });
@@ -45,7 +47,7 @@ fn trouble(one: &Container) -> Option<String> {
         ("exited", _) if state.exit_code == 0 && matches!(one.restart.as_str(), "no" | "" | "on-failure") => None,
         ("exited", _) if state.was_oom_killed => Some("was ended for want of memory".to_owned()),
         ("exited" | "dead", _) => Some(format!("ended with {}", state.exit_code)),
-        ("restarting", _) => Some(format!("starts again and again, {} times so far", state.restarts)),
+        ("restarting", _) => Some(format!("starts again and again, {} so far", counted(state.restarts, "time"))),
         (other, _) => Some(format!("is {other}")),
     }
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::Ask;
 use super::finding::{Found, Parts};
 use crate::config::{Config, nearest};
+use crate::data::plural::counted;
 use crate::release::model;
 
 pub(super) async fn check(ask: &Ask<'_>) -> Found {
@@ -53,7 +54,7 @@ fn judge(config: &Config, rendered: &Value, warnings: &[String]) -> Found {
             );
         }
     }
-    parts.found(&format!("{} services: {}", names.len(), names.join(", ")))
+    parts.found(&format!("{}: {}", counted(names.len(), "service"), names.join(", ")))
 }
 
 /// Every service that the configuration names, with the key that does.

@@ -36,7 +36,10 @@ pub(super) async fn check(ask: &Ask<'_>) -> Found {
     match looked.await {
         Ok(all) if all.is_empty() => {}
         Ok(all) if all.iter().all(|found| found.advice.is_none()) => {
-            parts.good(format!("{} secret files are in order", all.len()));
+            parts.good(match all.len() {
+                1 => "1 secret file is in order".to_owned(),
+                several => format!("{several} secret files are in order"),
+            });
         }
         Ok(all) => all.into_iter().for_each(|found| parts.push(found)),
         Err(found) => parts.push(found),

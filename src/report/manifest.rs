@@ -6,7 +6,7 @@ use super::SCHEMA;
 use super::carried::{carried_back, carried_lines, is_given_up, left_of_changes};
 use super::history::ended;
 use super::left::{left_in_files, left_of_export, left_over};
-use super::planned::{act, home_gates, is_gate, only_keeps, release_name, releases, text_of, title};
+use super::planned::{act, deed, home_gates, is_gate, only_keeps, release_name, releases, text_of, title};
 use super::style::{Paint, Style};
 use super::text::{gist, hang, harmless, moment};
 use crate::journal::{Entry, Fact, ItemState, Outcome, RunState, Standing};
@@ -175,6 +175,7 @@ fn remaining(run: &RunState, undone_run: Option<&RunState>) -> Vec<Value> {
     } else if run.outcome.is_none() {
         add("operator", "the run has no end: `cutover resume`".into());
     }
+    left_over(run).into_iter().for_each(|(who, what)| add(who, what));
     for (index, item) in run.items.iter().enumerate().filter(|(_, item)| item.standing == Standing::Stays) {
         match act(run, index) {
             kind if only_keeps(kind) => {}
@@ -186,7 +187,7 @@ fn remaining(run: &RunState, undone_run: Option<&RunState>) -> Vec<Value> {
         }
     }
     left_of_changes(run).into_iter().for_each(|(who, what)| add(who, what));
-    left_over(run).into_iter().chain(left_in_files(run)).for_each(|(who, what)| add(who, what));
+    left_in_files(run).into_iter().for_each(|(who, what)| add(who, what));
     undone_run.and_then(left_of_export).into_iter().for_each(|(who, what)| add(who, what));
     let failed = undone_run.and_then(|undone| undone.failure.as_ref().map(|failure| (undone, failure)));
     let failed = failed.or_else(|| run.failure.as_ref().filter(|_| run.is_going_back).map(|failure| (run, failure)));
@@ -204,13 +205,12 @@ pub fn manifest_text(run: &RunState, entries: &[Entry], undone_run: Option<&RunS
     let (_, paint) = ended(run);
     let (from, to) = releases(run);
     let (from, to) = if run.is_going_back { (to, from) } else { (from, to) };
-    let title = format!(
-        "Rollback manifest of run {}: {} {} {}",
-        run.number,
-        release_name(from),
-        style.arrow(),
-        release_name(to)
-    );
+    let what = match (from, to) {
+        // Rows, names, a whole night: no release is a side of it.
+        (None, None) => harmless(deed(run)),
+        _ => format!("{} {} {}", release_name(from), style.arrow(), release_name(to)),
+    };
+    let title = format!("Rollback manifest of run {}: {what}", run.number);
     let mut out = style.lines(Paint::Strong, &title, 0);
     out.push_str(&style.lines(paint, &ended(run).0, 2));
     let lines = |key: &str, line: &dyn Fn(&Value) -> String| -> Vec<String> {
@@ -347,5 +347,15 @@ mod tests {
         assert_eq!(names(&value["undone"]), ["start_services"]);
         assert_eq!(names(&value["done"]), ["back_up_database"]);
         assert_eq!(value["proofs"][0]["passed"], true);
+    }
+
+    #[test]
+    fn a_manifest_of_what_has_no_releases_is_called_by_what_was_undone() {
+        let mut plan = sample::keeping();
+        (plan.release_from, plan.release_to) = (None, None);
+        plan.deed = Some("the undoing of the import".into());
+        let entries = sample::entries(sample::well(&plan));
+        let text = manifest_text(&sample::run(&entries), &entries, None, &Style::plain(120));
+        assert!(text.starts_with("Rollback manifest of run 7: the undoing of the import\n"), "{text}");
     }
 }

@@ -6,7 +6,7 @@ use super::SCHEMA;
 use super::style::{Mark, Paint, Style};
 use super::table::{Cell, Table};
 use super::text::{columns, hang, harmless, pad, short_ids};
-use crate::step::{Change, Item, Plan, Reversal, RunKind, ServiceChange};
+use crate::step::{Act, Change, Item, Plan, Reversal, RunKind, ServiceChange};
 
 /// The plan as a page.
 pub fn plan_text(plan: &Plan, style: &Style) -> String {
@@ -114,6 +114,8 @@ fn image(service: &ServiceChange, style: &Style) -> String {
 struct Columns {
     digits: usize,
     title: usize,
+    /// Whether checkpoints wait for a person: in a rehearsal they do not.
+    waits: bool,
 }
 
 impl Columns {
@@ -121,7 +123,11 @@ impl Columns {
         let digits = plan.items.len().to_string().len().max(2);
         let most = style.width.saturating_sub(digits + 7 + EXACT.len());
         let lengths = plan.items.iter().map(|item| columns(&harmless(&item.title)));
-        Self { digits, title: lengths.filter(|length| *length <= most).max().unwrap_or(0) }
+        Self {
+            digits,
+            title: lengths.filter(|length| *length <= most).max().unwrap_or(0),
+            waits: plan.kind == RunKind::Cutover,
+        }
     }
 }
 
@@ -155,12 +161,22 @@ fn step(index: usize, item: &Item, place: &Columns, style: &Style) -> String {
     };
     let digits = place.digits;
     let head = format!("  {:>digits$} {mark} ", index + 1);
-    let title = harmless(&item.title);
+    let title = match &item.action {
+        Act::Checkpoint(step) if place.waits => harmless(&format!(
+            "CHECKPOINT, stops here until a person gives the signal {:?}: {}",
+            step.signal, item.title
+        )),
+        _ => harmless(&item.title),
+    };
     let (words, paint) = match item.action.reversal() {
         _ if is_gate => return hang(&head, &title, style.width),
         Reversal::Exact if item.back => return hang(&head, &title, style.width),
         Reversal::Exact if item.action.only_writes_files() => {
             ("writes files only, which stay".to_owned(), Paint::Faint)
+        }
+        // What a program of the user's own gives back is known to him alone.
+        Reversal::Exact if undo_command(&item.action).is_some() => {
+            (format!("undone by `{}`", undo_command(&item.action).unwrap_or_default()), Paint::Faint)
         }
         Reversal::Exact if columns(&title) <= place.title => {
             return format!("{head}{}  {}\n", pad(&title, place.title), style.paint(Paint::Faint, EXACT));
@@ -175,7 +191,30 @@ fn step(index: usize, item: &Item, place: &Columns, style: &Style) -> String {
     out
 }
 
+/// The program that undoes one of the user's own.
+fn undo_command(act: &Act) -> Option<String> {
+    let Act::RunCommand(step) = act else { return None };
+    step.undo.as_ref().map(|words| words.join(" "))
+}
+
+/// What a failure leads to, and at which steps it leads to something else.
 fn on_failure(plan: &Plan, style: &Style) -> String {
+    let held = plan.course.iter().filter(|_| plan.rolls_back).flat_map(|course| &course.held);
+    let held: Vec<String> = held.map(|index| (index + 1).to_string()).collect();
+    let mut out = in_general(plan, style);
+    if !held.is_empty() {
+        let s = if held.len() == 1 { "" } else { "s" };
+        let words = format!(
+            "but in step{s} {} it stops and holds everything as it stands, for a person to decide: `cutover resume` or \
+             `cutover rollback`",
+            held.join(", ")
+        );
+        out.push_str(&hang("  ", &words, style.width));
+    }
+    out
+}
+
+fn in_general(plan: &Plan, style: &Style) -> String {
     if plan.kind == RunKind::Rollback {
         let words = "stops there, with 8 where something was changed, and is never turned round: `cutover resume` goes on \
                      with it once the cause is put right";
@@ -301,5 +340,41 @@ What can be lost
         assert_eq!(value["point_of_no_return"], json!({ "item": 3, "name": "migrate_schema" }));
         assert_eq!(value["losses"].as_array().map(Vec::len), Some(1));
         assert_eq!(value["plan"]["kind"], "deploy");
+    }
+
+    /// A night: a program, a checkpoint, and a step whose failure is held.
+    fn night() -> Plan {
+        let mut plan = sample::keeping();
+        plan.kind = RunKind::Cutover;
+        plan.deed = Some("the cutover night".into());
+        plan.services.clear();
+        plan.home.clear();
+        plan.items.truncate(3);
+        let act = |value: Value| -> Act { serde_json::from_value(value).unwrap() };
+        plan.items[0].action = act(json!({
+            "act": "run_command", "name": "tell", "run": ["./tell"], "undo": ["./untell", "all"], "check": null,
+            "dry_run": null, "directory": "/", "environment": [], "timeout_s": 1,
+        }));
+        plan.items[1].action = act(json!({
+            "act": "checkpoint", "signal": "go", "gates": [], "statements": [], "people": 1, "valid_s": 1,
+            "recheck_ms": 1,
+        }));
+        plan.items[1].title = "we go".into();
+        let course = json!({
+            "runbook": "night", "title": "", "file": "/n", "sha256": "", "phases": [], "held": [2], "recipe": "",
+        });
+        plan.course = Some(serde_json::from_value(course).unwrap());
+        plan
+    }
+
+    #[test]
+    fn a_night_says_where_it_stops_for_a_person_what_undoes_a_program_and_where_a_failure_is_held() {
+        let text = plan_text(&night(), &Style::plain(120));
+        assert!(text.contains("2 ? CHECKPOINT, stops here until a person gives the signal \"go\": we go\n"), "{text}");
+        assert!(text.contains("undone by `./untell all`\n") && !text.contains("build worker  undo gives"), "{text}");
+        assert!(text.contains("  undoes what it began, last first, by itself"), "{text}");
+        assert!(text.contains("  but in step 3 it stops and holds everything as it stands"), "{text}");
+        let rehearsed = Plan { kind: RunKind::Rehearsal, ..night() };
+        assert!(!plan_text(&rehearsed, &Style::plain(120)).contains("CHECKPOINT"), "a rehearsal waits for nobody");
     }
 }

@@ -10,7 +10,7 @@ use super::style::{Paint, Style};
 use super::text::{gist, hang, harmless, lead, moment, next_text, short_ids};
 use super::{SCHEMA, carried, moved};
 use crate::adapter::clock::spoken;
-use crate::journal::{Outcome, RunState, Standing};
+use crate::journal::{ItemState, Outcome, RunState, Standing};
 use crate::step::{Act, Plan, RunKind, ServiceChange};
 
 /// The verdict, its sentence, and its paint. `outcome` is absent when the run was interrupted.
@@ -118,8 +118,12 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
             if let Some(file) = carried::kept_aside(run) {
                 next.insert(0, (format!("cutover data apply {file}"), "write what was saved to the source".to_owned()));
             }
-            let is_undoable = |item: &crate::step::Item| !item.back && item.action.changes_the_world();
-            if plan.deed.is_some() && plan.kind != RunKind::Rollback && plan.items.iter().any(is_undoable) {
+            // What was so already before this run is not its own to undo: `cutover rollback` passes such a run by.
+            let is_undoable = |(item, state): (&crate::step::Item, &ItemState)| {
+                !item.back && item.action.changes_the_world() && state.was_begun
+            };
+            let mut begun = plan.items.iter().zip(&run.items);
+            if plan.deed.is_some() && plan.kind != RunKind::Rollback && begun.any(is_undoable) {
                 next.push(("cutover rollback".to_owned(), format!("undo run {}", run.number)));
             }
             if plan.kind == RunKind::Deploy && plan.release_from.is_some() {
@@ -243,10 +247,10 @@ fn half_way(outcome: Option<Outcome>, run: &RunState) -> Vec<String> {
         return Vec::new();
     }
     // What was refused before it was begun is as it was.
-    let open = |item: &crate::journal::ItemState| {
+    let open = |item: &ItemState| {
         matches!(item.standing, Standing::Started | Standing::Failed | Standing::Undoing) && item.was_begun
     };
-    let words = |(index, item): (usize, &crate::journal::ItemState)| {
+    let words = |(index, item): (usize, &ItemState)| {
         let state = match item.standing {
             Standing::Undoing => "its undoing was begun, its end was not seen",
             Standing::Failed => "failed; how far it came was not seen",
@@ -264,9 +268,8 @@ fn current_release(plan: &Plan) -> Option<String> {
 
 /// What compose makes for a project once, and what no way back removes: there may be rows in it.
 fn made_for_good(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Option<String> {
-    let is_undone = |index: usize, item: &crate::journal::ItemState| {
-        act(run, index) == "start_services" && item.standing == Standing::Undone
-    };
+    let is_undone =
+        |index: usize, item: &ItemState| act(run, index) == "start_services" && item.standing == Standing::Undone;
     let was_first = plan.kind == RunKind::Deploy && plan.release_from.is_none();
     let was_started = run.items.iter().enumerate().any(|(index, item)| is_undone(index, item));
     (outcome == Some(Outcome::RolledBack) && was_first && was_started).then(|| {

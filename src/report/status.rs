@@ -127,7 +127,16 @@ fn open(run: &RunState, expired: Option<&str>) -> (Verdict, String, Vec<(String,
 
 fn serving(facts: &StatusFacts) -> (Verdict, String, Vec<(String, String)>) {
     let Some(current) = &facts.current else {
-        let mut next = vec![("cutover deploy".to_owned(), "bring up the first release".to_owned())];
+        let deploy = ("cutover deploy".to_owned(), "bring up the first release".to_owned());
+        // Where rows or names were moved, nothing deployed is nothing missing: what was done can be undone.
+        let is_moved = facts.last_run.as_ref().is_some_and(|run| run.kind != RunKind::Deploy.word());
+        let back = ("cutover rollback".to_owned(), "undo the last run that changed something".to_owned());
+        let look = ("cutover history".to_owned(), "what was done here".to_owned());
+        let mut next = match (is_moved, facts.is_undoable) {
+            (false, _) => vec![deploy],
+            (true, true) => vec![look, back],
+            (true, false) => vec![look],
+        };
         let Some(run) = facts.last_run.as_ref().filter(|run| run.failure.is_some()) else {
             return (Verdict::Nothing, "nothing was deployed yet".into(), next);
         };

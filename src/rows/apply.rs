@@ -7,6 +7,7 @@
 
 mod accounts;
 mod aside;
+mod keyless;
 mod quiet;
 mod table;
 
@@ -32,8 +33,10 @@ use crate::adapter::database::{Place, Session};
 use crate::data::catalog::{Catalog, TableName};
 use crate::data::change_file::{Head, Reader, SequenceValue, TableChanges};
 use crate::data::difference::Change;
+use crate::data::digest::{self, Sum};
 use crate::data::mapping::{Mapping, MappingFile};
 use crate::data::patterns::Patterns;
+use crate::data::plural::{counted, verb};
 use crate::data::sidecar_shape::Shape;
 
 /// How long others may hold the tables.
@@ -143,7 +146,8 @@ pub async fn apply(source: &Place, options: &ApplyOptions, say: &(dyn Fn(String)
     work.session.batch_execute("BEGIN").await?;
     work.must_be_applied().await?;
     work.session.batch_execute("ROLLBACK").await?;
-    say(format!("all {} changes are in {}", applied.changes, source.shown()));
+    let (changes, are) = (counted(applied.changes, "change"), verb(applied.changes, "is", "are"));
+    say(format!("{changes} {are} in {}", source.shown()));
     Ok(applied)
 }
 
@@ -188,36 +192,40 @@ impl<'a> Work<'a> {
         self.head.all() - self.aside.len()
     }
 
-    fn target(&self, number: usize) -> Result<Target<'_>> {
+    fn target(&self, number: usize, aside: Sum) -> Result<Target<'_>> {
         let changes = &self.head.tables[number];
         let table = self.catalog.table(&changes.table);
         let table = table.with_context(|| format!("the source has no table {}", changes.table))?;
         let shape = Shape::new(&changes.columns, &changes.key, &changes.users)
             .map_err(|error| anyhow!("{}: {error}", changes.table))?;
         let way = Way { shape: Arc::new(shape), mapping: self.forward.clone(), is_binary: false };
-        Ok(Target { changes, table, way, backward: Arc::clone(&self.backward), number })
+        Ok(Target { changes, table, way, backward: Arc::clone(&self.backward), number, aside })
     }
 
     /// Goes through the tables, one after the other: how each stands to its changes, or, writing, those changes.
     async fn each_table(&self, is_writing: bool) -> Result<Standing> {
         let mut reader = open(&self.options.file)?;
         let (mut number, mut changes, mut standing) = (0, Vec::new(), Standing::default());
-        let mut count = 0;
+        let (mut count, mut aside) = (0, Sum::default());
         loop {
             let next = reader.next_change().context("the change file changed while it was read")?;
-            if next.as_ref().is_none_or(|(next, _)| *next != number) && !changes.is_empty() {
-                let target = self.target(number)?;
-                if is_writing {
-                    target.write(&self.session, &changes).await?;
-                } else {
-                    standing.absorb(target.standing(&self.session, &changes).await?);
+            if next.as_ref().is_none_or(|(next, _)| *next != number) {
+                if !changes.is_empty() {
+                    let target = self.target(number, aside)?;
+                    if is_writing {
+                        target.write(&self.session, &changes).await?;
+                    } else {
+                        standing.absorb(target.standing(&self.session, &changes).await?);
+                    }
                 }
                 changes.clear();
+                aside = Sum::default();
             }
             let Some((table, change)) = next else { return Ok(standing) };
             count = if number == table { count + 1 } else { 1 };
             number = table;
             if self.aside.holds(table, count - 1) {
+                change.new.iter().for_each(|row| aside.add(digest::of_row(row)));
                 continue;
             }
             changes.push(if self.options.is_undo { turned(change) } else { change });
@@ -258,14 +266,15 @@ impl<'a> Work<'a> {
         let standing = self.standing().await?;
         if standing.neither > 0 {
             bail!(
-                "{} rows of the source stand otherwise, so nothing was applied: {}",
-                standing.neither,
+                "{} of the source {} otherwise, so nothing was applied: {}",
+                counted(standing.neither, "row"),
+                verb(standing.neither, "stands", "stand"),
                 standing.conflicts.join("; ")
             );
         }
         if standing.before > 0 {
             self.each_table(true).await?;
-            say(format!("{} changes written to {}", standing.before, source.shown()));
+            say(format!("{} written to {}", counted(standing.before, "change"), source.shown()));
         }
         quiet.end(&self.session).await?;
         self.must_be_applied().await?;
@@ -283,8 +292,8 @@ impl<'a> Work<'a> {
             return Ok(());
         }
         bail!(
-            "the proof does not hold: of {} changes {} are in the source; {}",
-            self.wanted(),
+            "the proof does not hold: of {}, {} in the source; {}",
+            counted(self.wanted(), "change"),
             standing.after,
             standing.conflicts.join("; ")
         );

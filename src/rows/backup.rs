@@ -21,6 +21,7 @@ use crate::adapter::clock;
 use crate::adapter::database::{Place, Session};
 use crate::adapter::files::{self, spoken_size};
 use crate::data::catalog::quoted;
+use crate::data::plural::counted;
 
 mod by_command;
 mod by_volume;
@@ -126,13 +127,17 @@ async fn make(
     let holder = Snapshot::take(place, &options.session).await?;
     say(format!("dumping {} with pg_dump {}", place.shown(), tools.shown()));
     let dump = dump(place, tools, options, &holder.name, unfinished);
-    let digests = contents(place, Some(&holder.name), options.jobs, &options.session, &options.exclude_schemas);
+    // The size of the dump is said meanwhile.
+    let still: Say<'_> = &|_| ();
+    let excluded = &options.exclude_schemas;
+    let digests = contents(place, Some(&holder.name), options.jobs, &options.session, excluded, still);
     let both = async { tokio::try_join!(dump, digests) };
-    let ((), read) = with_size(&unfinished.join(shelf::DUMP), say, both).await?;
+    let ((), read) = with_size("dumping", &unfinished.join(shelf::DUMP), say, both).await?;
     holder.must_still_stand().await?;
-    let stored = shelf::seal(unfinished, options.format)?;
+    let stored = shelf::seal(unfinished, options.format, say).await?;
     let bytes = stored.iter().map(|file| file.bytes).sum();
-    say(format!("{} dumped, {} rows in {} tables", spoken_size(bytes), read.rows(), read.tables.len()));
+    let (rows, tables) = (counted(read.rows(), "row"), counted(read.tables.len(), "table"));
+    say(format!("{} dumped, {rows} in {tables}", spoken_size(bytes)));
     let mut token = Token {
         schema: "cutover/v1".into(),
         id: options.id.clone(),
@@ -156,7 +161,7 @@ async fn make(
     token.contents.sequences = restored.sequences;
     token.verified = Some(Verified { at: clock::now(), rows: token.contents.rows(), scratch: trial.shown().into() });
     shelf::write_token(unfinished, &token)?;
-    say(format!("restored on trial: every row of {} tables is the same", token.contents.tables.len()));
+    say(format!("restored on trial: every row of {} is the same", counted(token.contents.tables.len(), "table")));
     Ok(token)
 }
 
@@ -174,13 +179,31 @@ async fn dump(place: &Place, tools: &Tools, options: &BackupOptions, snapshot: &
     tools.run(place, call, &|_| ()).await.context("the dump failed")
 }
 
-/// Says every few seconds how large the dump has become.
-async fn with_size<T>(dump: &Path, say: Say<'_>, work: impl Future<Output = T>) -> T {
+/// Says every few seconds how large a database has become that is being restored.
+async fn with_growth<T>(place: &Place, session: &str, say: Say<'_>, work: impl Future<Output = T>) -> Result<T> {
+    let session = place.connect(session).await?;
+    tokio::pin!(work);
+    loop {
+        match tokio::time::timeout(Duration::from_secs(2), &mut work).await {
+            Ok(done) => return Ok(done),
+            Err(_) => {
+                let asked = session.query_one("SELECT pg_catalog.pg_database_size(current_database())", &[]).await;
+                // The restore tells by itself what is wrong with the server.
+                if let Some(bytes) = asked.ok().and_then(|row| row.try_get::<_, i64>(0).ok()) {
+                    say(format!("restoring: {} in {}", spoken_size(bytes.unsigned_abs()), place.shown()));
+                }
+            }
+        }
+    }
+}
+
+/// Says every few seconds how large a file or directory has become; `verb` is what is done (`dumping`).
+pub(in crate::rows) async fn with_size<T>(verb: &str, dump: &Path, say: Say<'_>, work: impl Future<Output = T>) -> T {
     tokio::pin!(work);
     loop {
         match tokio::time::timeout(Duration::from_secs(2), &mut work).await {
             Ok(done) => return done,
-            Err(_) => say(format!("dumping: {}", spoken_size(shelf::size(dump)))),
+            Err(_) => say(format!("{verb}: {}", spoken_size(shelf::size(dump)))),
         }
     }
 }

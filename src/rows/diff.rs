@@ -3,6 +3,7 @@
 //! Law: the baseline plus the changes is the target, by count and by digest, or there is no change file. It reads both
 //! sides only; a call that was killed leaves at most files that no `changes.jsonl` points to, and a second one begins again.
 
+mod remainder;
 mod uncompared;
 
 use std::collections::BTreeMap;
@@ -12,8 +13,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
+use self::remainder::{Remainder, rest_of};
+use super::progress::Meter;
 use super::verify::folds::{PairsOf, Way, sorter};
 use super::verify::rows::lines_of;
 use super::verify::scan::{Make, Reading, Side, scan};
@@ -24,13 +27,12 @@ use crate::adapter::database::Place;
 use crate::adapter::files;
 use crate::data::catalog::TableName;
 use crate::data::change_file::{Head, SequenceValue, TableChanges, Writer};
-use crate::data::difference::{Pairs, Side as Of, Wanted, compare, pair_up};
+use crate::data::difference::{Side as Of, Wanted, pair_up};
 use crate::data::difference_csv as csv;
-use crate::data::digest::Sum;
 use crate::data::mapping::{Mapping, MappingFile};
 use crate::data::patterns::Patterns;
-use crate::data::sidecar::{Heading, Pair, Reader};
-use crate::data::sorted::{Record, Sorted, read_whole};
+use crate::data::plural::counted;
+use crate::data::sidecar::{self, Heading, Reader};
 
 /// The change file in its directory.
 pub const FILE: &str = "changes.jsonl";
@@ -113,16 +115,33 @@ pub async fn diff(
             sidecars.insert(one.source.number, sidecar);
         }
     }
+    let meter = meter_of(&both, &sidecars);
     for some in both.chunks(TABLES) {
-        let rows = Rows { mapping: mapping.as_ref(), directory: &options.directory, say };
+        let rows = Rows { mapping: mapping.as_ref(), directory: &options.directory, say, meter: &meter };
         rows.tables(&mut sides, some, &mut sidecars, &mut writer, &mut head).await?;
     }
     sides.close().await?;
     head.made_at = now();
     let file = options.directory.join(FILE);
     put_together(writer, &mut head, &file)?;
-    say(format!("{} changes in {}", head.all(), file.display()));
+    say(format!("{} in {}", counted(head.all(), "change"), file.display()));
     Ok(Diff { file, head })
+}
+
+/// Counts what is read: the target's rows and their baseline, the file beside the rows or the rows of the other side.
+fn meter_of(both: &[Both], sidecars: &BTreeMap<usize, Sidecar>) -> Arc<Meter> {
+    let size = |both: &Both| {
+        let source = if sidecars.contains_key(&both.source.number) { 0 } else { both.source.table.bytes };
+        (both.name.to_string(), source + both.target.table.bytes)
+    };
+    Arc::new(Meter::new("read", both.iter().map(size)))
+}
+
+/// Counts what is read of one table a second time, to find the changed rows whole.
+fn again(both: &Both) -> Arc<Meter> {
+    let bytes = both.source.table.bytes + both.target.table.bytes;
+    let size = |at| if at == both.source.number { (both.name.to_string(), bytes) } else { (String::new(), 0) };
+    Arc::new(Meter::new("searched", (0..=both.source.number).map(size)))
 }
 
 fn sequences(sides: &Sides) -> Vec<SequenceValue> {
@@ -176,53 +195,11 @@ fn sidecar_of(directory: Option<&Path>, both: &mut Both) -> Result<Option<Sideca
     Ok(Some(reader))
 }
 
-/// A pair that only one side has.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Rest {
-    pair: Pair,
-    side: Of,
-}
-
-impl Record for Rest {
-    fn held(&self) -> usize {
-        32
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        self.pair.write(out);
-        out.push(u8::from(self.side == Of::New));
-    }
-
-    fn read(from: &mut impl std::io::Read) -> std::io::Result<Option<Self>> {
-        let Some(pair) = Pair::read(from)? else { return Ok(None) };
-        let mut side = [0; 1];
-        if !read_whole(from, &mut side)? {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(Some(Self { pair, side: if side[0] == 1 { Of::New } else { Of::Old } }))
-    }
-}
-
-/// Pairs of which the sum is taken while they pass.
-struct Summed<'a, P> {
-    pairs: &'a mut P,
-    sum: Sum,
-}
-
-impl<P: Pairs> Pairs for Summed<'_, P> {
-    fn next_pair(&mut self) -> std::io::Result<Option<Pair>> {
-        let pair = self.pairs.next_pair()?;
-        if let Some(pair) = &pair {
-            self.sum.add(pair.row());
-        }
-        Ok(pair)
-    }
-}
-
 struct Rows<'a> {
     mapping: Option<&'a Arc<Mapping>>,
     directory: &'a Path,
     say: &'a (dyn Fn(String) + Sync),
+    meter: &'a Arc<Meter>,
 }
 
 type Out = Writer<BufWriter<tempfile::NamedTempFile>>;
@@ -250,20 +227,19 @@ impl Rows<'_> {
         let right: Vec<Reading> = some.iter().map(|both| both.target.clone()).collect();
         let without = |both: &&Both| !sidecars.contains_key(&both.source.number);
         let left: Vec<Reading> = some.iter().filter(without).map(|both| both.source.clone()).collect();
-        let (old, new) = tokio::try_join!(
-            scan(&mut sides.source, &left, make(true)?),
-            scan(&mut sides.target, &right, make(false)?)
-        )?;
+        let (old, new) = (make(true)?, make(false)?);
+        let both_sides = async {
+            tokio::try_join!(
+                scan(&mut sides.source, &left, old, self.meter),
+                scan(&mut sides.target, &right, new, self.meter)
+            )
+        };
+        let (old, new) = self.meter.watch(self.say, both_sides).await?;
         let mut old: BTreeMap<usize, PairsOf> = left.iter().map(|reading| reading.number).zip(old).collect();
         for (both, new) in some.iter().zip(new) {
             let number = both.source.number;
-            let mut new = new.pairs.sorted()?;
-            let mut rest = match (sidecars.remove(&number), old.remove(&number)) {
-                (Some(mut sidecar), _) => rest_of(&mut sidecar, &mut new)
-                    .with_context(|| format!("the sidecar of {} cannot be used; move it away", both.name))?,
-                (None, Some(old)) => rest_of(&mut old.pairs.sorted()?, &mut new)?,
-                (None, None) => bail!("{} has no baseline", both.name),
-            };
+            let (sidecar, old) = (sidecars.remove(&number), old.remove(&number));
+            let mut rest = self.rest(both, sidecar, old, new).await?;
             let table = TableChanges {
                 table: both.name.clone(),
                 columns: both.source.columns.clone(),
@@ -279,6 +255,29 @@ impl Rows<'_> {
             head.tables.push(table);
         }
         Ok(())
+    }
+
+    /// Puts the pairs of both sides against each other; that takes a processor for a while, and nobody waits for it.
+    async fn rest(
+        &self,
+        both: &Both,
+        sidecar: Option<Sidecar>,
+        old: Option<PairsOf>,
+        new: PairsOf,
+    ) -> Result<Remainder> {
+        let (name, rows) = (both.name.clone(), new.sum.rows);
+        let meter = Arc::new(Meter::new("told apart", [(name.to_string(), rows * sidecar::PAIR as u64)]));
+        let counted = Arc::clone(&meter);
+        let work = tokio::task::spawn_blocking(move || {
+            let mut new = new.pairs.sorted()?;
+            match (sidecar, old) {
+                (Some(mut sidecar), _) => rest_of(&mut sidecar, &mut new, &counted)
+                    .with_context(|| format!("the sidecar of {name} cannot be used; move it away")),
+                (None, Some(old)) => rest_of(&mut old.pairs.sorted()?, &mut new, &counted),
+                (None, None) => bail!("{name} has no baseline"),
+            }
+        });
+        meter.watch(self.say, work).await?
     }
 
     /// Finds the changed rows, whole, and writes them down.
@@ -300,8 +299,9 @@ impl Rows<'_> {
                 (count, last) = (count + 1, Some(one.pair.key));
                 next = rest.rest.next_record()?;
             }
-            let found = lines_of(&mut sides.source, &mut sides.target, both, self.mapping, wanted).await;
-            let mut found = found.with_context(|| baseline_hint(&sides.source, both))?;
+            let meter = again(both);
+            let found = lines_of(&mut sides.source, &mut sides.target, both, self.mapping, wanted, &meter);
+            let mut found = meter.watch(self.say, found).await.with_context(|| baseline_hint(&sides.source, both))?;
             while let Some(line) = found.next_record()? {
                 lines.push(line)?;
             }
@@ -330,12 +330,12 @@ impl Rows<'_> {
         }
         if table.before.rows + table.inserted != table.after.rows + table.deleted {
             bail!(
-                "{}: {} rows before, {} inserted, {} deleted, but {} rows now: this does not add up",
+                "{}: {} before, {} inserted, {} deleted, but {} now: this does not add up",
                 both.name,
-                table.before.rows,
+                counted(table.before.rows, "row"),
                 table.inserted,
                 table.deleted,
-                table.after.rows
+                counted(table.after.rows, "row")
             );
         }
         let TableChanges { inserted, updated, deleted, .. } = table;
@@ -357,18 +357,4 @@ fn baseline_hint(side: &Side, both: &Both) -> String {
         ),
         _ => format!("cannot tell what changed in {}", both.name),
     }
-}
-
-/// What only one side has, and what each side is as a whole.
-struct Remainder {
-    rest: Sorted<Rest>,
-    before: Sum,
-    after: Sum,
-}
-
-fn rest_of(old: &mut impl Pairs, new: &mut impl Pairs) -> Result<Remainder> {
-    let (mut old, mut new) = (Summed { pairs: old, sum: Sum::default() }, Summed { pairs: new, sum: Sum::default() });
-    let mut rest = sorter();
-    compare(&mut old, &mut new, |side, pair| rest.push(Rest { pair, side })).map_err(|error| anyhow!(error))?;
-    Ok(Remainder { rest: rest.sorted()?, before: old.sum, after: new.sum })
 }

@@ -31,6 +31,7 @@ use super::Say;
 use crate::adapter::clock::{self, Stopwatch};
 use crate::adapter::database::{Place, Session};
 use crate::data::catalog::TableName;
+use crate::data::plural::{counted, verb};
 
 mod guard;
 mod hold;
@@ -99,7 +100,7 @@ pub async fn freeze(place: &Place, options: &FreezeOptions, say: Say<'_>) -> Res
     frozen.enter(Phase::Guards, options, &session).await?;
     guard::put_up(&session, &mut frozen, options, &watch, say).await?;
     guard::must_stand(&session, options, &frozen).await?;
-    say(format!("{} tables refuse writes", frozen.guarded));
+    say(format!("{} {} writes", counted(frozen.guarded, "table"), verb(frozen.guarded, "refuses", "refuse")));
 
     let row = session.query_one("SELECT pg_catalog.pg_current_wal_lsn()::text", &[]).await?;
     frozen.lsn = Some(row.try_get(0)?);

@@ -8,6 +8,7 @@ mod ballast;
 mod baseline;
 mod board;
 mod course;
+mod deed;
 mod floor;
 mod from_files;
 mod hold;

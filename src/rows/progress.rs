@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::Say;
 use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::files::spoken_size;
+use crate::data::plural::counted;
 
 /// How often the whole is said.
 const PACE: Duration = Duration::from_secs(1);
@@ -135,8 +136,15 @@ impl Meter {
         let ended: Vec<usize> = self.ends.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
         for table in ended {
             let line = self.line(table);
-            let size = spoken_size(line.bytes);
-            say(format!("{}: {} rows {}, {size} in {}", line.name, line.rows, self.verb, spoken(line.took)));
+            say(format!("{}: {} in {}", line.name, self.moved(line.rows, line.bytes), spoken(line.took)));
+        }
+    }
+
+    /// `7 rows read, 410.2 MiB`; where no rows are looked at, `410.2 MiB read`.
+    fn moved(&self, rows: u64, bytes: u64) -> String {
+        match (rows, bytes) {
+            (0, 1..) => format!("{} {}", spoken_size(bytes), self.verb),
+            _ => format!("{} {}, {}", counted(rows, "row"), self.verb, spoken_size(bytes)),
         }
     }
 
@@ -158,7 +166,7 @@ impl Meter {
         }
         let elapsed = self.watch.elapsed();
         let expected = self.expected.saturating_sub(left_out);
-        let mut text = format!("{rows} rows {}, {}, {}", self.verb, spoken_size(bytes), rate(bytes, elapsed));
+        let mut text = format!("{}, {}", self.moved(rows, bytes), rate(bytes, elapsed));
         if let Some(share) = (done * 100).checked_div(expected) {
             text = format!("{share} %, {text}");
             if done > 0 {
@@ -251,5 +259,14 @@ mod tests {
         #[expect(clippy::await_holding_lock, reason = "nobody else takes it")]
         let line = meter.watch(&say, async { heard.lock().unwrap().recv().await }).await.unwrap();
         assert!(line.starts_with("0 %, 0 rows read"), "{line}");
+    }
+
+    #[test]
+    fn where_only_bytes_are_read_no_rows_are_told() {
+        let meter = Meter::new("checked", [("profiles".to_owned(), 200)]);
+        meter.add(0, 0, 50);
+        assert!(meter.whole().starts_with("25 %, 50 B checked, "), "{}", meter.whole());
+        meter.add(0, 1, 0);
+        assert!(meter.whole().starts_with("25 %, 1 row checked, 50 B, "), "{}", meter.whole());
     }
 }

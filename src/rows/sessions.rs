@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::adapter::clock::Stopwatch;
 use crate::adapter::database::Place;
+use crate::data::plural::{counted, verb};
 
 /// How long the server may take to end them: a session that builds an index ends between two blocks.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -40,9 +41,11 @@ pub async fn end_named(place: &Place, name: &str) -> Result<u64> {
         }
         if watch.left(DEADLINE).is_none() {
             bail!(
-                "{left} sessions that a killed run left on {} do not end; look at pg_stat_activity there \
-                 (application_name like 'cutover%') and end them",
-                place.shown()
+                "{} that a killed run left on {} {} not end; look at pg_stat_activity there (application_name like \
+                 'cutover%') and end what is left",
+                counted(left, "session"),
+                place.shown(),
+                verb(left, "does", "do")
             );
         }
         tokio::time::sleep(PACE).await;

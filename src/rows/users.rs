@@ -14,6 +14,7 @@ use super::Say;
 use super::ledger::{Ledger, Standings};
 use crate::adapter::clock::{self, Stopwatch};
 use crate::adapter::stack_auth::StackAuth;
+use crate::data::plural::counted;
 use crate::data::users::{self, Plan, Rules};
 
 mod accounts;
@@ -154,7 +155,7 @@ async fn preview(options: &Options, plan: &Plan, service: &Service<'_>) -> Resul
 async fn make_all(options: &Options, plan: &Plan, service: &Service<'_>, say: Say<'_>) -> Result<Migrated> {
     let ledger = Ledger::open(&options.directory, &service.fingerprint())?;
     let before = service.accounts().await?;
-    say(format!("{} accounts are there, {} users are to have one", before.len(), plan.people.len()));
+    say(format!("{} found, {} to have one", counted(before.len(), "account"), counted(plan.people.len(), "user")));
     let maker = Maker::new(options, plan, service, &ledger, &before, say);
     let make = &maker;
     let mut making = stream::iter(&plan.people)

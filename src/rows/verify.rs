@@ -31,6 +31,7 @@ use crate::data::mapping::{Mapping, MappingFile};
 use crate::data::patterns::Patterns;
 use crate::data::verification::{Report, Status, TableReport};
 use crate::rows::catalog;
+use crate::rows::progress::Meter;
 
 /// The table of users where the configuration names none.
 const USERS: (&str, &str) = ("auth", "users");
@@ -184,13 +185,14 @@ pub async fn verify(
         report.tables.insert(apart.name.to_string(), TableReport { status: Status::Fail, notes, ..Default::default() });
     }
     let rows = std::mem::take(&mut sides.both);
+    let meter = meter_of(&rows);
     let group = if options.fails_fast { 1 } else { rows.len().max(1) };
     for some in rows.chunks(group) {
         if options.fails_fast && report.tables.values().any(|table| table.status == Status::Fail) {
             report.stopped_early = true;
             break;
         }
-        let found = tables_of(&mut sides, some, options).await?;
+        let found = meter.watch(say, tables_of(&mut sides, some, options, &meter)).await?;
         for (both, table) in some.iter().zip(found) {
             say(told(&both.name, &table));
             report.tables.insert(both.name.to_string(), table);
@@ -214,14 +216,26 @@ pub async fn verify(
     Ok(report)
 }
 
-async fn tables_of(sides: &mut Sides, some: &[Both], options: &Options) -> Result<Vec<TableReport>> {
+/// Counts what is read of both sides.
+pub(in crate::rows) fn meter_of(both: &[Both]) -> Arc<Meter> {
+    let size = |both: &Both| (both.name.to_string(), both.source.table.bytes + both.target.table.bytes);
+    Arc::new(Meter::new("read on both sides", both.iter().map(size)))
+}
+
+async fn tables_of(
+    sides: &mut Sides,
+    some: &[Both],
+    options: &Options,
+    meter: &Arc<Meter>,
+) -> Result<Vec<TableReport>> {
     if options.is_counting_only {
         return counted(sides, some).await;
     }
     let is_same_major = sides.source_snapshot().is_some()
         && sides.source_catalog.server_version / 10_000 == sides.target_catalog.server_version / 10_000;
     let mapping = forward(options.mapping.as_ref())?;
-    let how = How { mapping, sample: options.sample_percent, named: options.named, is_same_major };
+    let meter = Arc::clone(meter);
+    let how = How { mapping, sample: options.sample_percent, named: options.named, is_same_major, meter };
     rows::rows_of(&mut sides.source, &mut sides.target, some, &options.users, &how).await
 }
 
@@ -245,7 +259,8 @@ fn told(name: &TableName, table: &TableReport) -> String {
         (0, 0, 0) => String::new(),
         (missing, extra, different) => format!(", {missing} missing, {extra} extra, {different} different"),
     };
-    format!("{name}: {}, {source} rows in the source, {target} in the target{wrong}", table.status.word())
+    let source = if source == "1" { "1 row".to_owned() } else { format!("{source} rows") };
+    format!("{name}: {}, {source} in the source, {target} in the target{wrong}", table.status.word())
 }
 
 async fn add_checks(

@@ -15,9 +15,11 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::Say;
+use super::backup::with_size;
 use crate::adapter::clock;
 use crate::adapter::files::{self, spoken_size};
 use crate::adapter::process::{Command, Process, ProcessError, Sink};
+use crate::data::plural::counted;
 
 /// Label of a volume that a restore made.
 const MARK: &str = "dev.cutover.restoring";
@@ -78,7 +80,7 @@ pub async fn back_up_volume(process: &Process, options: &VolumeOptions, say: Say
     let (path, unfinished) = (options.directory.join(file_name(options)), options.directory.join(".making-volume.tar"));
     let before = engine.list(&options.volume).await?;
     say(format!("reading the volume {}", options.volume));
-    let outcome = engine.read(&unfinished).await;
+    let outcome = with_size("reading", &unfinished, say, engine.read(&unfinished)).await;
     if let Err(error) = outcome {
         files::remove_if_there(&unfinished).with_context(|| format!("{error:#}; and what it left stays"))?;
         return Err(error);
@@ -103,7 +105,7 @@ pub async fn back_up_volume(process: &Process, options: &VolumeOptions, say: Say
         was_still,
     };
     files::write_json(&facts(options), &backup, 0o600)?;
-    say(format!("{}: {} entries, {}", options.volume, backup.entries, spoken_size(bytes)));
+    say(format!("{}: {}, {}", options.volume, counted(backup.entries, "entry"), spoken_size(bytes)));
     Ok(backup)
 }
 
@@ -117,8 +119,9 @@ pub fn check_volume(options: &VolumeOptions) -> Result<VolumeBackup> {
     let (sha256, bytes) = files::sha256_of_file(&path)?;
     if (sha256.as_str(), bytes) != (backup.sha256.as_str(), backup.bytes) {
         bail!(
-            "{} is not what was written: {bytes} bytes and sha256 {}…, expected {} and {}…",
+            "{} is not what was written: {} and sha256 {}…, expected {} and {}…",
             path.display(),
+            counted(bytes, "byte"),
             &sha256[..12],
             backup.bytes,
             backup.sha256.get(..12).unwrap_or_default()
@@ -152,7 +155,7 @@ pub async fn restore_volume(process: &Process, options: &VolumeOptions, into: &s
     match engine.fill(into, &backup).await {
         Ok(()) => {
             files::write_json(&finished, &backup, 0o600)?;
-            say(format!("{into} holds the {} entries of {}", backup.entries, backup.volume));
+            say(format!("{into} holds {} of {}", counted(backup.entries, "entry"), backup.volume));
             Ok(())
         }
         Err(error) => {
@@ -273,9 +276,9 @@ impl Engine<'_> {
         let found = self.list(into).await?;
         if backup.was_still && found.digest != backup.contents {
             bail!(
-                "the volume {into} does not hold what {} held: {} entries, expected {}",
+                "the volume {into} does not hold what {} held: {}, expected {}",
                 backup.volume,
-                found.entries,
+                counted(found.entries, "entry"),
                 backup.entries
             );
         }

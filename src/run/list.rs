@@ -11,6 +11,7 @@ use super::look::Look;
 use crate::adapter::files;
 use crate::adapter::postgres::Database;
 use crate::config::{Config, OnFailure, When};
+use crate::data::plural::counted;
 use crate::release::{Origin, Store, model};
 use crate::step::Act;
 use crate::step::back_up_database::BackUpDatabase;
@@ -132,7 +133,7 @@ impl List<'_> {
         items.push(item("expect_services", title, self.expect_services(&running, ms(deploy.stable_for))));
         items.extend(self.migrate().filter(|_| !is_before));
         items.extend(self.config.health.iter().map(|health| {
-            let title = format!("{} answers as expected, {} times", health.url, health.successes);
+            let title = format!("{} answers as expected, {}", health.url, counted(health.successes, "time"));
             item(&format!("expect_health_{}", health.name), title, Act::ExpectHealth(health_gate(health)))
         }));
         items.extend(self.steady(&running));

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::front::Front;
 use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::http::{Http, Method, Request};
+use crate::data::plural::counted;
 use crate::secret::Secret;
 
 /// Between two questions.
@@ -34,6 +35,8 @@ pub struct Tally {
     pub first_failure: Option<String>,
     /// Questions that the proxy itself answered, with the page of a maintenance.
     pub behind_page: u64,
+    /// What the last question got while there was no good answer yet.
+    pub last_refusal: Option<String>,
     /// The longest time without a good answer.
     pub longest_stall: Duration,
     /// The side that answered first, where the route tells it.
@@ -46,13 +49,14 @@ impl Tally {
     /// In words, for the journal and for people.
     pub fn words(&self) -> String {
         if self.asked == 0 {
-            return format!("public route {}: never answered by the application", self.url);
+            let last = self.last_refusal.as_ref().map(|last| format!("; the last one: {last}")).unwrap_or_default();
+            return format!("public route {}: no good answer of the application yet{last}", self.url);
         }
         let mut words = format!(
-            "public route {}: {} of {} requests failed, longest stall {}",
+            "public route {}: {} of {} failed, longest stall {}",
             self.url,
             self.failed,
-            self.asked,
+            counted(self.asked, "request"),
             spoken(self.longest_stall)
         );
         if let Some((side, after)) = &self.new_side {
@@ -107,6 +111,9 @@ impl Tally {
         let trouble = match answer {
             Ok((503, None)) => {
                 self.behind_page += u64::from(last_good.is_some());
+                if last_good.is_none() {
+                    self.last_refusal = Some("status 503 of the proxy itself".to_owned());
+                }
                 return;
             }
             Ok((status, side)) if status < 500 => {
@@ -131,6 +138,8 @@ impl Tally {
             self.asked += 1;
             self.failed += 1;
             self.first_failure.get_or_insert(trouble);
+        } else {
+            self.last_refusal = Some(trouble);
         }
     }
 }
@@ -232,7 +241,11 @@ mod tests {
     fn before_the_first_release_answers_nobody_is_missed() {
         let tally = after(&[(Err("refused"), 10), (Ok((503, None)), 60), (Ok((200, None)), 110)]);
         assert_eq!((tally.asked, tally.failed, tally.behind_page), (1, 0, 0));
-        assert!(after(&[(Err("refused"), 10)]).words().ends_with("never answered by the application"));
+        assert!(
+            after(&[(Err("refused"), 10)])
+                .words()
+                .ends_with("no good answer of the application yet; the last one: refused")
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::{Refusal, data, which};
 use crate::adapter::docker::{Container, Docker};
 use crate::adapter::switch;
 use crate::config::Config;
+use crate::data::plural::{counted, verb};
 use crate::release::{Store, side};
 use crate::step::Act;
 use crate::step::beside::{Beside, SideService};
@@ -59,9 +60,10 @@ pub async fn plan(config: &Config, docker: &Docker, store: &Store, state: &Path,
     if items.is_empty() {
         let sides = remarks.pop().unwrap_or_else(|| "no side runs that does not serve".into());
         return Err(Refusal::Gate(format!(
-            "nothing to let go: {sides}; and no more than {} releases are kept beside the current one, or a rollback needs \
-             them (--keep N keeps fewer)",
-            wish.keep
+            "nothing to let go: {sides}; and no more than {} {} kept beside the current one, or a rollback needs more (--keep N \
+             keeps fewer)",
+            counted(wish.keep, "release"),
+            verb(wish.keep, "is", "are")
         ))
         .into());
     }

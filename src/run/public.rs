@@ -25,7 +25,10 @@ pub fn front(config: &Config) -> Option<Front> {
 /// Why it cannot be read.
 pub fn leads(front: &Front) -> Option<Result<Pointing, String>> {
     let directory = front.directory.as_ref().filter(|directory| directory.is_dir())?;
-    Some(switch::read(directory, front.routes.keys()).map_err(|error| format!("{error:#}")))
+    // Where no route is configured (releases that are changed in place), `app` is the file that the snippet reads.
+    let app = "app".to_owned();
+    let routes: Vec<&String> = if front.routes.is_empty() { vec![&app] } else { front.routes.keys().collect() };
+    Some(switch::read(directory, routes).map_err(|error| format!("{error:#}")))
 }
 
 /// What somebody else changed in the switch since a run of ours led it: the file, and what it says.
@@ -56,4 +59,24 @@ pub async fn look(front: &Front, state_directory: &Path, http: &Http) -> Option<
         answer: answer.map(|reply| reply.status).map_err(|error| error.to_string()),
         told: told.filter(|told: &String| !told.is_empty()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_no_route_is_configured_the_plain_file_app_tells_where_caddy_leads() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("app"), "web\n").unwrap();
+        let front = Front {
+            url: "http://x/".into(),
+            identity: "http://x/id".into(),
+            directory: Some(directory.path().to_owned()),
+            routes: std::collections::BTreeMap::new(),
+            proxy: None,
+            drain_s: 0,
+        };
+        assert_eq!(leads(&front).unwrap().unwrap().words(), "app leads to web");
+    }
 }

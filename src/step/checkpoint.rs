@@ -7,6 +7,7 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use serde::{Deserialize, Serialize};
 
 use super::{Act, Answer, Seen};
+use crate::data::plural::counted;
 
 /// The gate.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
@@ -144,7 +145,7 @@ impl Checkpoint {
         });
         let gates: Vec<GateSeen> = join_all(asked).await;
         let passed = gates.iter().filter(|gate| gate.is_passed()).count();
-        let words = format!("{passed} of {} gates pass; it waits for {:?}", gates.len(), self.signal);
+        let words = format!("{passed} of {} passed; it waits for {:?}", counted(gates.len(), "gate"), self.signal);
         let shown = Shown {
             signal: self.signal.clone(),
             built: self.built.clone(),

@@ -57,7 +57,7 @@ impl CopyRows {
         let identity = copy::identity(source, &options)?;
         let was_begun = self.sides.begun(run, KIND)?.is_some();
         let mut is_first = !was_begun;
-        let begun = self.sides.begin(target, &options.filling, run, KIND, identity).await?;
+        let begun = self.sides.begin(target, &options.filling, run, KIND, identity, say).await?;
         let work = async || {
             // What another run left unfinished may be of another snapshot: the first call never goes on with it.
             let has_own_chunks = !std::mem::take(&mut is_first);

@@ -8,6 +8,7 @@ use super::{Databases, RunTag, Say, World};
 use crate::adapter::database::Place;
 use crate::adapter::files::spoken_size;
 use crate::adapter::process::Process;
+use crate::data::plural::counted;
 use crate::rows::backup::{self, BackupOptions, Kind, Token};
 use crate::rows::client_tools::{ToolPlaces, Tools, server_major};
 
@@ -72,9 +73,9 @@ pub async fn tools(place: &Place, process: &Process, places: &ToolPlaces, sessio
 pub fn words(token: &Token) -> String {
     let proof = match &token.verified {
         Some(verified) if token.kind == Kind::Volume => {
-            format!("restored on trial, {} entries the same", verified.rows)
+            format!("restored on trial, {} the same", counted(verified.rows, "entry"))
         }
-        Some(verified) => format!("restored on trial, {} rows the same", verified.rows),
+        Some(verified) => format!("restored on trial, {} the same", counted(verified.rows, "row")),
         None => "never restored on trial".to_owned(),
     };
     format!("backup {} of {} at {}: {}, {proof}", token.id, token.place, token.taken_at, spoken_size(token.bytes))

@@ -9,6 +9,7 @@ use super::{RunTag, Say, World};
 use crate::adapter::docker::Docker;
 use crate::adapter::files::{self, spoken_size};
 use crate::adapter::postgres::{Database, Dump, Postgres};
+use crate::data::plural::counted;
 
 /// Name of the running container of the database's service; a name, because it stands in what people read.
 ///
@@ -73,13 +74,15 @@ pub fn finished(directory: &Path, file: &str) -> Result<World> {
     Ok(if length == dump.bytes {
         let Dump { tables, rows, bytes, sha256, .. } = dump;
         World::After(format!(
-            "{} ({}, {tables} tables, {rows} rows read back, sha256 {}…)",
+            "{} ({}, {}, {} read back, sha256 {}…)",
             path.display(),
             spoken_size(bytes),
+            counted(tables, "table"),
+            counted(rows, "row"),
             &sha256[..12]
         ))
     } else {
-        World::Between(format!("{file} has {length} bytes, its manifest says {}", dump.bytes))
+        World::Between(format!("{file} has {}, its manifest says {}", counted(length, "byte"), dump.bytes))
     })
 }
 

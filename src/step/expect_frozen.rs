@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Say, Seen};
 use crate::adapter::database::Place;
-use crate::judge::plural::counted;
+use crate::data::plural::counted;
 use crate::rows::freeze::{self, FreezeOptions};
 
 /// The gate.

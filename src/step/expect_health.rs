@@ -14,6 +14,7 @@ use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
 use crate::adapter::switch;
+use crate::data::plural::counted;
 
 /// A container that is asked itself, whatever its ports are published as.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -84,7 +85,7 @@ impl ExpectHealth {
                 }
             };
             if in_a_row >= self.successes {
-                let words = format!("{}, {in_a_row} times in a row", self.expected());
+                let words = format!("{}, {} in a row", self.expected(), counted(in_a_row, "time"));
                 let waited = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
                 return Ok(Seen { answer: Answer::Passed, words, data: json!({ "waited_ms": waited }) });
             }

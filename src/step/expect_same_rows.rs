@@ -9,8 +9,8 @@ use serde_json::json;
 use super::compared::{Compared, mapping};
 use super::{Answer, Databases, Say, Seen};
 use crate::adapter::files;
+use crate::data::plural::{counted, verb};
 use crate::data::verification::{Report, Status};
-use crate::judge::plural::counted;
 use crate::rows::verify::{self, Assert, Options};
 
 /// The gate.
@@ -94,7 +94,10 @@ pub fn summary(report: &Report) -> String {
     let how = match (report.compared_rows, report.sample_percent) {
         (false, _) => "rows were only counted".to_owned(),
         (true, Some(percent)) => format!("{percent} % of the rows were compared"),
-        (true, None) => format!("{} of {} were compared", counted(rows, "row"), counted(report.tables.len(), "table")),
+        (true, None) => {
+            let (all, tables) = (counted(rows, "row"), counted(report.tables.len(), "table"));
+            format!("{all} of {tables} {} compared", verb(rows, "was", "were"))
+        }
     };
     let mut parts = vec![how];
     for (status, word) in [(Status::Fail, "failed"), (Status::Warn, "not looked at whole")] {

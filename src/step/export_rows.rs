@@ -14,6 +14,7 @@ use crate::adapter::files;
 use crate::adapter::process::Process;
 use crate::data::metadata::{self, Metadata};
 use crate::data::moved::{Moved, MovedTable};
+use crate::data::plural::counted;
 use crate::rows::{export, freeze};
 
 /// The step.
@@ -69,7 +70,8 @@ impl ExportRows {
         let rows: u64 = found.tables.values().filter_map(|table| table.row_count).sum();
         let at = found.exported_at.as_deref().unwrap_or("?");
         Ok(World::After(format!(
-            "{shown} holds {rows} rows of {}, of one snapshot at {at}",
+            "{shown} holds {} of {}, of one snapshot at {at}",
+            counted(rows, "row"),
             spoken_tables(found.tables.len())
         )))
     }
@@ -107,7 +109,8 @@ fn moved(metadata: &Metadata, seconds: f64) -> Moved {
     };
     let mut notes: Vec<String> =
         metadata.skipped.iter().map(|skipped| format!("{} was left out: {}", skipped.table, skipped.why)).collect();
-    notes.extend(metadata.users.as_ref().map(|users| format!("{} users are in {}", users.row_count, users.file)));
+    notes
+        .extend(metadata.users.as_ref().map(|users| format!("{} in {}", counted(users.row_count, "user"), users.file)));
     let secrets = metadata.users.as_ref().and_then(|users| users.secrets_file.as_ref());
     notes.extend(secrets.map(|file| {
         format!("password hashes are in {file}; remove them once the accounts are made: cutover data purge")

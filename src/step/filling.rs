@@ -11,6 +11,7 @@ use crate::adapter::clock::{self, Stopwatch};
 use crate::adapter::database::Place;
 use crate::adapter::files;
 use crate::data::moved::{Moved, MovedTable};
+use crate::data::plural::counted;
 use crate::rows::backup::{self, Freshness};
 use crate::rows::filling::Filling;
 use crate::rows::freeze;
@@ -90,7 +91,7 @@ impl Sides {
             ImportState::Complete { imported, .. } => {
                 let rows: u64 = imported.tables.iter().map(|table| table.rows).sum();
                 let tables = spoken_tables(imported.tables.len());
-                World::After(format!("{shown} holds {rows} rows of {tables}, keys and sequences in place"))
+                World::After(format!("{shown} holds {} of {tables}, keys and sequences in place", counted(rows, "row")))
             }
             // Whoever is at work there is not this run, which writes down first that it begins.
             ImportState::Partial if begun.is_none() && is_held(target, filling).await? => {
@@ -121,6 +122,7 @@ impl Sides {
         run: &RunTag,
         kind: &str,
         identity: String,
+        say: Say<'_>,
     ) -> Result<Begun> {
         if self.identity.as_ref().is_some_and(|planned| *planned != identity) {
             bail!("the files, the mapping or the settings changed since the plan was made; make a new plan");
@@ -133,8 +135,8 @@ impl Sides {
             }
             return Ok(begun);
         }
-        if filling.is_truncating_first {
-            self.expect_backup(target, filling, &run.session()).await?;
+        if let Some(why) = self.lacks_backup(target, filling, say).await? {
+            bail!("{why}");
         }
         clear(filling)?;
         let begun = Begun { identity, at: clock::now() };
@@ -158,14 +160,21 @@ impl Sides {
         done
     }
 
-    /// Every row that is to be removed is in a backup that was restored on trial.
-    async fn expect_backup(&self, target: &Place, filling: &Filling, session: &str) -> Result<()> {
+    /// Whether some row that is to be removed is in no backup that was restored on trial; says why, and what to do. Looked at
+    /// when the plan is made, and once more before a row is removed.
+    ///
+    /// # Errors
+    /// When there is no such backup, or the target cannot be read.
+    pub async fn lacks_backup(&self, target: &Place, filling: &Filling, say: Say<'_>) -> Result<Option<String>> {
+        if !filling.is_truncating_first {
+            return Ok(None);
+        }
         let id = filling.backup_token.as_deref().unwrap_or_default();
         let token = backup::read_token(&self.backups, id)?;
-        match backup::is_fresh(&token, target, filling.workers, session).await? {
-            Freshness::Fresh => Ok(()),
-            Freshness::Stale(why) => bail!("{why}: cutover backup create"),
-        }
+        Ok(match backup::is_fresh(&token, target, filling.workers, &filling.session, say).await? {
+            Freshness::Fresh => None,
+            Freshness::Stale(why) => Some(format!("{why}: cutover backup create")),
+        })
     }
 
     /// Takes back what it filled in, and nothing that another one did.
@@ -289,5 +298,5 @@ pub fn moved(imported: &Imported) -> Moved {
 
 /// `1 table`, `4 tables`.
 pub fn spoken_tables(count: usize) -> String {
-    if count == 1 { "1 table".into() } else { format!("{count} tables") }
+    counted(count, "table")
 }

@@ -75,7 +75,7 @@ impl ImportRows {
         let identity = import::identity(&options)?;
         let was_begun = self.sides.begun(run, KIND)?.is_some();
         self.refuse_older(was_begun)?;
-        self.sides.begin(target, &options.filling, run, KIND, identity).await?;
+        self.sides.begin(target, &options.filling, run, KIND, identity, say).await?;
         let work = async || import::import(target, &options, say).await;
         let done = patiently(&[target], &run.session(), say, work).await;
         Ok(moved(&self.sides.ended(run, KIND, was_begun, done)?).for_journal())

@@ -12,6 +12,7 @@ use crate::adapter::clock;
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
 use crate::adapter::files;
+use crate::data::plural::counted;
 use crate::release::freeze::Fingerprints;
 use crate::release::keep::{self, Keep, KeptService};
 use crate::release::{Origin, Store};
@@ -53,7 +54,7 @@ impl PinRelease {
         }
         let missing = keep::missing(docker, &release).await?;
         Ok(if missing.is_empty() {
-            World::After(format!("r{} is kept, {} images", self.release, release.services.len()))
+            World::After(format!("r{} is kept, {}", self.release, counted(release.services.len(), "image")))
         } else {
             World::Between(format!("r{} is recorded, but not kept: {}", self.release, missing.join(", ")))
         })

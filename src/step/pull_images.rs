@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{RunTag, Say, Undone, World};
 use crate::adapter::compose::{Compose, Sources};
 use crate::adapter::docker::Docker;
+use crate::data::plural::{counted, verb};
 
 /// The step.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -50,7 +51,8 @@ impl PullImages {
         }
         missing.dedup();
         Ok(if missing.is_empty() {
-            World::After(format!("{} images are here", self.images.len()))
+            let count = self.images.len();
+            World::After(format!("{} {} here", counted(count, "image"), verb(count, "is", "are")))
         } else {
             World::Before(format!("not here: {}", missing.join(", ")))
         })

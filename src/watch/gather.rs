@@ -237,3 +237,18 @@ fn backup(directory: &std::path::Path, most_s: u64, of_runs: anyhow::Result<Opti
     };
     (rule, finding)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::rules::Verdict;
+
+    #[test]
+    fn a_backup_counts_by_its_age_and_one_that_cannot_be_looked_at_is_not_a_young_one() {
+        let none = tempfile::tempdir().unwrap();
+        let verdict = |of_runs| backup(none.path(), 100, of_runs).1.verdict;
+        assert_eq!((verdict(Ok(Some(100))), verdict(Ok(Some(101)))), (Verdict::Ok, Verdict::Breach));
+        assert_eq!(verdict(Ok(None)), Verdict::Breach, "no backup is no young one");
+        assert_eq!(verdict(Err(anyhow::anyhow!("no journal"))), Verdict::CannotAsk);
+    }
+}

@@ -146,6 +146,60 @@ mod tests {
         assert!(known.is_held && known.are_writes_gated == Some(true));
     }
 
+    /// A run's journal in the state directory: its kind, its items, and what happened.
+    fn journal(state: &Path, number: u32, kind: &str, items: &[&str], facts: Vec<Fact>) {
+        let directory = state.join("runs");
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = runs::journal_path(&directory, number, kind);
+        let mut journal = crate::journal::Journal::create(&path, "boot".into(), clock::now).unwrap();
+        let header = crate::journal::entry::Header {
+            format: crate::journal::entry::FORMAT,
+            number,
+            run: kind.into(),
+            project: "shop".into(),
+            environment: "test".into(),
+            by: "me".into(),
+            version: "0".into(),
+            plan_hash: String::new(),
+            undoes: None,
+        };
+        let items: Vec<_> = items.iter().map(|name| serde_json::json!({ "name": name })).collect();
+        journal.append(Fact::Planned { header, plan: serde_json::json!({ "items": items }) }).unwrap();
+        facts.into_iter().for_each(|fact| drop(journal.append(fact).unwrap()));
+    }
+
+    #[test]
+    fn a_switch_that_has_begun_and_a_move_that_was_declared_final_are_seen_in_the_journal() {
+        let now = Now { wall_ms: 0, boot_ms: 0, boot: "a".into() };
+        let known = |items: &[&str], facts: Vec<Fact>| {
+            let state = tempfile::tempdir().unwrap();
+            journal(state.path(), 1, "cutover", items, facts);
+            conditions(state.path(), &window(&now), &now, None, None).unwrap()
+        };
+        let started = |item| Fact::Started { item, name: String::new() };
+        let both = ["freeze_source", "switch_dns"];
+        assert_eq!(known(&both, vec![started(0)]).is_before_switch, Some(true));
+        assert_eq!(known(&both, vec![started(0), started(1)]).is_before_switch, Some(false));
+        assert_eq!(known(&both[..1], vec![started(0)]).is_before_switch, None, "there is no switch to be before");
+        let approved = |signal: &str| {
+            let approval = Fact::Approval { signal: signal.into(), by: "me".into(), note: String::new(), given: None };
+            known(&both, vec![started(0), approval]).is_finalized
+        };
+        assert_eq!((approved("frozen"), approved("finalized")), (Some(false), Some(true)));
+    }
+
+    #[test]
+    fn only_a_rehearsal_that_ended_well_shows_the_way_back() {
+        let now = Now { wall_ms: 0, boot_ms: 0, boot: "a".into() };
+        let is_rehearsed = |outcome| {
+            let state = tempfile::tempdir().unwrap();
+            let end = Fact::Finished { outcome, exit: 0, said: String::new() };
+            journal(state.path(), 1, "rehearsal", &[], vec![end]);
+            conditions(state.path(), &window(&now), &now, None, None).unwrap().is_rehearsed
+        };
+        assert_eq!((is_rehearsed(Outcome::Done), is_rehearsed(Outcome::RolledBack)), (Some(true), Some(false)));
+    }
+
     #[test]
     fn what_it_costs_is_said_with_the_number_of_rows() {
         let state = tempfile::tempdir().unwrap();

@@ -88,15 +88,18 @@ pub async fn look(docker: &Docker, project: &str, serving: Option<&Serving>, win
     let running = containers.iter().filter(|one| one.state.status == "running");
     // Of this only the latest is kept.
     numbers.extend(running.map(|one| (ran_key(one), ran(one) + 1, 0)));
-    let killed: Vec<&str> =
-        containers.iter().filter(|one| one.state.was_oom_killed).map(|one| one.name.as_str()).collect();
-    let killed = if killed.is_empty() {
-        Finding::ok("none was killed for memory")
-    } else {
-        Finding::breach(format!("killed for memory: {}", killed.join(", ")))
-    };
-    let findings = vec![(services, seen), (restarts, restarted(&containers, window)), (memory, killed)];
+    let findings = vec![(services, seen), (restarts, restarted(&containers, window)), (memory, killed(&containers))];
     Looked { engine, findings, numbers }
+}
+
+/// Containers that were killed for memory.
+fn killed(containers: &[Container]) -> Finding {
+    let killed = containers.iter().filter(|one| one.state.was_oom_killed).map(|one| one.name.as_str());
+    let killed: Vec<&str> = killed.collect();
+    if killed.is_empty() {
+        return Finding::ok("none was killed for memory");
+    }
+    Finding::breach(format!("killed for memory: {}", killed.join(", ")))
 }
 
 fn well(containers: usize) -> String {
@@ -185,6 +188,18 @@ mod tests {
         assert_eq!(said, "shop-backend-1 was stopped (it exited with 0 after it had run)");
         assert_eq!(illness(&ended("always", 0), 0).unwrap(), "shop-backend-1 exited with 0");
         assert_eq!(illness(&ended("no", 1), SERVICE_TICKS).unwrap(), "shop-backend-1 exited with 1");
+    }
+
+    #[test]
+    fn a_container_that_was_killed_for_memory_is_named() {
+        let one = |name: &str, was_oom_killed| Container {
+            name: name.into(),
+            state: State { status: "running".into(), was_oom_killed, ..State::default() },
+            ..Container::default()
+        };
+        assert_eq!(killed(&[one("a", false)]).verdict, Verdict::Ok);
+        let found = killed(&[one("a", false), one("b", true), one("c", true)]);
+        assert_eq!((found.verdict, found.evidence.as_str()), (Verdict::Breach, "killed for memory: b, c"));
     }
 
     #[test]

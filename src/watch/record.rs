@@ -77,6 +77,15 @@ mod tests {
     }
 
     #[test]
+    fn of_too_many_verdicts_that_wait_the_newest_are_kept() {
+        let now = Now { wall_ms: 0, boot_ms: 0, boot: "a".into() };
+        let mut window = Window::begin(now, String::new(), 60, Terms::new(0.01, 0.05, 0), Some(3));
+        (0..MOST + 7).for_each(|number| remember(&mut window, "WATCH", &number.to_string()));
+        let kept: Vec<&str> = window.unwritten.iter().map(|(_, why)| why.as_str()).collect();
+        assert_eq!((kept.len(), kept[0], kept[MOST - 1]), (MOST, "7", "106"));
+    }
+
+    #[test]
     fn a_verdict_stands_in_the_journal_of_its_run_whose_end_stays_its_end() {
         let home = tempfile::tempdir().unwrap();
         let directory = home.path().join("runs");

@@ -284,6 +284,14 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_holds_in_its_own_boot_alone() {
+        let until = Until::after(&now(0, 1000, "a"), 120);
+        assert_eq!(until.left_s(&now(0, 1500, "a")), Some(120));
+        assert_eq!(until.left_s(&now(0, 121_000, "a")), None);
+        assert_eq!(until.left_s(&now(0, 1500, "b")), None, "whose clock that is, nobody knows");
+    }
+
+    #[test]
     fn what_is_remembered_reaches_back_as_long_as_it_counts() {
         let mut window = window();
         for minute in 0..10 {

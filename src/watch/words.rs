@@ -325,6 +325,13 @@ mod tests {
         assert_eq!(code(Level::Ok, Verdict::Ok), 0);
         assert_eq!(code(Level::Ok, Verdict::CannotAsk), 3);
         assert_eq!(code(Level::Ok, Verdict::NoData), 3);
+        let outage = verdicts(
+            Level::Ok,
+            vec![said("errors", Verdict::Ok, "1 of 60", false), said("outage", Verdict::NoData, "?", false)],
+        );
+        assert_eq!(nagios(&outage, &window).1, 3, "what the route says is not known either");
+        let disk = verdicts(Level::Ok, vec![said("disk state", Verdict::CannotAsk, "?", false)]);
+        assert_eq!(nagios(&disk, &window).1, 0, "another rule does not blind it");
         assert_eq!(code(Level::Watch, Verdict::Ok), 1);
         assert_eq!(code(Level::Hold, Verdict::CannotAsk), 2);
     }

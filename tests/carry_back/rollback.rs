@@ -104,7 +104,8 @@ fn what_the_source_cannot_take_without_a_new_account_stays_in_the_file_and_holds
     let users: Vec<String> = (0..20).map(|n| format!("('{}')", id('0', n))).collect();
     site.at_source(&format!(
         "CREATE SCHEMA auth; CREATE TABLE auth.users (id uuid PRIMARY KEY); INSERT INTO auth.users VALUES {}; \
-         ALTER TABLE sites ADD FOREIGN KEY (owner) REFERENCES auth.users; ALTER TABLE members ADD FOREIGN KEY (owner) REFERENCES auth.users",
+         ALTER TABLE sites ADD FOREIGN KEY (owner) REFERENCES auth.users; ALTER TABLE members ADD FOREIGN KEY (owner) REFERENCES auth.users; \
+         ALTER TABLE log ADD FOREIGN KEY (owner) REFERENCES auth.users",
         users.join(", ")
     ));
     site.move_rows(false);
@@ -115,24 +116,30 @@ fn what_the_source_cannot_take_without_a_new_account_stays_in_the_file_and_holds
     site.at_target(&format!(
         "ALTER TABLE sites DISABLE TRIGGER notes; INSERT INTO sites (id, name, owner) VALUES (900, 'new', '{new}'); INSERT INTO units (site, name) VALUES (900, 'child'); \
          INSERT INTO units (site, name, parent) VALUES (1, 'grandchild', (SELECT id FROM units WHERE name = 'child')); \
-         INSERT INTO members VALUES (900, '{}', 'r'); UPDATE sites SET owner = '{new}' WHERE id = 20",
+         INSERT INTO members VALUES (900, '{}', 'r'); UPDATE sites SET owner = '{new}' WHERE id = 20; \
+         INSERT INTO log VALUES ('k2', '2026-01-01', '{new}'), ('k2', '2026-01-01', '{new}')",
         id('9', 3)
     ));
     let all = site.target_rows_as_the_source_has_them();
     let text = site.migration.expect(0, &["rollback", "--yes"]);
     says(
         &text,
-        &["COMPLETE", "5 of accounts that it does not have stay in", "What is left", &new, "--keep-new-accounts"],
+        &["COMPLETE", "7 of accounts that it does not have stay in", "What is left", &new, "--keep-new-accounts"],
     );
     assert!(site.source_rows() == others, "what everybody else wrote is in the source");
     assert!(site.takes_writes(&site.migration.source));
     let manifest = manifest(&site, 3);
-    assert_eq!(manifest["carried_back"]["left_aside"]["changes"], 5, "{manifest}");
+    assert_eq!(manifest["carried_back"]["left_aside"]["changes"], 7, "{manifest}");
+    let tables = &manifest["carried_back"]["left_aside"]["tables"];
+    assert!(tables.to_string().contains(r#"["log",2]"#), "a table without a key has its own count: {tables}");
     assert!(manifest["remaining"].to_string().contains("make those users there"), "{manifest}");
 
     let file = site.migration.path("state/exports/0003-changes/changes.jsonl");
     let apply = ["data", "apply", file.to_str().unwrap(), "--yes"];
-    says(&site.migration.expect(4, &apply), &["1 account", &new, "sites: 2", "units: 2", "--keep-new-accounts"]);
+    says(
+        &site.migration.expect(4, &apply),
+        &["1 account", &new, "sites: 2", "units: 2", "log: 2", "--keep-new-accounts"],
+    );
     site.at_source(&format!("INSERT INTO auth.users VALUES ('{new}')"));
     site.migration.expect(0, &[&apply[..], &["--keep-new-accounts"]].concat());
     assert!(site.source_rows() == all, "and the rest follows once that user is there");

@@ -67,6 +67,8 @@ fn a_run_in_production_wants_a_rehearsal_that_is_run_undone_and_run_again() {
     let desk = stage("", "");
     let with = places(&desk);
     let run = ["run", "night.toml", "--yes"];
+    let looked = ["run", "night.toml", "--dry-run"];
+    says(&call(&desk, &with, 0, &looked), &["never rehearsed: in production `cutover run` wants a rehearsal first"]);
     says(&call(&desk, &with, 4, &run), &["night was never rehearsed", "cutover rehearse", "--accept-unrehearsed"]);
 
     let text = call(&desk, &with, 0, &["rehearse", "night.toml"]);

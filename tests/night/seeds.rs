@@ -87,6 +87,10 @@ fn every_runbook_of_the_project_is_valid_and_its_page_says_what_it_does() {
         &page,
         &[
             "Migration runbook",
+            "undone by `cutover rollback`: the source takes writes again",
+            "undone by `cutover rollback`: nothing; the files stay",
+            "it is held for a person",
+            "where the environment is `production`, a rehearsal has to go through",
             "## Prerequisites",
             "## Environment setup",
             "SUPABASE_DB_URL",

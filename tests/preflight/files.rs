@@ -28,7 +28,7 @@ async fn a_secret_that_is_missing_empty_a_placeholder_or_open_fails_each_in_its_
         tells_no_secret(&finding);
     }
     stand.put("secrets/token.txt", "hunter2-hunter2\n", 0o600);
-    holds(&stand.one("secrets").await, Verdict::Ok, &["1 secret files are in order"]);
+    holds(&stand.one("secrets").await, Verdict::Ok, &["1 secret file is in order"]);
 }
 
 #[tokio::test]

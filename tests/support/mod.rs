@@ -14,5 +14,6 @@ pub mod migration;
 pub mod odd;
 pub mod project;
 pub mod receiver;
+pub mod slow_file;
 pub mod stack_auth;
 pub mod written;

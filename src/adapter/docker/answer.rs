@@ -1,5 +1,7 @@
 //! What an answer of the engine means: it was away, the thing is not there, or it is an error.
 
+use std::io::ErrorKind;
+
 use anyhow::Result;
 
 /// Whether the engine was out of reach; then nothing is known about the world.
@@ -17,6 +19,20 @@ pub(super) fn is_away(error: &bollard::errors::Error) -> bool {
             let text = other.to_string();
             ["connect", "Connection", "closed", "timeout", "Timeout"].iter().any(|word| text.contains(word))
         }
+    }
+}
+
+/// Why nobody answers at a socket, and what to do: by what trying it met, else in the client's own words.
+pub(super) fn reason(met: Option<std::io::Error>, words: String) -> (String, &'static str) {
+    const RUNNING: &str = "is it running? (systemctl status docker)";
+    match met {
+        Some(met) if met.kind() == ErrorKind::PermissionDenied => (
+            "this user may not open that socket".to_owned(),
+            "call cutover as root (sudo), or as a member of the group that owns the socket (docker)",
+        ),
+        Some(met) if met.kind() == ErrorKind::NotFound => ("there is no such socket".to_owned(), RUNNING),
+        Some(met) => (met.to_string(), RUNNING),
+        None => (words, RUNNING),
     }
 }
 
@@ -48,5 +64,17 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert!(is_away(&client.ping().await.unwrap_err()), "gone while it was in use");
         assert!(engine(&path).is_err_and(|error| is_away(&error)), "never there");
+    }
+
+    #[test]
+    fn who_may_not_open_the_socket_is_told_so_and_not_to_look_whether_the_engine_runs() {
+        let met = |kind: ErrorKind| reason(Some(kind.into()), "client error (Connect)".to_owned());
+        let (why, advice) = met(ErrorKind::PermissionDenied);
+        assert_eq!(why, "this user may not open that socket");
+        assert!(advice.contains("as root") && !advice.contains("running"), "{advice}");
+        assert_eq!(met(ErrorKind::NotFound).0, "there is no such socket");
+        let (why, advice) = met(ErrorKind::ConnectionRefused);
+        assert!(why.contains("refused") && advice.contains("systemctl status docker"), "{why}; {advice}");
+        assert_eq!(reason(None, "timed out".to_owned()).0, "timed out");
     }
 }

@@ -61,12 +61,12 @@ pub async fn copy(global: &Global, verb: &Fill) -> Result<u8> {
     let target = setup.databases.side("target").map_err(Refusal::usage)?;
     let freezing = freezing(&config, Some(Ok(source)), verb).await?;
     let wishes = wishes(&config, target, verb)?;
-    let plan = async || copying(&config, source, target, &freezing, &wishes).await;
+    let say = out::teller(global.quiet, setup.log.as_deref())?;
+    let plan = async || copying(&config, source, target, &freezing, &wishes, &say).await;
     if !verb.dry_run {
         return go(global, &setup, "data copy", false, plan).await;
     }
     let planned = plan().await?;
-    let say = out::teller(global.quiet, setup.log.as_deref())?;
     let mut seen = Imported { tables: Vec::new(), sequences: 0, concerns: Vec::new(), seconds: 0.0 };
     for item in &planned.plan.items {
         if let Act::CopyRows(step) = &item.action {

@@ -149,6 +149,15 @@ pub fn must_be_rehearsed(global: &Global, config: &Config, plan: &Plan, now: &Bo
     .into())
 }
 
+/// What a run of the plan would be refused for, said already where it is only looked at.
+///
+/// # Errors
+/// When the record of the rehearsal cannot be read.
+pub fn missing(config: &Config, plan: &Plan, now: &Bound) -> Result<Option<String>> {
+    let Some(why) = why_not(config, plan, now)?.filter(|_| plan.environment == "production") else { return Ok(None) };
+    Ok(Some(format!("{why}: in production `cutover run` wants a rehearsal first (`cutover rehearse`)")))
+}
+
 /// Why a plan does not rest on a rehearsal; nothing where it does.
 fn why_not(config: &Config, plan: &Plan, now: &Bound) -> Result<Option<String>> {
     let Some(course) = &plan.course else { return Ok(None) };

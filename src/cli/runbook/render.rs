@@ -51,7 +51,12 @@ fn how(runbook: &Runbook, file: &str) -> String {
     out.push_str(&format!("- carry it out: `cutover run {file}`; it stops at each checkpoint with exit code 3\n"));
     out.push_str("- pass a checkpoint: `cutover approve SIGNAL`, then `cutover resume`\n");
     out.push_str("- how it stands, at any time: `cutover status`\n");
-    out.push_str("- take all of it back, at any time: `cutover rollback`\n");
+    out.push_str(
+        "- take all of it back, at any time: `cutover rollback`; while a step is at work, Ctrl-C comes first\n",
+    );
+    out.push_str(&format!(
+        "- where the environment is `production`, a rehearsal has to go through before: `cutover rehearse {file}`\n"
+    ));
     out.push_str(&format!(
         "- when an entry fails: {}; from the switch of names on it is held for a person\n\n",
         match runbook.on_failure {
@@ -120,7 +125,34 @@ fn built_in(entry: &Entry, name: &str, settings: &Settings) -> String {
         true => " It changes nothing.\n\n",
         false => "\n\n",
     });
+    if let Some(words) = way_back(name) {
+        let _ = write!(out, "- undone by `cutover rollback`: {words}\n\n");
+    }
     out
+}
+
+/// What a rollback gives back of a built-in step, and what it does not.
+fn way_back(step: &str) -> Option<&'static str> {
+    Some(match step {
+        "freeze" => "the source takes writes again",
+        "export" => "nothing; the files stay",
+        "migrate-users" => {
+            "the accounts that it made are deleted; accounts that were there before stay. Where it fails, it is held for a \
+             person and not undone by itself"
+        }
+        "import" | "copy" => {
+            "what was written to the target since is saved, written to the source and counted there; then the target's \
+             tables are emptied, and it refuses writes. Rows that were emptied for it come back only by `cutover backup \
+             restore`"
+        }
+        "deploy" => "the release before serves again; the schema as `on_rollback` says; files in volumes stay",
+        "dns-switch" => {
+            "the old records come back; what caches remember of the new ones does not. Where this or anything after it \
+             fails, it is held for a person"
+        }
+        "backup" => "nothing; the backup stays",
+        _ => return None,
+    })
 }
 
 fn program(command: &CommandEntry) -> String {

@@ -27,9 +27,18 @@ pub async fn run(global: &Global, verb: &Run) -> Result<u8> {
     if verb.dry_run {
         let planned = make(global, &config, &setup, verb).await?;
         show(global, &planned, true);
+        if let Some(why) = record::missing(&config, &planned.plan, &bound(verb, &config, &planned)?)? {
+            out::say(&format!("cutover: {why}"));
+        }
         return dry(global, &setup, &planned).await;
     }
     go(global, &config, &setup, verb, None).await
+}
+
+/// What a rehearsal of the plan has to share with it.
+fn bound(verb: &Run, config: &Config, planned: &Planned) -> Result<Bound> {
+    let model = planned.files.iter().find(|(name, _)| name == "model.json").map(|(_, model)| model);
+    Ok(Bound::of(&cook::read(&verb.runbook)?, config, model))
 }
 
 /// Commands that can show what they would do, do so; what they say goes beside the plan.
@@ -71,8 +80,7 @@ pub async fn go(global: &Global, config: &Config, setup: &Setup, verb: &Run, wan
     }
     show(global, &planned, false);
     if planned.plan.kind == RunKind::Cutover {
-        let model = planned.files.iter().find(|(name, _)| name == "model.json").map(|(_, model)| model);
-        let now = Bound::of(&cook::read(&verb.runbook)?, config, model);
+        let now = bound(verb, config, &planned)?;
         record::must_be_rehearsed(global, config, &planned.plan, &now, verb.accept_unrehearsed)?;
     }
     let deed = planned.plan.deed.clone().unwrap_or_default();

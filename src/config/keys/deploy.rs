@@ -84,7 +84,7 @@ pub(super) const KEYS: &[Key] = &[
     key("caddy.routes", Names, Unset("`app` leads to the first of deploy.services"), "Blue-green: the routes of the snippet, each a file that Caddy reads, and the service that each leads to: { app = \"backend\", sockets = \"sockets\" }."),
     key("caddy.directory", Text(Shape::Path), Unset("blue-green is not possible"), "The directory on this host whose files Caddy reads at request time; renaming a file in it is the switch."),
     // ---- backup
-    table("backup", Table, "The database backup that is taken and restored on trial before anything destructive."),
+    table("backup", Table, "The database backup that a deployment takes and reads back in full; `cutover backup create` restores it on trial too."),
     key("backup.enabled", Bool, Unset("when the stack owns a database"), "Whether a deployment takes a backup."),
     key("backup.service", Text(Shape::Service), Unset("found by its image"), "The compose service that is the database."),
     key("backup.user", Text(Shape::SqlName), Unset("found in the service's environment"), "The database role that takes the backup."),

@@ -88,7 +88,7 @@ pub(super) fn gaps(paper: &Paper) -> Option<Markup> {
     let one = |gap: &Gap| {
         // Nobody who asked was ever answered: nothing was measured, and nothing is good.
         let (tone, words) = match (gap.requests, gap.failed) {
-            (0, _) => (Tone::Careful, "never answered by the application".to_owned()),
+            (0, _) => (Tone::Careful, "no good answer of the application".to_owned()),
             (all, 0) => (Tone::Good, format!("0 of {} requests failed", number(all))),
             (all, failed) => (Tone::Careful, format!("{} of {} requests failed", number(failed), number(all))),
         };

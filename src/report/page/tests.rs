@@ -256,7 +256,7 @@ fn what_the_prober_met_is_told_with_its_numbers_and_what_never_answered_is_not_c
     assert_eq!((&json["gaps"][0]["requests"], &json["gaps"][0]["longest_ms"]), (&json!(3204), &json!(1250)));
     let silent = json!({ "url": "http://127.0.0.1:18080/", "asked": 0, "failed": 0, "longest_stall_ms": 0 });
     let (page, _) = page_with(&entries, |material| material.probed = Some(silent));
-    holds(&page, &["<span class=\"tag careful\">never answered by the application</span>"]);
+    holds(&page, &["<span class=\"tag careful\">no good answer of the application</span>"]);
     assert!(!page.contains("requests failed") && !page.contains("without a good answer"), "{page}");
 }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Backup, Changes, Gap, Material, Moved, MovedTable, Tone, Verification};
 use crate::data::moved;
+use crate::data::plural::counted;
 use crate::data::verification;
 use crate::journal::{Fact, RunState};
 use crate::report::planned::{act, text_of, title};
@@ -134,10 +135,15 @@ pub fn changes(run: &RunState) -> Vec<Changes> {
             Some((name, counts.0, counts.1, counts.2, text(table, "/csv")))
         };
         let said = run.items.get(index).map(|item| item.said.clone()).unwrap_or_default();
+        // Whoever looks for it needs the whole path.
+        let placed = |file: String| match text_of(run, index, "/directory") {
+            Some(directory) if !file.starts_with('/') => format!("{}/{file}", directory.trim_end_matches('/')),
+            _ => file,
+        };
         Some(Changes {
             step: name.to_owned(),
             words: said,
-            file: text(data, "/file"),
+            file: text(data, "/file").map(placed),
             sha256: text(data, "/sha256"),
             tables: tables.iter().filter_map(table).collect(),
         })
@@ -151,9 +157,10 @@ pub fn backups(run: &RunState) -> Vec<Backup> {
         "create_backup" => {
             let proof = match number(data, "/verified/rows") {
                 Some(rows) => format!(
-                    "restored on trial{}, {rows} rows the same",
+                    "restored on trial{}, {} the same",
                     text(data, "/verified/at")
-                        .map_or_else(String::new, |at| format!(" at {}", super::super::text::moment(&at)))
+                        .map_or_else(String::new, |at| format!(" at {}", super::super::text::moment(&at))),
+                    counted(rows, "row")
                 ),
                 None => "never restored on trial".to_owned(),
             };

@@ -195,3 +195,25 @@ fn what_ends_maintenance_is_named_and_never_a_rollback_which_would_undo_the_run_
     assert_eq!(next_of(Some("page")), json!(["cutover maintenance off", "cutover status"]));
     assert_eq!(next_of(None), json!(["cutover status"]));
 }
+
+#[test]
+fn a_run_that_found_everything_so_already_offers_no_rollback_for_that_would_undo_another_one() {
+    let mut plan = sample::keeping();
+    plan.kind = RunKind::Data;
+    plan.deed = Some("the freezing of the source".into());
+    let next = |already: bool| {
+        let mut facts = sample::well(&plan);
+        if already {
+            facts.retain(|fact| !matches!(fact, Fact::Started { .. }));
+            for fact in &mut facts {
+                if let Fact::Done { already, .. } = fact {
+                    *already = true;
+                }
+            }
+        }
+        let run = sample::run(&sample::entries(facts));
+        result_text(RunKind::Data, Some(Outcome::Done), &run, &plan, &Style::plain(120))
+    };
+    assert!(next(false).contains("cutover rollback  undo run 7"), "{}", next(false));
+    assert!(!next(true).contains("cutover rollback"), "{}", next(true));
+}

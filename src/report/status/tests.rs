@@ -145,3 +145,17 @@ fn a_stuck_rollback_offers_to_go_on_without_what_cannot_be_done() {
     let text = status_text(&facts(Some(run)), &Style::plain(120));
     assert!(text.contains("cutover rollback --keep-changes-aside"), "{text}");
 }
+
+#[test]
+fn where_rows_were_moved_and_nothing_was_deployed_the_way_back_is_offered_and_not_a_deploy() {
+    let plan = sample::keeping();
+    let run = RunState { kind: "data".into(), ..sample::run(&sample::entries(sample::well(&plan))) };
+    let mut facts = facts(Some(run));
+    (facts.current, facts.is_undoable) = (None, true);
+    let text = status_text(&facts, &Style::plain(120));
+    assert!(text.starts_with("NOTHING: nothing was deployed yet\n"), "{text}");
+    assert!(text.contains("cutover rollback  undo the last run that changed something\n"), "{text}");
+    assert!(!text.contains("cutover deploy"), "{text}");
+    facts.is_undoable = false;
+    assert!(!status_text(&facts, &Style::plain(120)).contains("cutover rollback"), "nothing is left to undo");
+}

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::open;
 use crate::data::catalog::{Catalog, ForeignKey, TableName};
@@ -132,13 +132,6 @@ impl Search<'_> {
             let Some(new) = &change.new else { continue };
             if self.found.holds(table, number) || !is_aside(changes, new, &self.missing) {
                 continue;
-            }
-            if changes.key.is_empty() {
-                bail!(
-                    "{} has no key, and holds rows of accounts that the source does not have: they cannot be told apart from \
-                     the others there; make those users in the source, or keep all changes aside",
-                    changes.table
-                );
             }
             self.put(table, number, &change);
         }

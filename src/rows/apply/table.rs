@@ -56,6 +56,8 @@ pub(super) struct Target<'a> {
     pub(super) backward: Arc<Mapping>,
     /// Its number in the change file; names its temporary table.
     pub(super) number: usize,
+    /// The new rows that stay in the file.
+    pub(super) aside: Sum,
 }
 
 #[derive(Clone)]
@@ -95,39 +97,8 @@ impl Fold for Keyed {
     }
 }
 
-/// The rows of a table without a key: their digest in all, and where those stand that have to go.
-struct Keyless {
-    way: Way,
-    sum: Sum,
-    wanted: HashMap<u128, u64>,
-    places: Vec<String>,
-    mapped: Vec<u8>,
-}
-
-impl Fold for Keyless {
-    fn row(&mut self, row: &[u8]) -> Result<()> {
-        let at = memchr::memchr(b'\t', row).unwrap_or(row.len());
-        let (place, row) = (&row[..at], row.get(at + 1..).unwrap_or_default());
-        match &self.way.mapping {
-            Some(mapping) => self.way.shape.map(row, mapping, &mut self.mapped, |_, _| ()),
-            None => self.mapped = row.to_vec(),
-        }
-        let digest = digest::of_row(&self.mapped);
-        self.sum.add(digest);
-        if let Some(left) = self.wanted.get_mut(&digest).filter(|left| **left > 0) {
-            *left -= 1;
-            self.places.push(String::from_utf8_lossy(place).into_owned());
-        }
-        Ok(())
-    }
-
-    fn absorb(&mut self, _: Self) -> Result<()> {
-        bail!("one session reads these rows")
-    }
-}
-
 impl Target<'_> {
-    fn columns(&self) -> String {
+    pub(super) fn columns(&self) -> String {
         list(&self.changes.columns)
     }
 
@@ -206,67 +177,31 @@ impl Target<'_> {
         format!("{} {} {words}", self.table.name, key.join(" "))
     }
 
-    /// Without keys, the table as a whole is as it was before or after.
-    async fn keyless(&self, session: &Client, changes: &[Change]) -> Result<Standing> {
-        let found = self.read_keyless(session, HashMap::new()).await?;
-        let count = changes.len() as u64;
-        let mut standing = Standing::default();
-        if found.sum == self.changes.after {
-            standing.after = count;
-        } else if found.sum == self.changes.before {
-            standing.before = count;
-        } else {
-            let words = "without a key is neither as it was before the changes nor as it is after them";
-            standing.conflict(format!("{} {words}", self.table.name));
-        }
-        Ok(standing)
-    }
-
-    async fn read_keyless(&self, session: &Client, wanted: HashMap<u128, u64>) -> Result<Keyless> {
-        let mut fold =
-            Keyless { way: self.way.clone(), sum: Sum::default(), wanted, places: Vec::new(), mapped: Vec::new() };
-        // The place of a row in a partitioned table is its partition and its address there.
-        let columns = if self.changes.columns.is_empty() { String::new() } else { format!(", {}", self.columns()) };
-        let query = format!(
-            "COPY (SELECT tableoid::pg_catalog.text || ' ' || ctid::pg_catalog.text{columns} FROM {}) TO STDOUT",
-            self.table.source()
-        );
-        stream(session, &query, &mut fold).await.with_context(|| format!("cannot read {}", self.table.name))?;
-        Ok(fold)
-    }
-
     /// Writes the changes: whatever was or is under a changed key goes, and the new rows come, as they are on the target
     /// but for the ids of users.
     pub(super) async fn write(&self, session: &Client, changes: &[Change]) -> Result<()> {
         if changes.is_empty() {
             return Ok(());
         }
-        let source = self.table.source();
         if self.changes.key.is_empty() {
-            let mut wanted: HashMap<u128, u64> = HashMap::new();
-            for old in changes.iter().filter_map(|change| change.old.as_deref()) {
-                *wanted.entry(digest::of_row(old)).or_default() += 1;
-            }
-            let found = self.read_keyless(session, wanted).await?;
-            // An earlier call wrote these, and left others in the file: to write them again would double them.
-            if found.sum == self.changes.after {
-                return Ok(());
-            }
-            let delete = format!(
-                "DELETE FROM {source} t WHERE t.tableoid::pg_catalog.text || ' ' || t.ctid::pg_catalog.text = ANY ($1)"
-            );
-            let gone = session.execute(&delete, &[&found.places]).await?;
-            if gone != changes.iter().filter(|change| change.old.is_some()).count() as u64 {
-                bail!("{}: {gone} rows went, which is not as many as were deleted", self.table.name);
-            }
-        } else {
-            let meets: Vec<String> =
-                self.changes.key.iter().map(|column| format!("t.{0} = k.{0}", quoted(column))).collect();
-            let delete = format!("DELETE FROM {source} t USING {} k WHERE {}", self.keys_table(), meets.join(" AND "));
-            session.batch_execute(&delete).await.with_context(|| format!("cannot delete from {}", self.table.name))?;
+            return self.write_keyless(session, changes).await;
         }
+        let meets: Vec<String> =
+            self.changes.key.iter().map(|column| format!("t.{0} = k.{0}", quoted(column))).collect();
+        let delete = format!(
+            "DELETE FROM {} t USING {} k WHERE {}",
+            self.table.source(),
+            self.keys_table(),
+            meets.join(" AND ")
+        );
+        session.batch_execute(&delete).await.with_context(|| format!("cannot delete from {}", self.table.name))?;
+        self.insert(session, changes.iter().filter_map(|change| change.new.as_deref())).await
+    }
+
+    /// Writes new rows, their ids mapped back.
+    pub(super) async fn insert<'r>(&self, session: &Client, new: impl Iterator<Item = &'r [u8]>) -> Result<()> {
         let mut rows = Vec::new();
-        for new in changes.iter().filter_map(|change| change.new.as_deref()) {
+        for new in new {
             rows.extend(self.back(&self.changes.columns, new)?);
             rows.push(b'\n');
         }
@@ -276,7 +211,7 @@ impl Target<'_> {
 }
 
 impl Standing {
-    fn conflict(&mut self, words: String) {
+    pub(super) fn conflict(&mut self, words: String) {
         self.neither += 1;
         if self.conflicts.len() < NAMED {
             self.conflicts.push(words);

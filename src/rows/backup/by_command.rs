@@ -76,7 +76,7 @@ async fn write(
         File::open(&path)?.sync_all()
     };
     sealed().with_context(|| format!("cannot make {} durable", path.display()))?;
-    let stored = shelf::stored_file(directory, &path)?;
+    let stored = shelf::stored_file(directory, &path, |_| ())?;
     if stored.bytes == 0 {
         bail!("the backup command ended well, but what it wrote is empty");
     }
@@ -115,7 +115,7 @@ pub async fn restore_by_command(
 ) -> Result<()> {
     let token = shelf::read_token(&options.directory, &options.id)?;
     let directory = options.directory.join(&options.id);
-    shelf::must_be_sealed(&directory, &token)?;
+    shelf::must_be_sealed(&directory, &token, &|text: String| line(&text)).await?;
     let path = directory.join(FILE);
     let words = if options.restore.is_empty() { &token.restore } else { &options.restore };
     let (mut command, has_file) = filled(words, &path, options)?;

@@ -70,8 +70,8 @@ pub async fn create_of_volume(process: &Process, shelf: &VolumeShelf, say: Say<'
 async fn write(process: &Process, shelf: &VolumeShelf, directory: &Path, say: Say<'_>) -> Result<Token> {
     let options = shelf.options(directory);
     let backup = back_up_volume(process, &options, say).await?;
-    let mut stored = vec![shelf::stored_file(directory, &directory.join(&backup.file))?];
-    stored.push(shelf::stored_file(directory, &directory.join(format!("{}.json", backup.volume)))?);
+    let mut stored = vec![shelf::stored_file(directory, &directory.join(&backup.file), |_| ())?];
+    stored.push(shelf::stored_file(directory, &directory.join(format!("{}.json", backup.volume)), |_| ())?);
     let mut token = Token {
         schema: "cutover/v1".into(),
         id: shelf.id.clone(),
@@ -124,7 +124,7 @@ async fn try_out(process: &Process, shelf: &VolumeShelf, options: &VolumeOptions
 pub async fn verify_volume(process: &Process, shelf: &VolumeShelf, say: Say<'_>) -> Result<Token> {
     let mut token = shelf::read_token(&shelf.directory, &shelf.id)?;
     let directory = shelf.directory.join(&shelf.id);
-    shelf::must_be_sealed(&directory, &token)?;
+    shelf::must_be_sealed(&directory, &token, say).await?;
     token.verified = Some(try_out(process, shelf, &shelf.options(&directory), say).await?);
     shelf::write_token(&directory, &token)?;
     Ok(token)
@@ -137,7 +137,7 @@ pub async fn verify_volume(process: &Process, shelf: &VolumeShelf, say: Say<'_>)
 pub async fn restore_of_volume(process: &Process, shelf: &VolumeShelf, into: &str, say: Say<'_>) -> Result<Token> {
     let token = shelf::read_token(&shelf.directory, &shelf.id)?;
     let directory = shelf.directory.join(&shelf.id);
-    shelf::must_be_sealed(&directory, &token)?;
+    shelf::must_be_sealed(&directory, &token, say).await?;
     restore_volume(process, &shelf.options(&directory), into, say)
         .await
         .with_context(|| format!("the backup {} was not brought back", shelf.id))?;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BackupOptions, Kind, Place, Say, Token, Tools, contents, databases, scratch, shelf};
 use crate::adapter::database::Session;
+use crate::data::plural::{counted, verb};
 
 /// What a restore needs to know.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub async fn restore(live: &Place, tools: &Tools, options: &RestoreOptions, say:
     if token.kind != Kind::Database {
         bail!("the backup {} was made by a command; its own command brings it back", token.id);
     }
-    shelf::must_be_sealed(&backup.directory.join(&backup.id), &token)?;
+    shelf::must_be_sealed(&backup.directory.join(&backup.id), &token, say).await?;
     databases::may_be_made(live, &backup.session).await?;
     let name = format!("{}_restored_{}", live.database(), backup.id);
     if name.len() > 63 {
@@ -78,14 +79,15 @@ async fn fill(
     say(format!("restoring {} into {}", token.id, place.shown()));
     let words: &[&str] = if options.keeps_owners { &[] } else { &["--no-owner", "--no-privileges"] };
     let directory = backup.directory.join(&backup.id);
-    scratch::fill(&place, tools, backup, &directory, token, words).await.context("the restore failed")?;
-    let restored = contents(&place, None, backup.jobs, &backup.session, &[]).await?;
+    scratch::fill(&place, tools, backup, &directory, token, words, say).await.context("the restore failed")?;
+    let restored = contents(&place, None, backup.jobs, &backup.session, &[], say).await?;
     let mut found = token.contents.differences(&restored);
     found.extend(token.contents.sequence_differences(&restored));
     if !found.is_empty() {
         bail!("what was restored is not what the backup {} holds: {}", token.id, found.join("; "));
     }
-    say(format!("{} rows are the same as in the backup", restored.rows()));
+    let rows = restored.rows();
+    say(format!("{} {} the same as in the backup", counted(rows, "row"), verb(rows, "is", "are")));
     thaw(&databases::admin(&place, &backup.session).await?, say).await?;
     let from = databases::admin(live, &backup.session).await?;
     let left = databases::dress(&from, name).await?;

@@ -7,6 +7,7 @@ use super::{BackupOptions, Call, Contents, Format, Kind, Place, Say, Token, Tool
 use super::{clock, contents, databases};
 use crate::adapter::database::Session;
 use crate::adapter::files;
+use crate::data::plural::{counted, verb};
 
 /// The name of a backup's scratch database: the same for the same backup, and another for one of the same id elsewhere.
 fn name_of(of: &str, options: &BackupOptions) -> String {
@@ -35,8 +36,9 @@ pub async fn sweep_scratch(trial: &Place, of: &str, options: &BackupOptions) -> 
 pub async fn verify(trial: &Place, tools: &Tools, options: &BackupOptions, say: Say<'_>) -> Result<Token> {
     let mut token = shelf::read_token(&options.directory, &options.id)?;
     let directory = options.directory.join(&options.id);
-    shelf::must_be_sealed(&directory, &token)?;
-    say(format!("{} files are as they were sealed", token.files.len()));
+    shelf::must_be_sealed(&directory, &token, say).await?;
+    let files = token.files.len();
+    say(format!("{} {} as sealed", counted(files, "file"), verb(files, "is", "are")));
     if token.kind != Kind::Database {
         return Ok(token);
     }
@@ -90,8 +92,8 @@ async fn fill_and_compare(
 ) -> Result<Contents> {
     say(format!("restoring on trial into {}", scratch.shown()));
     let harmless = ["--no-owner", "--no-privileges", "--no-publications", "--no-subscriptions"];
-    fill(scratch, tools, options, directory, token, &harmless).await.context("the backup cannot be restored")?;
-    let restored = contents(scratch, None, options.jobs, &options.session, &[]).await?;
+    fill(scratch, tools, options, directory, token, &harmless, say).await.context("the backup cannot be restored")?;
+    let restored = contents(scratch, None, options.jobs, &options.session, &[], say).await?;
     let found = token.contents.differences(&restored);
     if found.is_empty() {
         return Ok(restored);
@@ -107,6 +109,7 @@ pub(super) async fn fill(
     directory: &std::path::Path,
     token: &Token,
     words: &[&str],
+    say: Say<'_>,
 ) -> Result<()> {
     let mut arguments = vec!["--exit-on-error".to_owned(), format!("--jobs={}", options.jobs.max(1))];
     let format = if token.format == Some(Format::Directory) { "directory" } else { "custom" };
@@ -114,5 +117,6 @@ pub(super) async fn fill(
     arguments.extend(words.iter().map(|&word| word.to_owned()));
     arguments.push(directory.join(shelf::DUMP).display().to_string());
     let (session, deadline) = (options.session.as_str(), options.deadline());
-    tools.run(into, Call { program: "pg_restore", arguments, directory, session, deadline }, &|_| ()).await
+    let call = Call { program: "pg_restore", arguments, directory, session, deadline };
+    super::with_growth(into, session, say, tools.run(into, call, &|_| ())).await?
 }

@@ -1,12 +1,16 @@
 //! The directory of backups: sealed files, tokens, the list, and which of them may go.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::{Format, StoredFile, Token};
 use crate::adapter::{clock, files};
+use crate::data::plural::counted;
+use crate::rows::Say;
+use crate::rows::progress::Meter;
 
 /// How the name of a backup begins that is being made.
 pub(super) const UNFINISHED: &str = ".making-";
@@ -45,7 +49,7 @@ pub(super) fn size(path: &Path) -> u64 {
 }
 
 /// Makes every file of a dump durable and private, and gives them with their digests.
-pub(super) fn seal(directory: &Path, format: Format) -> Result<Vec<StoredFile>> {
+pub(super) async fn seal(directory: &Path, format: Format, say: Say<'_>) -> Result<Vec<StoredFile>> {
     use std::os::unix::fs::PermissionsExt;
     let dump = directory.join(DUMP);
     let mut paths = vec![dump.clone()];
@@ -56,15 +60,21 @@ pub(super) fn seal(directory: &Path, format: Format) -> Result<Vec<StoredFile>> 
         paths.sort();
         std::fs::set_permissions(&dump, std::fs::Permissions::from_mode(0o700)).context("cannot close the dump")?;
     }
-    let mut stored = Vec::new();
-    for path in paths {
-        let attempt = || -> std::io::Result<()> {
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-            std::fs::File::open(&path)?.sync_all()
+    let sizes = paths.iter().map(|path| (path.display().to_string(), size(path)));
+    let meter = Arc::new(Meter::new("sealed", sizes));
+    let (counting, inside) = (Arc::clone(&meter), directory.to_owned());
+    let work = tokio::task::spawn_blocking(move || {
+        let one = |(at, path): (usize, &PathBuf)| -> Result<StoredFile> {
+            let attempt = || -> std::io::Result<()> {
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+                std::fs::File::open(path)?.sync_all()
+            };
+            attempt().with_context(|| format!("cannot make {} durable", path.display()))?;
+            stored_file(&inside, path, |bytes| counting.add(at, 0, bytes))
         };
-        attempt().with_context(|| format!("cannot make {} durable", path.display()))?;
-        stored.push(stored_file(directory, &path)?);
-    }
+        paths.iter().enumerate().map(one).collect::<Result<Vec<StoredFile>>>()
+    });
+    let stored = meter.watch(say, work).await??;
     if format == Format::Directory {
         files::sync_directory(&dump).context("cannot make the dump durable")?;
     }
@@ -72,29 +82,39 @@ pub(super) fn seal(directory: &Path, format: Format) -> Result<Vec<StoredFile>> 
 }
 
 /// A file with its digest; an empty one is refused where it stands for a backup by itself.
-pub(super) fn stored_file(directory: &Path, path: &Path) -> Result<StoredFile> {
-    let (sha256, bytes) = files::sha256_of_file(path)?;
+pub(super) fn stored_file(directory: &Path, path: &Path, each: impl FnMut(u64)) -> Result<StoredFile> {
+    let (sha256, bytes) = files::sha256_of_file_counted(path, each)?;
     let inside = path.strip_prefix(directory).context("the file is outside of the backup")?;
     Ok(StoredFile { path: inside.display().to_string(), sha256, bytes })
 }
 
 /// Whether every file is there as it was sealed.
-pub(super) fn must_be_sealed(directory: &Path, token: &Token) -> Result<()> {
-    for file in &token.files {
-        let path = directory.join(&file.path);
-        let (sha256, bytes) = files::sha256_of_file(&path)
-            .with_context(|| format!("the backup {} is broken: {} is not there", token.id, file.path))?;
-        if (sha256.as_str(), bytes) != (file.sha256.as_str(), file.bytes) {
-            bail!(
-                "the backup {} is broken: {} has {bytes} bytes and sha256 {}…, sealed were {} bytes and {}…; \
-                 do not restore it, take a new one",
-                token.id,
-                file.path,
-                &sha256[..12],
-                file.bytes,
-                file.sha256.get(..12).unwrap_or_default()
-            );
-        }
+pub(super) async fn must_be_sealed(directory: &Path, token: &Token, say: Say<'_>) -> Result<()> {
+    let meter = Arc::new(Meter::new("checked", token.files.iter().map(|file| (file.path.clone(), file.bytes))));
+    let (counting, directory, id, sealed) =
+        (Arc::clone(&meter), directory.to_owned(), token.id.clone(), token.files.clone());
+    let work = tokio::task::spawn_blocking(move || {
+        sealed
+            .iter()
+            .enumerate()
+            .try_for_each(|(at, file)| must_be_the_same(&directory, &id, file, |bytes| counting.add(at, 0, bytes)))
+    });
+    meter.watch(say, work).await?
+}
+
+fn must_be_the_same(directory: &Path, id: &str, file: &StoredFile, each: impl FnMut(u64)) -> Result<()> {
+    let (sha256, bytes) = files::sha256_of_file_counted(&directory.join(&file.path), each)
+        .with_context(|| format!("the backup {id} is broken: {} is not there", file.path))?;
+    if (sha256.as_str(), bytes) != (file.sha256.as_str(), file.bytes) {
+        bail!(
+            "the backup {id} is broken: {} has {} and sha256 {}…, sealed were {} and {}…; do not restore it, take a new \
+             one",
+            file.path,
+            counted(bytes, "byte"),
+            &sha256[..12],
+            counted(file.bytes, "byte"),
+            file.sha256.get(..12).unwrap_or_default()
+        );
     }
     Ok(())
 }

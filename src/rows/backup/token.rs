@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Contents, Format, Shape, contents};
 use crate::adapter::database::Place;
+use crate::rows::Say;
 
 /// How a backup was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +98,7 @@ pub enum Freshness {
 ///
 /// # Errors
 /// When the place cannot be read: then nothing is known, and nobody may go on.
-pub async fn is_fresh(token: &Token, place: &Place, workers: usize, session: &str) -> Result<Freshness> {
+pub async fn is_fresh(token: &Token, place: &Place, workers: usize, session: &str, say: Say<'_>) -> Result<Freshness> {
     let stale = |why: String| Ok(Freshness::Stale(format!("the backup {} {why}; take a new one", token.id)));
     if token.place != place.shown() {
         return stale(format!("is of {}, not of {}", token.place, place.shown()));
@@ -105,7 +106,8 @@ pub async fn is_fresh(token: &Token, place: &Place, workers: usize, session: &st
     if token.kind != Kind::Database || token.verified.is_none() {
         return stale("was never restored on trial".into());
     }
-    let now = contents(place, None, workers, session, &token.excluded).await?;
+    say(format!("comparing what {} holds with the backup {}", place.shown(), token.id));
+    let now = contents(place, None, workers, session, &token.excluded, say).await?;
     let found = token.contents.differences(&now);
     if found.is_empty() {
         return Ok(Freshness::Fresh);

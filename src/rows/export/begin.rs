@@ -11,6 +11,7 @@ use crate::adapter::database::Place;
 use crate::adapter::files;
 use crate::data::catalog::Table;
 use crate::data::metadata::{self, Metadata};
+use crate::data::plural::{counted, verb};
 use crate::rows::{Say, auth_export};
 
 pub(super) fn prepare(
@@ -53,10 +54,9 @@ pub(super) fn prepare(
     }
     sync()?;
     if unfinished.kept_count() > 0 {
-        say(format!(
-            "{} tables are whole from the export that was killed, and the source stood still",
-            unfinished.kept_count()
-        ));
+        let (kept, count) = (counted(unfinished.kept_count(), "table"), unfinished.kept_count());
+        let verb = verb(count, "is", "are");
+        say(format!("{kept} {verb} whole from the export that was killed, and the source stood still"));
     }
     Ok(unfinished)
 }

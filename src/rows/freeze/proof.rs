@@ -104,7 +104,7 @@ impl Counters {
             let old = before.rows.get(table).copied().unwrap_or_default();
             if *now != old {
                 let [inserted, updated, deleted] = [0, 1, 2].map(|at: usize| now[at] - old[at]);
-                note(table, format!("{table}: {inserted} rows inserted, {updated} updated, {deleted} deleted"));
+                note(table, format!("rows of {table}: {inserted} inserted, {updated} updated, {deleted} deleted"));
             }
         }
         for (sequence, now) in &self.sequences {

@@ -1,8 +1,10 @@
 //! What a table's rows are when the import ends: the baseline from which later writes are told apart.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
@@ -26,8 +28,26 @@ fn heading(table: &Table, columns: &[String]) -> Heading {
     Heading { table: table.name.clone(), key: table.identity().to_vec(), columns: columns.to_vec() }
 }
 
-/// Writes the file of a table whose rows are all in.
-pub(super) async fn write(lane: &Lane, directory: &Path) -> Result<()> {
+/// Counts the bytes that go into a file.
+struct Counting<'a> {
+    file: &'a File,
+    written: &'a AtomicU64,
+}
+
+impl Write for Counting<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = (&mut &*self.file).write(bytes)?;
+        self.written.fetch_add(written as u64, Relaxed);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        (&mut &*self.file).flush()
+    }
+}
+
+/// Writes the file of a table whose rows are all in, and counts the bytes that are written.
+pub(super) async fn write(lane: &Lane, directory: &Path, written: Arc<AtomicU64>) -> Result<()> {
     let Some(sidecar) = &lane.sidecar else { return Ok(()) };
     let columns: Vec<String> = lane.columns.iter().map(|column| column.name.clone()).collect();
     let heading = heading(&lane.table, &columns);
@@ -38,14 +58,14 @@ pub(super) async fn write(lane: &Lane, directory: &Path) -> Result<()> {
         std::mem::replace(&mut *sidecar, Sidecar::new(heading, scratch, ROOM))
     };
     let directory = directory.to_owned();
-    let written = tokio::task::spawn_blocking(move || -> Result<()> {
+    let done = tokio::task::spawn_blocking(move || -> Result<()> {
         // Readable by the owner alone, as such files are made.
         let aside = tempfile::NamedTempFile::new_in(&directory)?;
-        taken.finish(aside.as_file())?;
+        taken.finish(Counting { file: aside.as_file(), written: &written })?;
         let file: File = aside.persist(&path).map_err(|error| error.error)?;
         file.sync_all()?;
         files::sync_directory(&directory)?;
         Ok(())
     });
-    written.await?.with_context(|| format!("cannot write the baseline of {}", lane.name()))
+    done.await?.with_context(|| format!("cannot write the baseline of {}", lane.name()))
 }

@@ -13,6 +13,8 @@ use tokio::task::JoinSet;
 
 use super::baseline;
 use super::board::{Board, Job};
+pub(super) use super::deed::Check;
+use super::deed::{Deed, count};
 use super::hold::Hold;
 use super::journal::Chunk;
 use super::load::{self, Lane, Unit};
@@ -20,6 +22,8 @@ use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::database::Session;
 use crate::adapter::files::spoken_size;
 use crate::data::catalog::TableName;
+use crate::data::plural::counted;
+use crate::data::sidecar;
 use crate::rows::Say;
 use crate::rows::progress::Meter;
 use crate::rows::set_aside::{self, Recorded, Stage};
@@ -39,19 +43,6 @@ pub(super) enum Task {
     Count(Check),
     /// Writes the file of what a table's rows are.
     Baseline(usize),
-}
-
-/// A table whose rows are counted, and looked at by the server.
-#[derive(Clone, Debug)]
-pub(super) struct Check {
-    /// Its name.
-    pub name: TableName,
-    /// What is read from.
-    pub source: String,
-    /// How many rows it must hold.
-    pub rows: u64,
-    /// Bytes that came in.
-    pub bytes: u64,
 }
 
 /// What came in of a table.
@@ -75,8 +66,8 @@ pub(crate) struct Floor {
     totals: Mutex<Vec<Total>>,
     told: UnboundedSender<String>,
     meter: Meter,
-    /// What is being put back at this moment.
-    busy: Mutex<Vec<String>>,
+    /// What else is being done at this moment.
+    busy: Mutex<Vec<Deed>>,
     /// Where the files of what tables' rows are go.
     baselines: Option<std::path::PathBuf>,
 }
@@ -120,7 +111,7 @@ impl Floor {
         self.board.weigh(lane, chunk.bytes);
     }
 
-    fn busy(&self) -> MutexGuard<'_, Vec<String>> {
+    fn busy(&self) -> MutexGuard<'_, Vec<Deed>> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -129,8 +120,21 @@ impl Floor {
         if self.totals().iter().any(|total| !total.is_ended) {
             return Some(self.meter.whole());
         }
-        let busy = self.busy();
-        (!busy.is_empty()).then(|| format!("putting back: {}", busy.join(", ")))
+        let busy: Vec<String> = self.busy().iter().map(Deed::shown).collect();
+        (!busy.is_empty()).then(|| busy.join(", "))
+    }
+
+    /// Does something that may take long, and meanwhile it is said what.
+    async fn busily<T>(&self, deed: impl Into<Deed>, work: impl Future<Output = T>) -> T {
+        let deed = deed.into();
+        let words = deed.words.clone();
+        self.busy().push(deed);
+        let done = work.await;
+        let mut busy = self.busy();
+        if let Some(at) = busy.iter().position(|other| other.words == words) {
+            busy.remove(at);
+        }
+        done
     }
 
     fn tell(&self, line: String) {
@@ -167,9 +171,8 @@ impl Floor {
             Task::PutBack(items) => {
                 for item in &items {
                     let watch = Stopwatch::start();
-                    self.busy().push(item.item.about.clone());
-                    set_aside::put_back(target, item).await?;
-                    self.busy().retain(|about| *about != item.item.about);
+                    let words = format!("putting back the {}", item.item.about);
+                    self.busily(words, set_aside::put_back(target, item)).await?;
                     if watch.elapsed() > Duration::from_secs(1) {
                         self.tell(format!("{}: put back in {}", item.item.about, spoken(watch.elapsed())));
                     }
@@ -179,12 +182,17 @@ impl Floor {
             Task::Tell(lane) => self.came(lane),
             Task::Analyze(name) => {
                 let analyze = format!("ANALYZE {}", name.sql());
-                target.batch_execute(&analyze).await.with_context(|| format!("cannot analyze {name}"))
+                let done = self.busily(format!("analyzing {name}"), target.batch_execute(&analyze)).await;
+                done.with_context(|| format!("cannot analyze {name}"))
             }
-            Task::Count(check) => count(&check, target).await,
+            Task::Count(check) => self.busily(format!("counting {}", check.name), count(&check, target)).await,
             Task::Baseline(lane) => {
                 let Some(directory) = &self.baselines else { return Ok(()) };
-                baseline::write(&self.lanes[lane], directory).await
+                let words = format!("writing the baseline of {}", self.lanes[lane].name());
+                let of = self.totals()[lane].chunk.sum.rows * sidecar::PAIR as u64;
+                let deed = Deed { words, of, written: Arc::default() };
+                let written = Arc::clone(&deed.written);
+                self.busily(deed, baseline::write(&self.lanes[lane], directory, written)).await
             }
         }
     }
@@ -199,25 +207,15 @@ impl Floor {
         self.meter.end(lane);
         let came = total.chunk.sum;
         if let Some(rows) = expected.rows.filter(|rows| *rows != came.rows) {
-            bail!("{origin}: {} rows came in, but metadata.json says {rows}", came.rows);
+            bail!("{origin}: {} came in, but metadata.json says {rows}", counted(came.rows, "row"));
         }
         if expected.digest.is_some_and(|digest| digest != came) {
             bail!("{origin}: the digest of the rows that came in is not that of metadata.json");
         }
         let (bytes, time) = (spoken_size(total.chunk.bytes), spoken(total.time));
-        self.tell(format!("{}: {} rows, {bytes} in {time}", table.name, came.rows));
+        self.tell(format!("{}: {}, {bytes} in {time}", table.name, counted(came.rows, "row")));
         Ok(())
     }
-}
-
-async fn count(check: &Check, target: &Session) -> Result<()> {
-    let Check { name, source, rows: sent, .. } = check;
-    let query = format!("SELECT pg_catalog.count(*) FROM {source}");
-    let rows: i64 = target.query_one(&query, &[]).await.with_context(|| format!("cannot count {name}"))?.get(0);
-    if u64::try_from(rows) != Ok(*sent) {
-        bail!("{name} holds {rows} rows after {sent} were loaded: somebody else writes into the target");
-    }
-    Ok(())
 }
 
 /// What `run` is to do.

@@ -16,6 +16,7 @@ use crate::data::copy_text;
 use crate::data::digest::{self, Sum};
 use crate::data::json_rows::RowDecoder;
 use crate::data::passage::{self, Passage, Passed};
+use crate::data::plural::counted;
 use crate::data::sidecar::Sidecar;
 use crate::rows::set_aside::shortened;
 
@@ -218,7 +219,7 @@ pub(crate) async fn load(lane: &Lane, unit: Unit, target: &mut Session, source: 
         sum.rows = taken;
     }
     if sum.rows != taken {
-        bail!("{}: {} rows were sent, but {taken} were taken", lane.origin, sum.rows);
+        bail!("{}: {} sent, but {taken} taken", lane.origin, counted(sum.rows, "row"));
     }
     let chunk = Chunk { sum, bytes: outgoing.bytes };
     journal::add_chunk(&transaction, &lane.stem, part, &chunk).await?;

@@ -10,6 +10,7 @@ use super::Options;
 use super::accounts::{Accounts, Known};
 use super::service::Service;
 use crate::adapter::stack_auth::{Account, StackAuthError};
+use crate::data::plural::counted;
 use crate::data::users::{Body, Person, Plan, legacy_id};
 use crate::rows::Say;
 use crate::rows::ledger::{How, Ledger, Line, Standing, Standings};
@@ -167,7 +168,7 @@ impl<'a> Maker<'a> {
         let outcome = self.sorted_out(person).await?;
         let finished = self.finished.fetch_add(1, Ordering::Relaxed) + 1;
         if finished.is_multiple_of(SAID_EVERY) {
-            (self.say)(format!("{finished} of {} users", self.plan.people.len()));
+            (self.say)(format!("{finished} of {}", counted(self.plan.people.len(), "user")));
         }
         Ok(outcome)
     }

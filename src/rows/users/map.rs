@@ -14,6 +14,7 @@ use crate::adapter::clock::{self, Stopwatch};
 use crate::adapter::files;
 use crate::adapter::stack_auth::StackAuth;
 use crate::data::mapping::{MappedUser, MappingFile};
+use crate::data::plural::counted;
 use crate::data::users::{Person, Plan};
 use crate::rows::Say;
 use crate::rows::ledger::{Standing, Standings};
@@ -77,7 +78,7 @@ pub async fn map_users(options: &Options, client: &StackAuth, say: Say<'_>) -> R
     let standings = Standings::read(&options.directory)?.unwrap_or_default();
     standings.expect_service(&service.fingerprint(), &options.directory)?;
     let accounts = service.accounts().await?;
-    say(format!("{} accounts are there, {} users are to be mapped", accounts.len(), plan.people.len()));
+    say(format!("{} found, {} to be mapped", counted(accounts.len(), "account"), counted(plan.people.len(), "user")));
     let mut mapped = Mapped {
         wanted: plan.people.len(),
         by_id: 0,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::make::Outcome;
 use super::{Collisions, Options};
 use crate::adapter::clock::spoken;
+use crate::data::plural::counted;
 use crate::data::users::{Collision, Person, Plan, Report, Skipped};
 
 /// How many of a list are shown to people.
@@ -106,9 +107,9 @@ impl Migrated {
     pub fn text(&self) -> String {
         let verb = if self.is_dry_run { "would be made" } else { "made" };
         let mut lines = vec![format!(
-            "users: {} of {} accounts {verb}, {} were there, {} linked, {} skipped, {} failed, {} not tried; {}",
+            "users: {} of {} {verb}, {} found there, {} linked, {} skipped, {} failed, {} not tried; {}",
             self.created,
-            self.wanted,
+            counted(self.wanted, "account"),
             self.found,
             self.linked.len(),
             self.skipped.len(),

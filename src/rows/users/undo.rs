@@ -16,6 +16,7 @@ use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::files;
 use crate::adapter::stack_auth::StackAuth;
 use crate::data::mapping::MappingFile;
+use crate::data::plural::counted;
 use crate::data::users::legacy_id;
 use crate::rows::Say;
 use crate::rows::ledger::{FILE, How, Ledger, Line, Standing, Standings};
@@ -53,8 +54,8 @@ impl Undone {
     pub fn text(&self) -> String {
         let verb = if self.is_dry_run { "would be deleted" } else { "deleted" };
         let mut lines = vec![format!(
-            "users: {} accounts {verb}, {} were gone, {} stay because they were not made by us, {} failed; {}",
-            self.deleted,
+            "users: {} {verb}, {} gone already, {} left because not made by us, {} failed; {}",
+            counted(self.deleted, "account"),
             self.gone,
             self.left,
             self.failed.len(),
@@ -89,7 +90,7 @@ pub async fn undo(options: &Options, client: &StackAuth, say: Say<'_>) -> Result
         return Ok(undone);
     }
     let ledger = Ledger::open(&options.directory, &service.fingerprint())?;
-    say(format!("{} accounts are to be deleted", targets.len()));
+    say(format!("{} to be deleted", counted(targets.len(), "account")));
     let (at, book) = (&service, &ledger);
     let ends = stream::iter(&targets).map(|target| async move { (target, delete(target, at, book).await) });
     let mut ends = ends.buffer_unordered(options.concurrency.max(1));
@@ -243,12 +244,14 @@ pub async fn state(options: &Options, client: &StackAuth, say: Say<'_>) -> Resul
         None if there == 0 && open == 0 => State::None,
         Some(_) if known == wanted.len() && open == 0 => State::Complete,
         Some(_) => State::Partial(format!(
-            "{there} of {} users have an account, {known} of them are in {MAPPING_FILE}; {open} requests are open in {FILE}",
-            wanted.len()
+            "{there} of {} with an account, {known} of them in {MAPPING_FILE}; {} open in {FILE}",
+            counted(wanted.len(), "user"),
+            counted(open, "request")
         )),
         None => State::Partial(format!(
-            "{there} of {} users have an account, {MAPPING_FILE} is missing; {open} requests are open in {FILE}",
-            wanted.len()
+            "{there} of {} with an account, {MAPPING_FILE} is missing; {} open in {FILE}",
+            counted(wanted.len(), "user"),
+            counted(open, "request")
         )),
     })
 }

@@ -7,6 +7,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use super::rows::list;
 use super::snapshot::Snapshot;
 use crate::data::catalog::{Catalog, ForeignKey, Storage, Table, TableName, quoted};
+use crate::data::plural::{counted, verb};
 use crate::data::verification::{Check, Status, shortened};
 
 /// How many wrong rows are shown.
@@ -114,7 +115,11 @@ async fn foreign_key(session: &Client, catalog: &Catalog, table: &Table, key: &F
         Err(error) => not_asked(name, &error),
         Ok(None) => check(name, Status::Pass, "every row finds what it points to"),
         Ok(Some((count, seen))) => {
-            let words = format!("{count} rows of {} point to rows of {} that are not there", table.name, key.to);
+            let (rows, point) = match count.as_str() {
+                "1" => ("1 row".to_owned(), "points"),
+                _ => (format!("{count} rows"), "point"),
+            };
+            let words = format!("{rows} of {} {point} to rows of {} that are not there", table.name, key.to);
             Check { seen, ..check(name, Status::Fail, words) }
         }
     })
@@ -250,7 +255,10 @@ pub async fn asserts(snapshot: &Snapshot, asserts: &[Assert]) -> Result<Vec<Chec
             Err(error) if snapshot.holder.is_closed() => return Err(error),
             Err(error) => not_asked(name, &error),
             Ok((_, 0)) => check(name, Status::Pass, "no row says otherwise"),
-            Ok((seen, count)) => Check { seen, ..check(name, Status::Fail, format!("{count} rows say otherwise")) },
+            Ok((seen, count)) => {
+                let words = format!("{} {} otherwise", counted(count, "row"), verb(count, "says", "say"));
+                Check { seen, ..check(name, Status::Fail, words) }
+            }
         });
     }
     Ok(checks)

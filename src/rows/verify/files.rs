@@ -13,6 +13,7 @@ use crate::data::catalog::{Column, TableName};
 use crate::data::json_rows::{Decoder, Reading as How};
 use crate::data::metadata::{self, Metadata, TableMetadata};
 use crate::data::patterns;
+use crate::data::plural::counted;
 
 /// An export.
 pub struct Exported {
@@ -83,7 +84,7 @@ impl Exported {
         };
         io::copy(&mut hashed, &mut io::sink()).with_context(|| format!("cannot read {shown}"))?;
         if let Some(expected) = entry.row_count.filter(|expected| *expected != count) {
-            bail!("{shown} holds {count} rows, but metadata.json says {expected}; export again");
+            bail!("{shown} holds {}, but metadata.json says {expected}; export again", counted(count, "row"));
         }
         let sha256 = files::hex(&hashed.hash.finalize());
         if entry.sha256.as_ref().is_some_and(|expected| *expected != sha256) {

@@ -11,8 +11,10 @@ use crate::data::catalog::quoted;
 use crate::data::copy_text;
 use crate::data::difference::{Change, Counter, Line, Side as Of, Wanted, compare, only_as_often, pair_up};
 use crate::data::mapping::Mapping;
+use crate::data::plural::{counted, verb};
 use crate::data::sorted::Sorted;
 use crate::data::verification::{Difference, Status, TableReport, Values, What, differing, shortened, value};
+use crate::rows::progress::Meter;
 
 /// How rows are compared.
 #[derive(Clone, Debug)]
@@ -25,6 +27,8 @@ pub struct How {
     pub named: usize,
     /// Whether both sides are servers of one major version.
     pub is_same_major: bool,
+    /// Counts what is read of both sides, by the tables' numbers.
+    pub meter: Arc<Meter>,
 }
 
 /// Compares every row of these tables. Where both servers write the same bytes for the same value, they are asked for
@@ -79,7 +83,8 @@ async fn sums_of(source: &mut Side, target: &mut Side, tables: &[Both], how: &Ho
             Ok(Buckets::new(way.clone(), bits[at], sample))
         })
     };
-    let (left, right) = tokio::try_join!(scan(source, &left, make(true)), scan(target, &right, make(false)))?;
+    let (left, right) =
+        tokio::try_join!(scan(source, &left, make(true), &how.meter), scan(target, &right, make(false), &how.meter))?;
     Ok(left.into_iter().zip(right).collect())
 }
 
@@ -122,12 +127,15 @@ fn judge_unmapped(report: &mut TableReport, both: &Both, users: &Users, unmapped
         let column = &both.source.columns[*at];
         let examples = examples.join(", ");
         if users.may_stay(&both.name, column) {
-            report.notes.push(format!("{column}: {count} ids without an account stay as they are, as configured"));
+            let (ids, stay) = (counted(*count, "id"), verb(*count, "stays as it is", "stay as they are"));
+            report.notes.push(format!("{column}: {ids} without an account {stay}, as configured"));
         } else {
             report.status = Status::Fail;
             report.notes.push(format!(
-                "{column}: {count} ids have no account in the mapping ({examples}); migrate those users, or name the \
-                 column in data.unmapped"
+                "{column}: {} {} no account in the mapping ({examples}); migrate those users, or name the column in \
+                 data.unmapped",
+                counted(*count, "id"),
+                verb(*count, "has", "have")
             ));
         }
     }
@@ -148,7 +156,8 @@ async fn name(
         Arc::new(move |_| Ok(PairsOf::some(way.clone(), Arc::clone(&buckets), sample)))
     };
     let (left, right) = (std::slice::from_ref(&both.source), std::slice::from_ref(&both.target));
-    let (a, b) = tokio::try_join!(scan(source, left, pairs(&old)), scan(target, right, pairs(&new)))?;
+    let (a, b) =
+        tokio::try_join!(scan(source, left, pairs(&old), &how.meter), scan(target, right, pairs(&new), &how.meter))?;
     let (Some(a), Some(b)) = (a.into_iter().next(), b.into_iter().next()) else { return Ok(()) };
     let (mut counter, mut keys, mut last) = (Counter::default(), 0, None);
     let mut wanted = [Wanted::default(), Wanted::default()];
@@ -165,7 +174,7 @@ async fn name(
     })?;
     let counts = counter.counts();
     (report.missing, report.extra, report.different) = (counts.missing, counts.extra, counts.different);
-    let mut lines = lines_of(source, target, both, how.mapping.as_ref(), wanted).await?;
+    let mut lines = lines_of(source, target, both, how.mapping.as_ref(), wanted, &how.meter).await?;
     pair_up(&mut lines, |change| {
         report.differences.push(described(both, &change));
         Ok::<_, std::io::Error>(())
@@ -183,6 +192,7 @@ pub(in crate::rows) async fn lines_of(
     both: &Both,
     mapping: Option<&Arc<Mapping>>,
     wanted: [Wanted; 2],
+    meter: &Arc<Meter>,
 ) -> Result<Sorted<Line>> {
     let (old, new) = both.ways(mapping)?;
     let (left, right) = (std::slice::from_ref(&both.source), std::slice::from_ref(&both.target));
@@ -192,8 +202,8 @@ pub(in crate::rows) async fn lines_of(
         Arc::new(move |_| Ok(Lines::new(way.clone(), side, Arc::clone(&wanted))))
     };
     let (a, b) = tokio::try_join!(
-        scan(source, left, lines(&old, Of::Old, &wanted_old)),
-        scan(target, right, lines(&new, Of::New, &wanted_new))
+        scan(source, left, lines(&old, Of::Old, &wanted_old), meter),
+        scan(target, right, lines(&new, Of::New, &wanted_new), meter)
     )?;
     let mut all = sorter();
     for found in a.into_iter().chain(b) {
@@ -210,9 +220,9 @@ pub(in crate::rows) async fn lines_of(
     })?;
     if found != [wanted_old.len(), wanted_new.len()] {
         bail!(
-            "{}: of {} rows that changed, {} were not found again: a side was written to, or is not what it was",
+            "{}: of {} to be found again, {} could not be: a side was written to, or is not what it was",
             both.name,
-            wanted_old.len() + wanted_new.len(),
+            counted(wanted_old.len() + wanted_new.len(), "changed row"),
             wanted_old.len() + wanted_new.len() - found[0] - found[1]
         );
     }

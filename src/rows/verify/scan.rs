@@ -12,6 +12,7 @@ use super::snapshot::Snapshot;
 use crate::data::catalog::{Storage, Table, quoted};
 use crate::data::copy_binary::Tuples;
 use crate::data::copy_text::Rows;
+use crate::rows::progress::Meter;
 
 /// Blocks of a heap that one piece of work reads: 64 MiB, so that the last piece keeps nobody waiting for long.
 const BLOCKS: u64 = 8192;
@@ -64,14 +65,56 @@ impl Side {
     }
 }
 
+/// A fold whose rows and bytes are counted on the way.
+struct Metered<F> {
+    inner: F,
+    meter: Arc<Meter>,
+    at: usize,
+    rows: u64,
+    bytes: u64,
+}
+
+/// After how many rows they are counted.
+const TOLD: u64 = 4096;
+
+impl<F> Metered<F> {
+    fn tell(&mut self) {
+        self.meter.add(self.at, std::mem::take(&mut self.rows), std::mem::take(&mut self.bytes));
+    }
+}
+
+impl<F: Fold> Fold for Metered<F> {
+    fn row(&mut self, row: &[u8]) -> Result<()> {
+        self.rows += 1;
+        self.bytes += row.len() as u64 + 1;
+        if self.rows >= TOLD {
+            self.tell();
+        }
+        self.inner.row(row)
+    }
+
+    fn absorb(&mut self, mut other: Self) -> Result<()> {
+        other.tell();
+        self.inner.absorb(other.inner)
+    }
+}
+
 /// A maker of folds: for a table's number, an empty one.
 pub type Make<F> = Arc<dyn Fn(usize) -> Result<F> + Send + Sync>;
 
-/// Reads every row of the tables and gives what the folds took, in the order of `readings`.
+/// Reads every row of the tables and gives what the folds took, in the order of `readings`. The meter counts rows and bytes
+/// by the tables' numbers.
 ///
 /// # Errors
 /// When a table cannot be read to its end, and those of the folds. Nothing is then known of any table.
-pub async fn scan<F: Fold>(side: &mut Side, readings: &[Reading], make: Make<F>) -> Result<Vec<F>> {
+pub async fn scan<F: Fold>(side: &mut Side, readings: &[Reading], make: Make<F>, meter: &Arc<Meter>) -> Result<Vec<F>> {
+    let meter = Arc::clone(meter);
+    let metered: Make<Metered<F>> =
+        Arc::new(move |at| Ok(Metered { inner: make(at)?, meter: Arc::clone(&meter), at, rows: 0, bytes: 0 }));
+    Ok(read(side, readings, metered).await?.into_iter().map(|fold| fold.inner).collect())
+}
+
+async fn read<F: Fold>(side: &mut Side, readings: &[Reading], make: Make<F>) -> Result<Vec<F>> {
     let pieces = match side {
         Side::Database(snapshot) => pieces_of_tables(&snapshot.holder, readings).await?,
         Side::Files(..) => {

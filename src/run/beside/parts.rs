@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Beside;
 use super::sides;
 use crate::config::units::format_duration;
+use crate::data::plural::counted;
 use crate::release::{ReleaseSide, model, side};
 use crate::run::changes;
 use crate::run::deploy::{health_gate, ms};
@@ -156,7 +157,8 @@ impl Beside<'_> {
             Self::act("expect_side", format!("{project} healthy for {stretch}"), Act::ExpectServices(gate)),
         ];
         items.extend(self.health_at(Some(&project)).into_iter().filter(|gate| gate.straight.is_some()).map(|gate| {
-            let title = format!("{} answers as expected at the new containers, {} times", gate.name, gate.successes);
+            let title =
+                format!("{} answers as expected at the new containers, {}", gate.name, counted(gate.successes, "time"));
             Self::act(&format!("expect_health_{}", gate.name), title, Act::ExpectHealth(gate))
         }));
         items
@@ -188,7 +190,7 @@ impl Beside<'_> {
         ];
         let health = self.health_at(Some(&project));
         items.extend(health.iter().filter(|gate| gate.straight.is_none()).map(|gate| {
-            let title = format!("{}, {} times", gate.expected(), gate.successes);
+            let title = format!("{}, {}", gate.expected(), counted(gate.successes, "time"));
             Self::act(&format!("expect_health_{}", gate.name), title, Act::ExpectHealth(gate.clone()))
         }));
         let deploy = &self.config.deploy;

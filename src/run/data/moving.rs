@@ -10,6 +10,7 @@ use crate::adapter::database::Place;
 use crate::adapter::files::spoken_size;
 use crate::config::Config;
 use crate::data::catalog::TableName;
+use crate::data::plural::counted;
 use crate::rows::filling::{Filling, Outlook};
 use crate::rows::freeze::frozen_since;
 use crate::rows::import::{self, ImportState};
@@ -110,9 +111,10 @@ pub async fn importing(
     settle(&mut options.filling, &outlook);
     let identity = import::identity(&options)?;
     let from = standing(target, &options.filling, &identity, &outlook).await?;
+    let sides = sides(config, target, identity, from);
+    expect_backup(&sides, target, &options.filling, say).await?;
     let checked = import::checked(target, &options, say).await;
     options.checked = Some(checked.map_err(|error| Refusal::Gate(format!("{error:#}")))?);
-    let sides = sides(config, target, identity, from);
     let title = format!("import {} of {} into {}", spoken(&outlook), directory.display(), target.shown());
     let deed = format!("the import of {} into {}", directory.display(), target.shown());
     let remarks = remarks(&outlook, &options.filling, freezing);
@@ -133,6 +135,7 @@ pub async fn copying(
     target: &Place,
     freezing: &Freezing,
     wishes: &FillWishes,
+    say: Say<'_>,
 ) -> Result<Planned> {
     let mut filling = options::filling(config, target.shown(), wishes);
     expect_mapping(&filling)?;
@@ -146,6 +149,7 @@ pub async fn copying(
     let identity = copy::identity(source, &options)?;
     let from = standing(target, &options.filling, &identity, &outlook).await?;
     let sides = sides(config, target, identity, from);
+    expect_backup(&sides, target, &options.filling, say).await?;
     let title = format!("copy {} of {} into {}", spoken(&outlook), source.shown(), target.shown());
     let deed = format!("the copy of {} into {}", source.shown(), target.shown());
     let remarks = remarks(&outlook, &options.filling, freezing);
@@ -217,6 +221,15 @@ fn settle(filling: &mut Filling, outlook: &Outlook) {
     }
 }
 
+/// Rows that are to be removed are in a backup; what the run would be refused for is told before it begins.
+async fn expect_backup(sides: &Sides, target: &Place, filling: &Filling, say: Say<'_>) -> Result<()> {
+    let lacks = sides.lacks_backup(target, filling, say).await;
+    match lacks.map_err(|error| Refusal::Gate(format!("{error:#}")))? {
+        Some(why) => Err(Refusal::Gate(why).into()),
+        None => Ok(()),
+    }
+}
+
 /// What is recorded in the target now; refuses one that holds rows of others.
 async fn standing(target: &Place, filling: &Filling, identity: &str, outlook: &Outlook) -> Result<Option<String>> {
     let from = match import::state(target, filling, identity).await? {
@@ -256,7 +269,9 @@ async fn expect_alone(target: &Place, filling: &Filling, outlook: &Outlook) -> R
     }
     let all: Vec<String> = outlook.tables.iter().map(|coming| coming.table.to_string()).chain(left.clone()).collect();
     Err(Refusal::Gate(format!(
-        "an earlier import or copy filled {}, and only one is recorded in the target: after a second one nobody could tell          what was written there since; take the earlier one back (cutover rollback), and fill all of them at once          (without --table, or --table {})",
+        "an earlier import or copy filled {}, and only one is recorded in the target: after a second one nobody could tell \
+         what was written there since; take the earlier one back (cutover rollback), and fill all of them at once \
+         (without --table, or --table {})",
         left.join(", "),
         all.join(",")
     ))
@@ -266,7 +281,7 @@ async fn expect_alone(target: &Place, filling: &Filling, outlook: &Outlook) -> R
 fn spoken(outlook: &Outlook) -> String {
     let bytes = spoken_size(outlook.tables.iter().map(|table| table.bytes).sum());
     let rows: Option<u64> = outlook.tables.iter().map(|table| table.rows).sum();
-    let rows = rows.map_or_else(String::new, |rows| format!("{rows} rows, "));
+    let rows = rows.map_or_else(String::new, |rows| format!("{}, ", counted(rows, "row")));
     format!("{} ({rows}{bytes})", spoken_tables(outlook.tables.len()))
 }
 

@@ -14,8 +14,13 @@ use super::choose::FileTable;
 use super::read;
 use crate::adapter::files;
 use crate::data::passage::{self, Passage, Passed};
+use crate::data::plural::{counted, verb};
 use crate::rows::Say;
 use crate::rows::filling::Filling;
+use crate::rows::progress::Meter;
+
+/// After how many rows they are counted.
+const TOLD: u64 = 4096;
 
 /// That files were checked for a plan. The run that begins with it need not read them again, as long as nobody touched
 /// one of them since.
@@ -71,6 +76,13 @@ struct Look {
     passage: Option<Passage>,
 }
 
+impl Look {
+    /// How often its bytes are read.
+    fn passes(&self) -> u64 {
+        u64::from(self.sha256.is_some()) + u64::from(self.passage.is_some())
+    }
+}
+
 /// What was seen.
 struct Seen {
     passed: Option<Passed>,
@@ -79,24 +91,35 @@ struct Seen {
 
 /// Checks all files side by side; gives what is to be known about them.
 pub(super) async fn all(tables: &mut [FileTable], filling: &Filling, say: Say<'_>) -> Result<Vec<String>> {
-    say(format!("checking {} files", tables.len()));
+    say(format!("checking {}", counted(tables.len(), "file")));
     let room = Arc::new(Semaphore::new(filling.workers.max(1)));
     let mut set = JoinSet::new();
-    for (at, table) in tables.iter().enumerate() {
-        // Rows of others' files are read in any case: what they may have meant otherwise must be said.
-        let is_read = filling.is_dry_run || !table.passage.users.is_empty() || !table.known.is_ours();
-        let look = Look {
-            source: read::Source::of(table),
-            sha256: table.known.sha256.clone(),
-            bytes: table.known.bytes,
-            passage: is_read.then(|| table.passage.clone()),
-        };
-        let room = Arc::clone(&room);
+    let looks: Vec<Look> = tables.iter().map(|table| look(table, filling)).collect();
+    let sizes = tables.iter().zip(&looks).map(|(table, look)| (table.file_name(), look.passes() * table.bytes));
+    let meter = Arc::new(Meter::new("checked", sizes));
+    for (at, look) in looks.into_iter().enumerate() {
+        let (room, meter) = (Arc::clone(&room), Arc::clone(&meter));
         set.spawn(async move {
             let _permit = room.acquire_owned().await?;
-            tokio::task::spawn_blocking(move || one(look).map(|seen| (at, seen))).await?
+            tokio::task::spawn_blocking(move || one(look, at, &meter).map(|seen| (at, seen))).await?
         });
     }
+    meter.watch(say, gathered(tables, set)).await
+}
+
+/// What is looked at of a table's file.
+fn look(table: &FileTable, filling: &Filling) -> Look {
+    // Rows of others' files are read in any case: what they may have meant otherwise must be said.
+    let is_read = filling.is_dry_run || !table.passage.users.is_empty() || !table.known.is_ours();
+    Look {
+        source: read::Source::of(table),
+        sha256: table.known.sha256.clone(),
+        bytes: table.known.bytes,
+        passage: is_read.then(|| table.passage.clone()),
+    }
+}
+
+async fn gathered(tables: &mut [FileTable], mut set: JoinSet<Result<(usize, Seen)>>) -> Result<Vec<String>> {
     let (mut concerns, mut refused) = (Vec::new(), Vec::new());
     while let Some(ended) = set.join_next().await {
         let (at, seen) = ended.context("checking a file was ended").and_then(|end| end)?;
@@ -109,17 +132,20 @@ pub(super) async fn all(tables: &mut [FileTable], filling: &Filling, say: Say<'_
         for (column, found) in &passed.unmapped {
             if let Some(user) = table.passage.users.iter().find(|user| &user.name == column && user.is_unmapped_allowed)
             {
-                let (rows, name) = (found.rows, &user.name);
                 concerns.push(format!(
-                    "{}: {rows} rows keep an id without an account in {name}, as allowed",
-                    table.table.name
+                    "{}: {} {} an id without an account in {}, as allowed",
+                    table.table.name,
+                    counted(found.rows, "row"),
+                    verb(found.rows, "keeps", "keep"),
+                    user.name
                 ));
             }
         }
         if let Some(rows) = table.known.row_count
             && rows != passed.sum.rows
         {
-            bail!("{}: holds {} rows, but metadata.json says {rows}", table.file_name(), passed.sum.rows);
+            let held = counted(passed.sum.rows, "row");
+            bail!("{}: holds {held}, but metadata.json says {rows}", table.file_name());
         }
         table.passed = Some(passed);
     }
@@ -131,9 +157,10 @@ pub(super) async fn all(tables: &mut [FileTable], filling: &Filling, say: Say<'_
     Ok(concerns)
 }
 
-fn one(look: Look) -> Result<Seen> {
+fn one(look: Look, at: usize, meter: &Arc<Meter>) -> Result<Seen> {
     if let Some(expected) = &look.sha256 {
-        let (found, bytes) = files::sha256_of_file(&look.source.path)?;
+        let count = |bytes| meter.add(at, 0, bytes);
+        let (found, bytes) = files::sha256_of_file_counted(&look.source.path, count)?;
         if &found != expected {
             let name = &look.source.name;
             match look.bytes {
@@ -149,13 +176,19 @@ fn one(look: Look) -> Result<Seen> {
         }
     }
     let Some(passage) = look.passage else { return Ok(Seen { passed: None, doubts: Vec::new() }) };
-    let mut decoder = look.source.decoder()?;
-    let (mut passed, mut row, mut mapped) = (Passed::default(), Vec::new(), Vec::new());
+    let counting = Arc::clone(meter);
+    let mut decoder = look.source.decoder(Box::new(move |bytes| counting.add(at, 0, bytes)))?;
+    let (mut passed, mut row, mut mapped, mut told) = (Passed::default(), Vec::new(), Vec::new(), 0);
     loop {
         row.clear();
         if !decoder.row(&mut row)? {
+            meter.add(at, passed.sum.rows - told, 0);
             return Ok(Seen { passed: Some(passed), doubts: decoder.doubts() });
         }
         passage.row(&row, &mut mapped, &mut passed);
+        if passed.sum.rows - told >= TOLD {
+            meter.add(at, passed.sum.rows - told, 0);
+            told = passed.sum.rows;
+        }
     }
 }

@@ -39,14 +39,36 @@ impl Source {
         Self { path, name: table.file_name(), readable, reading: table.reading() }
     }
 
-    pub(super) fn decoder(&self) -> Result<Decoder<Box<dyn Read + Send>>> {
-        Ok(Decoder::new(open(&self.path)?, self.name.clone(), &self.readable, self.reading))
+    /// What decodes its rows; `each` hears how many bytes of the file were read.
+    pub(super) fn decoder(&self, each: Each) -> Result<Decoder<Box<dyn Read + Send>>> {
+        Ok(Decoder::new(counted(&self.path, each)?, self.name.clone(), &self.readable, self.reading))
+    }
+}
+
+/// Hears how many bytes were read, again and again.
+pub(super) type Each = Box<dyn Fn(u64) + Send>;
+
+struct Counting {
+    file: File,
+    each: Each,
+}
+
+impl Read for Counting {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(into)?;
+        (self.each)(read as u64);
+        Ok(read)
     }
 }
 
 /// Opens a file of rows, compressed or not.
 pub(super) fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
+    counted(path, Box::new(|_| ()))
+}
+
+fn counted(path: &Path, each: Each) -> Result<Box<dyn Read + Send>> {
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file = Counting { file, each };
     if path.extension().is_some_and(|extension| extension == "zst") {
         let decoder = zstd::Decoder::new(file).with_context(|| format!("cannot read {}", path.display()))?;
         return Ok(Box::new(decoder));
@@ -116,7 +138,7 @@ fn lines(source: &Source, offer: &mut dyn FnMut(u64, Rows) -> Result<()>) -> Res
 
 /// Files of others: decoded here, for where a row ends is known only by reading it.
 fn text(source: &Source, offer: &mut dyn FnMut(u64, Rows) -> Result<()>) -> Result<()> {
-    let mut decoder = source.decoder()?;
+    let mut decoder = source.decoder(Box::new(|_| ()))?;
     let (mut first, mut text) = (1, Vec::with_capacity(CHUNK + CHUNK / 4));
     loop {
         let is_row = decoder.row(&mut text)?;
