@@ -240,6 +240,53 @@ fn a_verification_names_the_row_and_the_column_that_differ() {
 }
 
 #[test]
+fn a_verification_of_less_says_so_and_a_table_or_the_first_failure_can_be_its_end() {
+    let migration = with_a_table("less");
+    let more = "CREATE TABLE older (id int PRIMARY KEY, words text); INSERT INTO older SELECT n, 'w' FROM generate_series(1, 1000) n";
+    cluster().sql(&migration.source, more);
+    cluster().sql(
+        &migration.target,
+        &format!("CREATE TABLE notes (id int PRIMARY KEY, words text); INSERT INTO notes VALUES (1, 'a'); {more}"),
+    );
+    let (report, code) = migration.json(&["data", "verify", "--sample", "10%", "--report", "elsewhere.json"]);
+    assert_eq!((code, &report["samplePercent"]), (0, &serde_json::json!(10)), "{report}");
+    assert_eq!(report["tables"]["older"]["status"], "warn", "{report}");
+    let kept: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(migration.path("elsewhere.json")).unwrap()).unwrap();
+    assert_eq!(kept["samplePercent"], 10);
+    assert!(!migration.path("migration-data/verification-report.json").exists(), "it was to be elsewhere");
+    let refused = migration.expect(2, &["data", "verify", "--sample", "101%"]);
+    says(&refused, &["is no share from 1% to 100%"]);
+
+    cluster().sql(&migration.target, "UPDATE notes SET words = 'b'; UPDATE older SET words = 'b'");
+    let names = |arguments: &[&str]| -> Vec<String> {
+        let (report, code) = migration.json(&[&["data", "verify"], arguments].concat());
+        assert_eq!(code, 4, "{report}");
+        report["tables"].as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(names(&[]), ["notes", "older"]);
+    assert_eq!(names(&["--fail-fast"]).len(), 1);
+    assert_eq!(names(&["--table", "older"]), ["older"]);
+}
+
+#[test]
+fn what_is_too_large_is_left_out_of_an_export_and_named() {
+    let migration = with_a_table("large");
+    migration.configure("[data]\nlarge = \"1MiB\"\n");
+    cluster().sql(
+        &migration.source,
+        "CREATE TABLE events (id int PRIMARY KEY, words text); INSERT INTO events SELECT n, repeat('w', 100) FROM generate_series(1, 12000) n",
+    );
+    let plan = migration.expect(0, &["data", "export", "--skip-large", "--dry-run"]);
+    says(&plan, &["export 1 table", "events", "is left out"]);
+    says(&migration.expect(0, &["data", "export", "--skip-large", "--yes"]), &["COMPLETE", "events was left out"]);
+    assert!(!migration.path("migration-data/events.json").exists());
+    assert!(migration.path("migration-data/notes.json").exists());
+    migration.expect(0, &["data", "export", "--yes"]);
+    assert!(migration.path("migration-data/events.json").exists());
+}
+
+#[test]
 fn a_backup_is_proven_listed_brought_back_and_the_exchange_undone() {
     let migration = with_a_table("backup");
     cluster().sql(

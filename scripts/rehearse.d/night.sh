@@ -174,6 +174,8 @@ ca_certificate = "ca.pem"
 [[dns.record]]
 name = "app.night.test"
 A = ["127.0.0.1"]
+[caddy]
+url = "http://127.0.0.1:$night_http/"
 [stabilize]
 window = "1m"
 probe = "http://127.0.0.1:$night_http/"
@@ -265,6 +267,9 @@ whole_night() {
 
   act "The page of that night, for whoever was not there: $night/report.html"
   expect 0 cutover report -o "$night/report.html"
+  for part in 'waited for people' 'id="checkpoints"' 'id="rows"' 'id="verification"' 'id="gap"' 'id="names"' 'id="stabilization"'; do
+    grep -qF "$part" "$night/report.html" || fail "$part is missing on the page"
+  done
   # A browser that is there by chance opens it too, without a network.
   if command -v chromium >/dev/null; then
     chromium --headless --no-sandbox --disable-gpu --window-size=1200,2400 --screenshot="$PWD/$night/report.png" "file://$PWD/$night/report.html" \

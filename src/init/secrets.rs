@@ -165,3 +165,51 @@ pub fn shown(directory: &Path, path: &Path) -> String {
     let short = path.strip_prefix(directory).unwrap_or(path);
     if short.as_os_str().is_empty() { ".".into() } else { short.display().to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_server_without_a_password_or_that_wants_none_is_named_with_what_to_do() {
+        let server = |environment: Value| json!({ "services": { "db": { "image": "postgres:16", "environment": environment } } });
+        let told = |environment: Value| open_databases(&server(environment), "shop").join("; ");
+        for environment in [json!({}), json!({ "POSTGRES_PASSWORD": "" })] {
+            let words = told(environment);
+            assert!(
+                words.contains("db is PostgreSQL without a password") && words.contains("POSTGRES_PASSWORD_FILE"),
+                "{words}"
+            );
+        }
+        assert!(told(json!({ "POSTGRES_HOST_AUTH_METHOD": "trust" })).contains("lets in everybody who reaches it"));
+        for name in ["POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE"] {
+            assert_eq!(told(json!({ name: "x" })), "");
+        }
+    }
+
+    #[test]
+    fn env_files_of_compose_and_of_services_that_others_may_read_are_named_where_they_hold_a_secret() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text, mode) in [
+            (".env", "PORT=1\n", 0o644),
+            ("open.env", "API_TOKEN=x\n", 0o644),
+            ("long.env", "API_TOKEN=x\n", 0o604),
+            ("closed.env", "API_TOKEN=x\n", 0o600),
+        ] {
+            std::fs::write(directory.path().join(name), text).unwrap();
+            std::fs::set_permissions(directory.path().join(name), PermissionsExt::from_mode(mode)).unwrap();
+        }
+        let written = json!({ "services": {
+            "a": { "env_file": ["open.env", "closed.env", "gone.env"] },
+            "b": { "env_file": [{ "path": "long.env", "required": false }] },
+            "c": { "env_file": "open.env" },
+        }});
+        let told = open_env_files(directory.path(), &[".env".into()], &written, &BTreeMap::new());
+        let words = |name: &str| format!("{name} shows secrets to every user of the host: chmod 600 {name}");
+        assert_eq!(told, [words("long.env"), words("open.env")]);
+    }
+}

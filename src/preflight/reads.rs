@@ -28,7 +28,8 @@ impl Unread {
 
     /// The answer of a check that needed it: unknown, never ok.
     pub(super) fn found(&self, what: &str) -> Found {
-        let first = self.why.lines().next().unwrap_or_default();
+        // The first line alone, and not the colon behind which the next ones stood.
+        let first = self.why.lines().next().unwrap_or_default().trim_end_matches(':');
         let advice = format!("put right what the check {} says, then ask again", self.told_by);
         Found::unknown(format!("{what} is not known: {first}"), advice)
     }

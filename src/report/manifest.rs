@@ -175,6 +175,7 @@ fn remaining(run: &RunState, undone_run: Option<&RunState>) -> Vec<Value> {
     } else if run.outcome.is_none() {
         add("operator", "the run has no end: `cutover resume`".into());
     }
+    left_over(run).into_iter().for_each(|(who, what)| add(who, what));
     for (index, item) in run.items.iter().enumerate().filter(|(_, item)| item.standing == Standing::Stays) {
         match act(run, index) {
             kind if only_keeps(kind) => {}
@@ -186,7 +187,7 @@ fn remaining(run: &RunState, undone_run: Option<&RunState>) -> Vec<Value> {
         }
     }
     left_of_changes(run).into_iter().for_each(|(who, what)| add(who, what));
-    left_over(run).into_iter().chain(left_in_files(run)).for_each(|(who, what)| add(who, what));
+    left_in_files(run).into_iter().for_each(|(who, what)| add(who, what));
     undone_run.and_then(left_of_export).into_iter().for_each(|(who, what)| add(who, what));
     let failed = undone_run.and_then(|undone| undone.failure.as_ref().map(|failure| (undone, failure)));
     let failed = failed.or_else(|| run.failure.as_ref().filter(|_| run.is_going_back).map(|failure| (run, failure)));

@@ -17,7 +17,7 @@ pub fn told_apart_text(head: &Head, file: &Path, style: &Style) -> String {
         0 => ("NO CHANGES", Paint::Good),
         _ => ("CHANGED", Paint::Careful),
     };
-    let words = format!("{} in {} since the import, against {}", counted(head), head.target, head.baseline);
+    let words = format!("{} in {} since it was filled, against {}", counted(head), head.target, head.baseline);
     let mut out = lead(&format!("{}: ", style.paint(paint, word)), &harmless(&words), 2, style.width);
     let mut table = Table::new(&["TABLE", "INSERTED", "UPDATED", "DELETED", "ROWS NOW"]);
     let count = |count: u64| -> Cell { if count == 0 { "".into() } else { count.to_string().into() } };

@@ -34,9 +34,8 @@ pub fn last(state_directory: &Path) -> Result<(RunFile, RunState, Vec<String>)> 
             Some((Outcome::Done, _)) if header.undoes.is_some() => {
                 let undone = header.undoes.unwrap_or_default();
                 return Err(Refusal::Gate(format!(
-                    "nothing to undo: run {undone} was already undone by run {number}; to go further back, {}name a \
-                     release: `cutover releases`, then `cutover rollback --to r…`",
-                    older(state_directory, number)?
+                    "nothing to undo: run {undone} was already undone by run {number}{}",
+                    further(older(state_directory, number)?, state_directory.join("releases").is_dir())
                 ))
                 .into());
             }
@@ -56,15 +55,24 @@ pub fn last(state_directory: &Path) -> Result<(RunFile, RunState, Vec<String>)> 
     Err(Refusal::Gate("nothing to undo: no run on this host has changed anything".into()).into())
 }
 
+/// How to go further back: only by what is there.
+fn further(older: Option<String>, has_releases: bool) -> String {
+    let release = "name a release: `cutover releases`, then `cutover rollback --to r…`";
+    let ways: Vec<String> = older.into_iter().chain(has_releases.then(|| release.to_owned())).collect();
+    match ways.is_empty() {
+        true => ", and no run before it left anything to undo (`cutover history`)".to_owned(),
+        false => format!("; to go further back, {}", ways.join("; or ")),
+    }
+}
+
 /// The run before a rollback that could be undone by its number, as a command.
-fn older(state_directory: &Path, before: u32) -> Result<String> {
+fn older(state_directory: &Path, before: u32) -> Result<Option<String>> {
     let all = All::read(state_directory)?;
     // Releases are gone back to by their names.
     let others = [RunKind::Rollback.word(), RunKind::Deploy.word()];
     let stands = |run: &&RunState| run.number < before && all.stands(run) && !others.contains(&run.kind.as_str());
-    Ok(all.runs.iter().rev().find(stands).map_or_else(String::new, |run| {
-        format!("name run {0} ({1}): `cutover rollback --run {0}`; or ", run.number, said(run))
-    }))
+    let run = all.runs.iter().rev().find(stands);
+    Ok(run.map(|run| format!("name run {0} ({1}): `cutover rollback --run {0}`", run.number, said(run))))
 }
 
 /// A run that a person names, if nothing that came after it stands on it; and what comes after it and stays.
@@ -205,5 +213,19 @@ impl Ground {
         (self.has_rows && other.has_rows)
             || (self.has_containers && other.has_containers)
             || (self.has_names && other.has_names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn further_back_goes_only_what_is_there() {
+        let run = || Some("name run 1 (the freeze): `cutover rollback --run 1`".to_owned());
+        assert_eq!(further(run(), false), "; to go further back, name run 1 (the freeze): `cutover rollback --run 1`");
+        assert!(further(run(), true).contains("--run 1`; or name a release: "));
+        assert!(further(None, true).starts_with("; to go further back, name a release"));
+        assert!(!further(None, false).contains("cutover releases"), "no release, so none is named");
     }
 }

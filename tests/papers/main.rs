@@ -8,6 +8,7 @@
 
 mod built;
 mod init;
+mod night;
 mod public;
 mod report;
 mod serve;

@@ -222,7 +222,7 @@ fn manifest(paper: &Paper) -> Option<Markup> {
             h3 { (title) }
             ul.plain {
                 @for (name, words) in lines {
-                    li { b { (name) } @if !words.is_empty() { ": " (short_ids(&gist(words))) } }
+                    li { @if words.is_empty() { (name) } @else { b { (name) } ": " (short_ids(&gist(words))) } }
                 }
             }
         }

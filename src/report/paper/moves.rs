@@ -135,10 +135,15 @@ pub fn changes(run: &RunState) -> Vec<Changes> {
             Some((name, counts.0, counts.1, counts.2, text(table, "/csv")))
         };
         let said = run.items.get(index).map(|item| item.said.clone()).unwrap_or_default();
+        // Whoever looks for it needs the whole path.
+        let placed = |file: String| match text_of(run, index, "/directory") {
+            Some(directory) if !file.starts_with('/') => format!("{}/{file}", directory.trim_end_matches('/')),
+            _ => file,
+        };
         Some(Changes {
             step: name.to_owned(),
             words: said,
-            file: text(data, "/file"),
+            file: text(data, "/file").map(placed),
             sha256: text(data, "/sha256"),
             tables: tables.iter().filter_map(table).collect(),
         })
