@@ -284,6 +284,12 @@ mod tests {
     }
 
     #[test]
+    fn a_minute_is_over_once_its_last_scrape_can_be_there() {
+        let settled = |wall_ms| Window::settled(&now(wall_ms, 0, "a"));
+        assert_eq!((settled(129_999), settled(130_000)), (60_000, 120_000));
+    }
+
+    #[test]
     fn a_moment_holds_in_its_own_boot_alone() {
         let until = Until::after(&now(0, 1000, "a"), 120);
         assert_eq!(until.left_s(&now(0, 1500, "a")), Some(120));

@@ -90,6 +90,36 @@ fn a_good_hour_with_enough_requests_is_accepted_and_says_so_once() {
 }
 
 #[test]
+fn a_window_is_not_accepted_while_it_holds() {
+    let mut world = World::new();
+    (0..59).for_each(|_| drop(world.live(10, 0)));
+    world.pass(10, 0);
+    let mut inputs = world.inputs();
+    let rule = Rule { name: "disk".into(), level: Level::Hold, patience_s: 0, advice: String::new() };
+    inputs.findings = vec![(rule, Finding::breach("full"))];
+    let verdicts = world.tick(&inputs);
+    assert!(matches!(verdicts.acceptance, Acceptance::Accepted { .. }), "{:?}", verdicts.acceptance);
+    assert_eq!(verdicts.level, Level::Hold);
+    assert!(!world.window.is_accepted && verdicts.notes.is_empty(), "{:?}", verdicts.notes);
+}
+
+#[test]
+fn time_in_which_nothing_can_be_asked_calms_nothing() {
+    let mut world = World::new();
+    (0..10).for_each(|_| drop(world.live(6, 0)));
+    (0..3).for_each(|_| drop(world.live(0, 6)));
+    let level = world.window.ladder.level;
+    assert_eq!(level, Level::Watch);
+    let missing = world.window.ladder.calm_missing();
+    for _ in 0..20 {
+        world.pass(6, 0);
+        let inputs = Inputs { counts: Some(Err("nobody answers".into())), ..world.inputs() };
+        world.tick(&inputs);
+    }
+    assert_eq!((world.window.ladder.level, world.window.ladder.calm_missing()), (level, missing));
+}
+
+#[test]
 fn a_quiet_hour_is_not_accepted() {
     let mut world = World::new();
     let last = (0..65).map(|_| world.live(1, 0)).last().unwrap();
