@@ -36,7 +36,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("secret", &[]),
     ("redact", &[]),
     ("data", &[]),
-    ("judge", &[]),
+    ("judge", &["data::plural"]),
     ("config", &["secret"]),
     ("adapter", &["secret", "redact"]),
     ("release", &["adapter", "redact"]),

@@ -13,9 +13,9 @@ use super::runbook::built_ins;
 use super::setup::{PASSED, Setup};
 use super::{exit, new_file, out};
 use crate::config::{self, Environment};
+use crate::data::plural::counted;
 use crate::init::look::{self, Tools};
 use crate::init::{Draft, Wishes, guess, night};
-use crate::report::text::counted;
 use crate::run::Refusal;
 
 /// How other files are named.

@@ -11,11 +11,12 @@ use super::runbook::record;
 use super::setup::{self, Setup};
 use super::{exit, out};
 use crate::adapter::{clock, files};
+use crate::data::plural::counted;
 use crate::data::verification;
 use crate::journal::{Entry, JournalError, Outcome, RunState, Standing, file, runs, state};
 use crate::report::page::page;
 use crate::report::paper::{Material, Paper, gather, tame};
-use crate::report::text::{counted, moment};
+use crate::report::text::moment;
 use crate::run::{Refusal, begin};
 
 /// `report`.

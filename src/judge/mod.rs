@@ -11,7 +11,6 @@ pub mod cusum;
 pub mod dns;
 pub mod honesty;
 pub mod ladder;
-pub mod plural;
 pub mod probe;
 pub mod rules;
 pub mod series;

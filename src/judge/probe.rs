@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::plural::counted;
+use crate::data::plural::counted;
 
 /// Failures in a row that make an outage.
 pub const IN_A_ROW: u32 = 6;

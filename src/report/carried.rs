@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::manifest::evidence;
 use super::planned::act;
-use super::text::counted;
+use crate::data::plural::counted;
 use crate::journal::{RunState, Standing};
 
 /// How many accounts are named.

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::event::{Event, Listener};
 use super::output::Patient;
-use super::text::{counted, harmless};
+use super::text::harmless;
 use crate::adapter::clock::spoken;
+use crate::data::plural::counted;
 
 /// At least so much time passes between two lines about an item that differ in numbers only.
 const PACE: Duration = Duration::from_secs(5);

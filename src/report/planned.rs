@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::text::{counted, gist};
+use super::text::gist;
+use crate::data::plural::counted;
 use crate::journal::{ItemState, Outcome, RunState, Standing};
 use crate::step::RunKind;
 

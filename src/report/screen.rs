@@ -11,8 +11,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use super::event::{Event, Listener};
 use super::paced::{Pace, Place, Way};
 use super::style::{Mark, Paint, Style};
-use super::text::{columns, counted, cut, hang, harmless, pad, short_ids};
+use super::text::{columns, cut, hang, harmless, pad, short_ids};
 use crate::adapter::clock::spoken;
+use crate::data::plural::counted;
 
 /// Between two frames of the spinner.
 const TICK: Duration = Duration::from_millis(100);

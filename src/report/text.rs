@@ -160,11 +160,6 @@ pub fn moment(at: &str) -> String {
     }
 }
 
-/// `1 service`, `2 services`.
-pub fn counted(count: usize, one: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
-}
-
 /// What many lines say in one: the first; where it only announces what follows, the last as well, for that is the cause.
 pub fn gist(text: &str) -> String {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());

@@ -1,6 +1,7 @@
 //! A channel that was not told what it should have been: a line of `status`, until something arrives again.
 
-use super::text::{counted, moment};
+use super::text::moment;
+use crate::data::plural::counted;
 
 /// A channel that fails.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]

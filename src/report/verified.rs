@@ -2,7 +2,8 @@
 
 use super::style::{Mark, Paint, Style};
 use super::table::{Cell, Table};
-use super::text::{counted, hang, harmless, lead};
+use super::text::{hang, harmless, lead};
+use crate::data::plural::counted;
 use crate::data::verification::{Check, Difference, Report, Status, TableReport, What};
 
 /// How many differing rows of a table, and seen rows of a check, are shown.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::adapter::docker::{Container, Docker};
 use crate::adapter::files::spoken_size;
+use crate::data::plural::counted;
 use crate::judge::ladder::Level;
-use crate::judge::plural::counted;
 use crate::judge::probe::Engine;
 use crate::judge::rules::{Finding, Rule};
 

@@ -9,8 +9,8 @@ use crate::adapter::http::Http;
 use crate::adapter::prometheus::{self, Number as Answer};
 use crate::adapter::{clock, loki};
 use crate::config::{RuleKind, RuleLevel, RuleSide, StabilizeRule};
+use crate::data::plural::counted;
 use crate::judge::ladder::Level;
-use crate::judge::plural::counted;
 use crate::judge::rules::{Bounds, Finding, Rule};
 use crate::step::Databases;
 

@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use super::window::{Now, TICK_MS, Window};
+use crate::data::plural::counted as counted_in;
 use crate::judge::accept::{self, Acceptance};
 use crate::judge::counts::{self, Counted, Quality};
 use crate::judge::cusum::{Alarm, Terms};
 use crate::judge::honesty;
 use crate::judge::ladder::{Level, Voice};
-use crate::judge::plural::counted as counted_in;
 use crate::judge::probe::{Asked, Engine, Outage, Row};
 use crate::judge::rules::{Finding, Rule, Standing, Verdict};
 

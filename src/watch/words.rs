@@ -8,9 +8,9 @@ use super::going_back::Recommendation;
 use super::tick::{Said, Verdicts};
 use super::window::Window;
 use crate::adapter::clock::spoken;
+use crate::data::plural::counted;
 use crate::judge::accept::Acceptance;
 use crate::judge::ladder::Level;
-use crate::judge::plural::counted;
 use crate::judge::rules::Verdict;
 
 /// Changes that one line tells; of the others it tells the number.

@@ -8,8 +8,8 @@ use crate::cli::data::connections::chosen;
 use crate::cli::places;
 use crate::config::{Config, Environment};
 use crate::data::catalog::TableName;
+use crate::data::plural::counted;
 use crate::init::look::DatabaseSeen;
-use crate::report::text::counted;
 use crate::rows::connections::{Connection, Side, look};
 
 /// The longest look at one database: a first configuration is no reason to wait for a network.

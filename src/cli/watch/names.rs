@@ -9,13 +9,13 @@ use anyhow::Result;
 use crate::adapter::clock::spoken;
 use crate::cli::dns::look::Look;
 use crate::config::Config;
+use crate::data::plural::counted;
 use crate::dns::certificate::of_origin;
 use crate::journal::runs;
 use crate::journal::state::Standing;
 use crate::judge::certificate::Picture;
 use crate::judge::dns::Verdict;
 use crate::judge::ladder::Level;
-use crate::judge::plural::counted;
 use crate::judge::rules::{Finding, Rule};
 use crate::watch::gather::Question;
 

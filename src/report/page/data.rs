@@ -6,8 +6,9 @@ use serde_json::Value;
 use super::parts::{number, short, table, tag, when};
 use super::{chart, time};
 use crate::adapter::files::spoken_size;
+use crate::data::plural::counted;
 use crate::report::paper::{Changes, Gap, Paper, Stabilization, Tone, Verification};
-use crate::report::text::{counted, gist};
+use crate::report::text::gist;
 
 pub(super) fn moved(paper: &Paper) -> Option<Markup> {
     let blocks = paper.moved.iter().map(|moved| {

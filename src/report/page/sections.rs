@@ -6,10 +6,11 @@ use serde_json::Value;
 use super::data::{backups, changes, gaps, moved, names, stabilization, verification};
 use super::parts::{section, short, table, tag, when};
 use super::{class, time};
+use crate::data::plural::counted;
 use crate::report::carried::carried_lines;
 use crate::report::paper::{Checkpoint, Failure, Paper, Tone};
 use crate::report::planned::{release_name, shorter};
-use crate::report::text::{counted, gist, short_ids};
+use crate::report::text::{gist, short_ids};
 
 /// A section: where it is linked to, its name, and what stands in it.
 type Section = (&'static str, &'static str, Markup);

@@ -254,7 +254,7 @@ async fn look(step: &ApplyChanges, source: &Place, head: &Head) -> Result<Vec<St
         false => format!(
             "; foreign keys of the source ask for them in {}, so that {} stay in the file until those users are there ({})",
             step.users_table,
-            crate::report::text::counted(usize::try_from(aside.len()).unwrap_or(usize::MAX), "change"),
+            crate::data::plural::counted(usize::try_from(aside.len()).unwrap_or(usize::MAX), "change"),
             aside.words()
         ),
     };
@@ -263,7 +263,7 @@ async fn look(step: &ApplyChanges, source: &Place, head: &Head) -> Result<Vec<St
             "{} that exist in the new service only stand in the changes, so that their ids cannot be mapped back: {}; make \
              those users in the old service and add them to the mapping, or keep the ids as they are: \
              --keep-new-accounts{stays}",
-            crate::report::text::counted(named.len(), "account"),
+            crate::data::plural::counted(named.len(), "account"),
             some(&named)
         ))
         .into());
