@@ -148,7 +148,7 @@ async fn ids_are_mapped_on_the_way_and_one_without_an_account_is_seen_before_any
     let before = pair.target();
     let error = format!("{:#}", pair.copy(&options).await.unwrap_err());
     pair.is_as_it_was(&before);
-    let expected = "owned: column by: 1 rows with an id that has no account (00000000-0000-4000-8000-000000000002 …)";
+    let expected = "owned: column by: 1 row with an id that has no account (00000000-0000-4000-8000-000000000002 …)";
     assert!(error.contains(expected), "{error}");
     write(vec![user(0), user(1), user(2)]);
     let imported = pair.copy(&options).await.unwrap();

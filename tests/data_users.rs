@@ -293,7 +293,7 @@ async fn what_does_not_pass_is_told_and_the_others_are_made() {
     assert_eq!((migrated.created, migrated.failed.len(), migrated.is_complete()), (29, 1, false));
     assert_eq!(migrated.failed[0].reason, "Stack Auth refused with 400: no such luck");
     assert!(migrated.text().contains("not complete"), "{}", migrated.text());
-    assert!(matches!(world.state().await, State::Partial(why) if why.starts_with("29 of 30 users have an account")));
+    assert!(matches!(world.state().await, State::Partial(why) if why.starts_with("29 of 30 users with an account")));
     assert_eq!(world.mapping().mappings.len(), 29);
     assert!(world.migrate(&world.options()).await.unwrap().is_complete());
     world.everybody_has_exactly_one(&rows);

@@ -21,6 +21,11 @@ pub use sight::Sight;
 /// for its whole deadline.
 const LOCK_WAIT: &str = "--lock-wait-timeout=60s";
 
+/// How often sessions are ended while two databases wait to change names.
+const PACE: Duration = Duration::from_millis(500);
+/// How often the change of names is tried; the server waits five seconds for sessions to leave, each time.
+const TRIES: u32 = 4;
+
 /// A database inside a container.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Database {
@@ -221,15 +226,41 @@ impl Postgres {
         command.input = Some(File::open(archive).with_context(|| format!("cannot read {}", archive.display()))?);
         command.deadline = deadline;
         self.process.run(command, &|_| ()).await.context("the restore failed; nothing was changed")?;
-        // Who is sent away comes back at once, but waits at the lock that the first change of a name takes.
-        let swap = format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}; \
-             BEGIN; ALTER DATABASE {quoted} RENAME TO {quoted_aside}; \
-             ALTER DATABASE {quoted_fresh} RENAME TO {quoted}; COMMIT",
+        let end = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}",
             literal(&database.name)
         );
-        self.ask(container, &maintenance, tag, &swap).await.context("the databases could not change names")?;
+        let swap = format!(
+            "{end}; BEGIN; ALTER DATABASE {quoted} RENAME TO {quoted_aside}; \
+             ALTER DATABASE {quoted_fresh} RENAME TO {quoted}; COMMIT"
+        );
+        let mut tries = TRIES;
+        while let Err(error) = self.swap(container, &maintenance, tag, &swap, &end).await {
+            // All of it or nothing: what failed left both names as they were.
+            tries -= 1;
+            if tries == 0 {
+                return Err(error).context("the databases could not change names");
+            }
+        }
         Ok(())
+    }
+
+    /// Changes names. Who is sent away comes back at once, but waits at the lock that the first change of a name takes; who
+    /// came between is sent away while that change waits.
+    async fn swap(&self, container: &str, maintenance: &Database, tag: &str, swap: &str, end: &str) -> Result<()> {
+        let swapping = self.ask(container, maintenance, tag, swap);
+        tokio::pin!(swapping);
+        let mut sent_away = Ok(());
+        loop {
+            match tokio::time::timeout(PACE, &mut swapping).await {
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(error)) => return sent_away.and(Err(error)),
+                Err(_) => {
+                    let outcome = self.ask(container, maintenance, tag, end).await;
+                    sent_away = outcome.map(|_| ()).context("the database's sessions could not be ended");
+                }
+            }
+        }
     }
 
     /// Whether a database of that name exists in the server.
