@@ -8,7 +8,8 @@ mod support;
 
 use serde_json::{Value, json};
 use support::live::says;
-use support::project::{Project, free_port};
+use support::ports::free_port;
+use support::project::Project;
 
 const SERVICES: [&str; 4] = ["backend", "worker", "db", "side"];
 

@@ -11,7 +11,7 @@ use support::certificates::{Authority, Keys, show};
 use support::cluster::{Cluster, PASSWORD, shared};
 use support::live::says;
 use support::migration::Migration;
-use support::project::free_port;
+use support::ports::free_port;
 
 fn place(url: &str) -> Place {
     Place::parse(&Secret::new(url.to_owned()), None).unwrap()

@@ -178,7 +178,7 @@ fn every_kind_of_channel_is_tried_and_told_in_its_own_form() {
 #[test]
 fn a_run_tells_that_it_began_and_how_it_ended_and_does_not_fail_because_of_a_channel() {
     let hook = Receiver::plain();
-    let dead = support::project::free_port();
+    let dead = support::ports::free_port();
     let mut migration = Migration::new(cluster(), "told");
     cluster().sql(&migration.source, "CREATE TABLE notes (id int PRIMARY KEY)");
     let mut notify = "[notify]\ntimeout = \"2s\"\nattempts = 2\nallow_hosts = [\"localhost\"]\n".to_owned();
@@ -430,7 +430,7 @@ undo = ["rm", "after"]
 #[test]
 fn a_run_that_waits_for_a_person_says_what_it_waits_for_and_what_to_type() {
     let hook = Receiver::plain();
-    let dead = support::project::free_port();
+    let dead = support::ports::free_port();
     let notify = "allow_hosts = [\"localhost\"]\nattempts = 1\n".to_owned()
         + &channel("hook", "webhook", "url_env = \"U0\"\nevents = [\"checkpoints\"]")
         + &channel("dead", "webhook", "url_env = \"U1\"\nevents = [\"checkpoints\"]");

@@ -1,6 +1,8 @@
 //! Models read back from containers, on the real engine. Law: brought up again from them, every container is as it was.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
+#[path = "support/ports.rs"]
+mod ports;
 #[path = "reconstruct/project.rs"]
 mod project;
 #[path = "reconstruct/told.rs"]
@@ -106,8 +108,8 @@ fn the_demo_project_comes_back_with_its_rows() {
     let images = ["cutover-lab/demo:1", "cutover-lab/postgres:15", "cutover-lab/caddy:2", "cutover-lab/prometheus:2"];
     let mut project = Project::new("demo", &images);
     let directory = project.directory.path().to_owned();
-    for (variable, held) in ["DEMO_BACKEND_PORT", "DEMO_HTTP_PORT", "DEMO_PROMETHEUS_PORT"].map(free_port) {
-        project.set(variable, &held);
+    for variable in ["DEMO_BACKEND_PORT", "DEMO_HTTP_PORT", "DEMO_PROMETHEUS_PORT"] {
+        project.set(variable, &ports::free_port().to_string());
     }
     project.write("database_password.txt", "a-password-of-one-test");
     project.set("DEMO_SECRETS_DIRECTORY", directory.to_str().unwrap());
@@ -132,11 +134,6 @@ fn the_demo_project_comes_back_with_its_rows() {
     assert_eq!(psql("SELECT answer FROM kept"), "42\n");
     let anonymous = "seed: /var/lib/postgresql/data is an anonymous volume";
     assert!(read.remarks.len() == 1 && read.remarks[0].starts_with(anonymous), "{:?}", read.remarks);
-}
-
-fn free_port(variable: &'static str) -> (&'static str, String) {
-    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    (variable, held.local_addr().unwrap().port().to_string())
 }
 
 fn wait_for_the_seed(project: &Project) {

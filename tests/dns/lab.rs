@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+pub use super::ports::free_port_at as free_port;
 
 /// The key that may update zones.
 pub const KEY: (&str, &str) = ("cutover-lab", "Y3V0b3Zlci1sYWIta2V5LWZvci10ZXN0cy1vbmx5LTE=");
@@ -26,21 +28,6 @@ impl Drop for Daemon {
 /// An address of the lab.
 pub fn at(last: u8, port: u16) -> SocketAddr {
     SocketAddr::new(Ipv4Addr::new(127, 53, 0, last).into(), port)
-}
-
-/// A port that is free for UDP and TCP at all these addresses.
-pub fn free_port(addresses: &[SocketAddr]) -> u16 {
-    for _ in 0..50 {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let is_free = |address: &SocketAddr| {
-            let address = SocketAddr::new(address.ip(), port);
-            TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok()
-        };
-        if addresses.iter().all(is_free) {
-            return port;
-        }
-    }
-    panic!("no port is free at all of {addresses:?}");
 }
 
 /// A zone of a knot server: its name, its text, and lines of its configuration.

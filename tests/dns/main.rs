@@ -9,6 +9,8 @@ mod certificates;
 mod issuance;
 mod kick;
 mod lab;
+#[path = "../support/ports.rs"]
+mod ports;
 mod providers;
 mod proxied;
 mod situations;

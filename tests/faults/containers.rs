@@ -1,7 +1,8 @@
 //! Containers that are not there, do not start, do not get well, do not stay well; and a port that is taken.
 
 use crate::support::live::says;
-use crate::support::project::{Project, free_port};
+use crate::support::ports::free_port;
+use crate::support::project::Project;
 
 /// A project whose first release serves.
 fn serving(label: &str) -> Project {

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::kill::{When, kill_at, trace as trace_of, was_killed};
 use crate::support::live::says;
-use crate::support::project::{Project, docker, free_port};
+use crate::support::ports::free_port;
+use crate::support::project::{Project, docker};
 
 /// A real Prometheus without targets, gone when it is dropped.
 struct Prometheus(String);

@@ -15,6 +15,7 @@ mod night;
 mod rehearsed;
 #[path = "../support/mod.rs"]
 mod support;
+use support::ports;
 
 /// Seeds of the dice, one for each lane: the moments of the kills are the same in every run.
 const SEEDS: [u64; 4] = [7, 19, 31, 53];

@@ -30,7 +30,7 @@ command = ["test", "!", "-e", "fails"]
 
 /// Operators hear of runs at one channel; users would at two, of which one is dead.
 fn desk(operators: &Receiver, users: &Receiver) -> Desk {
-    let dead = super::support::project::free_port();
+    let dead = super::support::ports::free_port();
     let notify = "allow_hosts = [\"localhost\"]\nattempts = 2\n".to_owned()
         + &channel("ops", "webhook", "url_env = \"U0\"\nevents = [\"runs\"]")
         + &channel("users", "webhook", "url_env = \"U1\"\nevents = [\"notices\"]")

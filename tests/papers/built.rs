@@ -4,7 +4,8 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::init::{holds, projects};
-use super::support::project::{Project, docker, free_port};
+use super::support::ports::free_port;
+use super::support::project::{Project, docker};
 
 struct Press {
     project: Project,

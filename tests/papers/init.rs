@@ -7,7 +7,8 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use super::support::cluster;
-use super::support::project::{Project, free_port};
+use super::support::ports::free_port;
+use super::support::project::Project;
 
 /// A copy of a project in a directory of its own. Files that begin with a point are kept without it.
 struct Copy {

@@ -4,7 +4,8 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::init::{holds, projects};
-use super::support::project::{Project, docker, free_port};
+use super::support::ports::free_port;
+use super::support::project::{Project, docker};
 
 /// What only a host of tests wants: a state directory, a small disk, and shorter waits than a person's.
 const EDITS: &str = "[state]\ndirectory = \"state\"\n[preflight]\nmin_disk = \"10MiB\"\nmin_memory = \"10MiB\"\n\

@@ -3,7 +3,8 @@
 use cutover::preflight::Verdict;
 use cutover::report;
 
-use crate::stand::{Stand, free_port, holds, of, want_image};
+use crate::held::free_port;
+use crate::stand::{Stand, holds, of, want_image};
 
 const FILES: [&str; 4] = ["Caddyfile", "compose.yaml", "prometheus.yml", "seed.sql"];
 

@@ -10,6 +10,8 @@
 mod demo;
 mod engine;
 mod files;
+#[path = "../support/ports.rs"]
+mod held;
 mod model;
 mod ports;
 mod stand;

@@ -4,7 +4,8 @@ use std::net::TcpListener;
 
 use cutover::preflight::Verdict;
 
-use crate::stand::{BOX, Stand, free_port, holds};
+use crate::held::free_port;
+use crate::stand::{BOX, Stand, holds};
 
 fn publishing(port: u16) -> String {
     format!("{BOX}    ports: ['127.0.0.1:{port}:80']\n")

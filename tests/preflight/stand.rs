@@ -171,11 +171,6 @@ pub fn want_image(image: &str) {
     assert!(is_there, "the engine does not answer or the image {image} is missing; run `scripts/lab images`");
 }
 
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// Every file below a directory with its size, mode and times of change.
 pub fn tree(directory: &Path) -> Vec<String> {
     use std::os::unix::fs::MetadataExt;

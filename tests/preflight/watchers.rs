@@ -5,7 +5,8 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use cutover::preflight::Verdict;
 
-use crate::stand::{BOX, Stand, free_port, holds};
+use crate::held::free_port;
+use crate::stand::{BOX, Stand, holds};
 
 /// A server with this router; gives its address.
 async fn serve(router: Router) -> String {

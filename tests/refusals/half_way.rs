@@ -5,7 +5,8 @@
 use rustix::process::Signal;
 
 use crate::support::live::says;
-use crate::support::project::{Project, free_port};
+use crate::support::ports::free_port;
+use crate::support::project::Project;
 
 fn stranger_at(port: u16) -> std::net::TcpListener {
     std::net::TcpListener::bind(("127.0.0.1", port)).unwrap()

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use tempfile::TempDir;
 
-use super::project::free_port;
+use super::ports::free_port;
 
 /// The superuser's password.
 pub const PASSWORD: &str = "cluster-superuser-pw";

@@ -12,6 +12,7 @@ pub mod live;
 pub mod mailbox;
 pub mod migration;
 pub mod odd;
+pub mod ports;
 pub mod project;
 pub mod receiver;
 pub mod slow_file;

@@ -2,6 +2,7 @@
 //!
 //! It runs on the engine of the host, or on a private one where a test does to an engine what no neighbour would bear.
 
+use super::ports::free_port;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -330,11 +331,6 @@ fn lab_is_up() {
             "the engine or the lab's images are not there; run `scripts/lab images` first"
         );
     });
-}
-
-/// A port that nobody has now.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn private(path: &Path) {

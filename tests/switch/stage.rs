@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::support::engine::Reach;
-use crate::support::project::{Project, free_port};
+use crate::support::ports::free_port;
+use crate::support::project::Project;
 
 const CADDYFILE: &str =
     "{\n\tadmin off\n\tauto_https off\n\tmetrics\n}\nimport cutover.caddy\n:80 {\n\timport cutover 3000\n}\n";
