@@ -224,17 +224,40 @@ fn judged(fetched: &counts::Window, minutes: i64, terms: &Terms) -> Outcome {
     outcome
 }
 
-/// What the judge says to the client's own list.
-fn predicted(answered: &Answered, from_ms: i64, minutes: i64, terms: &Terms) -> Outcome {
+/// When Prometheus asked, milliseconds of Unix time, and whether it was answered.
+type Scrapes = Vec<(i64, bool)>;
+
+fn scrapes_of(up: &[prometheus::RawSeries]) -> Scrapes {
+    let samples = up.iter().flat_map(|one| &one.samples);
+    let mut scrapes: Scrapes = samples.map(|(at, value)| (*at, *value > 0.5)).collect();
+    scrapes.sort_unstable();
+    scrapes
+}
+
+/// The longest time between two answered scrapes, in minutes of here.
+fn longest_gap(scrapes: &Scrapes) -> f64 {
+    let good: Vec<i64> = scrapes.iter().filter(|(_, is_good)| *is_good).map(|(at, _)| *at).collect();
+    good.windows(2).map(|two| two[1] - two[0]).max().unwrap_or(i64::MAX) as f64 / MINUTE_MS as f64
+}
+
+/// What the judge says to the client's own list: an answer counts in the minute of the scrape that saw it first, and on
+/// a busy machine that comes late, or fails.
+fn predicted(answered: &Answered, scrapes: &Scrapes, from_ms: i64, minutes: i64, terms: &Terms) -> Outcome {
     let (mut cusum, mut outcome) =
         (Cusum::default(), Outcome { requests: 0, errors: 0, recommended: None, level: Level::Ok });
+    let mut counted_ms = i64::MIN;
     for minute in 1..=minutes {
-        let is_in = |at: &i64| (minute - 1) * MINUTE_MS < at - from_ms && at - from_ms <= minute * MINUTE_MS;
+        let before = |at: i64| at <= from_ms + minute * MINUTE_MS;
+        let is_fine = scrapes.iter().rfind(|(at, _)| before(*at)).is_some_and(|(_, is_good)| *is_good);
+        let good = scrapes.iter().rfind(|(at, is_good)| before(*at) && *is_good);
+        let upto_ms = good.map_or(counted_ms, |(at, _)| *at);
+        let is_in = |at: &i64| counted_ms < *at && *at <= upto_ms;
         let of: Vec<bool> = answered.iter().filter(|(at, _)| is_in(at)).map(|(_, is_error)| *is_error).collect();
+        counted_ms = upto_ms;
         let (requests, errors) = (of.len() as u64, of.iter().filter(|is_error| **is_error).count() as u64);
         outcome.requests += requests;
         outcome.errors += errors;
-        let level = match cusum.tick(terms, requests, errors, true) {
+        let level = match cusum.tick(terms, requests, errors, is_fine) {
             Alarm::Quiet => Level::Ok,
             Alarm::Quarter => Level::Watch,
             Alarm::Half => Level::Hold,
@@ -246,6 +269,23 @@ fn predicted(answered: &Answered, from_ms: i64, minutes: i64, terms: &Terms) -> 
         outcome.level = outcome.level.max(level);
     }
     outcome
+}
+
+/// The predictions for the moments at which a request may have been counted: the client notes its answer a little later than Caddy
+/// counts it, Prometheus reads a little later than the time it writes down, and one failure more or less in a minute moves
+/// the minute of the alarm.
+fn all_predicted(answered: &Answered, scrapes: &Scrapes, from_ms: i64, minutes: i64, terms: &Terms) -> Vec<Outcome> {
+    let moved = |by: i64| answered.iter().map(|(at, is_error)| (at + by, *is_error)).collect();
+    let of = |by: i64| predicted(&moved(by), scrapes, from_ms, minutes, terms);
+    [0, -20, -50, -100, -200, 20, 50].map(of).into()
+}
+
+/// Whether the alarm came when one of the predictions says, give or take three minutes.
+fn is_near(found: &Outcome, all: &[Outcome], last: i64) -> bool {
+    let or_never = |outcome: &Outcome| outcome.recommended.unwrap_or(last);
+    let earliest = all.iter().map(or_never).min().unwrap();
+    let latest = all.iter().map(or_never).max().unwrap();
+    (earliest - 3..=latest + 3).contains(&or_never(found))
 }
 
 #[tokio::test]
@@ -287,11 +327,13 @@ async fn every_share_of_errors_at_every_rate_is_judged_as_predicted() {
     }
     let upto_ms = clock::wall_ms();
     let minutes = (upto_ms - from_ms) / MINUTE_MS;
-    // On a machine that is busy with other things the traffic is slower than meant; then only the prediction counts.
-    let is_in_time = minutes <= MINUTES[0] + 6;
     let reach = Duration::from_millis(u64::try_from(upto_ms - from_ms + 3000).unwrap());
     let up = prometheus::raw(&http, &base, "up", reach, upto_ms, deadline).await.unwrap();
     let starts = prometheus::raw(&http, &base, "process_start_time_seconds", reach, upto_ms, deadline).await.unwrap();
+    let scrapes = scrapes_of(&up);
+    let gap = longest_gap(&scrapes);
+    // On a machine that is busy with other things the traffic is slower than meant, or scrapes come late; then only the prediction counts.
+    let is_in_time = minutes <= MINUTES[0] + 6 && gap <= 2.0;
     let mut lines = Vec::new();
     for ((share, rate), answered) in cells.iter().zip(&answers) {
         let selector = format!("caddy_http_request_duration_seconds_count{{server=\"cell{}\"}}", port(*share, *rate));
@@ -302,27 +344,18 @@ async fn every_share_of_errors_at_every_rate_is_judged_as_predicted() {
             starts: stretch(&starts, from_ms, true),
         };
         let terms = Terms::new(0.01, 0.05, RATES[*rate] * 1440);
-        let (found, expected) = (judged(&window, minutes, &terms), predicted(answered, from_ms, minutes, &terms));
+        let found = judged(&window, minutes, &terms);
+        let expected = all_predicted(answered, &scrapes, from_ms, minutes, &terms);
         let name = format!("{} at {}/min", SHARES[*share], RATES[*rate]);
-        lines.push(format!("{name}: {found:?}, predicted {expected:?}"));
-        assert_eq!(
-            (found.requests, found.errors),
-            (expected.requests, expected.errors),
-            "{name}: {found:?} {expected:?}"
-        );
-        // A scrape sees what was answered up to half a minute before; a minute's edge is not the same one.
-        let is_near = match (found.recommended, expected.recommended) {
-            (Some(found), Some(expected)) => (found - expected).abs() <= 3,
-            (found, expected) => {
-                found == expected || found.or(expected).is_some_and(|minute| minute > MINUTES[*rate] - 2)
-            }
-        };
-        assert!(is_near, "{name}: {found:?}, predicted {expected:?}");
+        lines.push(format!("{name}: {found:?}, predicted {:?}", expected[0]));
+        let all = (answered.len() as u64, answered.iter().filter(|(_, is_error)| *is_error).count() as u64);
+        assert_eq!((found.requests, found.errors), all, "{name}: {found:?}");
+        assert!(is_near(&found, &expected, MINUTES[*rate]), "{name}: {found:?}, predicted {expected:?}, gap {gap} min");
         if is_in_time {
             assert_by_design(*share, RATES[*rate], &found);
         }
     }
-    println!("in time: {is_in_time}\n{}", lines.join("\n"));
+    println!("in time: {is_in_time}, longest gap {gap} min\n{}", lines.join("\n"));
 }
 
 /// What facts.md promises of a cell, as far as the time reaches.
