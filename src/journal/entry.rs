@@ -29,6 +29,24 @@ pub struct Header {
     pub undoes: Option<u32>,
 }
 
+#[cfg(test)]
+impl Header {
+    /// The head of a run that a test writes down.
+    pub(crate) fn of_test(number: u32, run: &str) -> Self {
+        Self {
+            format: FORMAT,
+            number,
+            run: run.into(),
+            project: "shop".into(),
+            environment: "test".into(),
+            by: "me".into(),
+            version: "0".into(),
+            plan_hash: String::new(),
+            undoes: None,
+        }
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]

@@ -123,7 +123,7 @@ pub fn side_directory(runs: &Path, number: u32) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::{FORMAT, Fact, Header};
+    use super::super::entry::{Fact, Header};
     use super::super::file::Journal;
     use super::*;
 
@@ -131,17 +131,7 @@ mod tests {
     fn write(runs: &Path, number: u32, kind: &str, outcome: Option<Outcome>) {
         let clock = || "2026-01-23T10:02:05Z".to_owned();
         let mut journal = Journal::create(&journal_path(runs, number, kind), "boot".into(), clock).unwrap();
-        let header = Header {
-            format: FORMAT,
-            number,
-            run: kind.into(),
-            project: "shop".into(),
-            environment: "test".into(),
-            by: "me".into(),
-            version: "0".into(),
-            plan_hash: String::new(),
-            undoes: None,
-        };
+        let header = Header::of_test(number, kind);
         journal.append(Fact::Planned { header, plan: serde_json::Value::Null }).unwrap();
         if let Some(outcome) = outcome {
             journal.append(Fact::Finished { outcome, exit: 0, said: String::new() }).unwrap();

@@ -40,12 +40,19 @@ pub(super) async fn check(ask: &Ask<'_>, base: &str, deadline: Duration, is_abse
     }
     let lately = format!("count(last_over_time({selector}[{}s]))", LATELY.as_secs());
     let was_there = prometheus::number(http, base, &lately, deadline);
-    if matches!(ask.wait(format!("the query {lately}"), was_there).await, Ok(prometheus::Number::Value(_))) {
-        return Some(Found::ok(format!("{selector} has no series now, but had some within a day")));
+    let unasked = |error: anyhow::Error| Found::warn(format!("{selector} has no series now; {error:#}"), "ask again");
+    match ask.wait(format!("the query {lately}"), was_there).await {
+        Ok(prometheus::Number::Value(_)) => {
+            return Some(Found::ok(format!("{selector} has no series now, but had some within a day")));
+        }
+        Ok(_) => {}
+        Err(error) => return Some(unasked(error)),
     }
     // What a person would look up next.
-    let others = samples(CADDY, NOW).await.unwrap_or_default();
-    Some(judge_nothing(selector, &others))
+    Some(match samples(CADDY, NOW).await {
+        Ok(others) => judge_nothing(selector, &others),
+        Err(error) => unasked(error),
+    })
 }
 
 /// Their labels, and where each stands.

@@ -152,17 +152,7 @@ mod tests {
         std::fs::create_dir_all(&directory).unwrap();
         let path = runs::journal_path(&directory, number, kind);
         let mut journal = crate::journal::Journal::create(&path, "boot".into(), clock::now).unwrap();
-        let header = crate::journal::entry::Header {
-            format: crate::journal::entry::FORMAT,
-            number,
-            run: kind.into(),
-            project: "shop".into(),
-            environment: "test".into(),
-            by: "me".into(),
-            version: "0".into(),
-            plan_hash: String::new(),
-            undoes: None,
-        };
+        let header = crate::journal::entry::Header::of_test(number, kind);
         let items: Vec<_> = items.iter().map(|name| serde_json::json!({ "name": name })).collect();
         journal.append(Fact::Planned { header, plan: serde_json::json!({ "items": items }) }).unwrap();
         facts.into_iter().for_each(|fact| drop(journal.append(fact).unwrap()));

@@ -52,7 +52,7 @@ pub fn write(state: &Path, window: &mut Window) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::entry::{FORMAT, Header};
+    use crate::journal::entry::Header;
     use crate::journal::{Outcome, state};
     use crate::judge::cusum::Terms;
     use crate::watch::window::Now;
@@ -60,17 +60,7 @@ mod tests {
     fn journal(directory: &Path) -> std::path::PathBuf {
         let path = runs::journal_path(directory, 3, "deploy");
         let mut journal = Journal::create(&path, "boot".into(), clock::now).unwrap();
-        let header = Header {
-            format: FORMAT,
-            number: 3,
-            run: "deploy".into(),
-            project: "shop".into(),
-            environment: "test".into(),
-            by: "me".into(),
-            version: "0".into(),
-            plan_hash: String::new(),
-            undoes: None,
-        };
+        let header = Header::of_test(3, "deploy");
         journal.append(Fact::Planned { header, plan: serde_json::Value::Null }).unwrap();
         journal.append(Fact::Finished { outcome: Outcome::Done, exit: 0, said: "done".into() }).unwrap();
         path
