@@ -74,7 +74,10 @@ pub async fn go(global: &Global, config: &Config, setup: Setup, verb: &Deploy, w
     show(global, &planned, false);
     let plan = &planned.plan;
     let release = plan.release_to.map_or_else(|| "it".to_owned(), |number| format!("r{number}"));
-    confirm(global, plan, &format!("Deploy {release} of {} to {}?", plan.project, plan.environment))?;
+    // To look is nothing that anybody has to agree to.
+    if !plan.is_nothing_new() {
+        confirm(global, plan, &format!("Deploy {release} of {} to {}?", plan.project, plan.environment))?;
+    }
     let open = begin::begin(&setup.state, &planned, &setup::by())?;
     carry(global, &setup, lock, open, &[]).await
 }

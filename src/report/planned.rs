@@ -36,6 +36,10 @@ pub fn deed(run: &RunState) -> &str {
 
 /// Release before and after, as the plan names them.
 pub fn releases(run: &RunState) -> (Option<u32>, Option<u32>) {
+    // What runs already leads from nothing to nothing.
+    if run.kind == "deploy" && run.plan.get("deed").is_some_and(Value::is_string) {
+        return (None, None);
+    }
     let number = |key: &str| run.plan.get(key).and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
     (number("release_from"), number("release_to"))
 }
