@@ -136,7 +136,7 @@ fn a_deploy_of_what_runs_already_only_looks_and_takes_no_older_release_away_howe
     assert_eq!((project.containers(), project.container("backend")), before);
     assert_eq!(project.json(&["releases"]).0, first);
     says(&project.expect(0, &["status"]), &["OK: r2 serves"]);
-    says(&project.expect(0, &["history"]), &["already runs r2, nothing to do"]);
+    says(&project.expect(0, &["history"]), &["r2, as it was"]);
     assert_eq!(project.json(&["deploy"]).0["release"], 2);
 
     // It looks: what is not well is told, and nothing is changed.

@@ -33,6 +33,8 @@ pub struct Wishes {
     pub environment: Environment,
     /// Do not build, use the images that are here.
     pub without_build: bool,
+    /// Every step, also where nothing is new.
+    pub is_whole: bool,
 }
 
 /// Makes the plan.
@@ -73,7 +75,9 @@ async fn listed(config: &Config, look: &Look, asked: &beside::Asked<'_>, wishes:
     let store = asked.store;
     let list = List { config, look, database, fetched, wanted, healthy, store, without: BTreeSet::new() };
     let mut planned = list.plan()?;
-    if let Some(looks) = nothing_new::plan(&list, &planned, asked.docker).await? {
+    if !wishes.is_whole
+        && let Some(looks) = nothing_new::plan(&list, &planned, asked.docker).await?
+    {
         return Ok(looks);
     }
     planned.files.extend(front::file(config));

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::sides::Sides;
 use crate::adapter::database::Place;
 use crate::adapter::switch;
-use crate::cli::arguments::{Deploy, Global};
+use crate::cli::arguments::Global;
 use crate::cli::dns::look::Look;
 use crate::cli::notify;
 use crate::cli::setup::Setup;
@@ -188,7 +188,7 @@ impl Kitchen<'_> {
     }
 
     pub(super) async fn deploy(&self, _: &Ask<'_>) -> Result<Planned> {
-        crate::cli::deploy::make(self.config, self.setup, &Deploy::default()).await
+        crate::cli::deploy::make_whole(self.config, self.setup).await
     }
 
     pub(super) async fn dns_switch(&self, _: &Ask<'_>) -> Result<Planned> {
