@@ -141,7 +141,7 @@ fn a_deploy_of_what_runs_already_only_looks_and_takes_no_older_release_away_howe
 
     // It looks: what is not well is told, and nothing is changed.
     project.edit("cutover.toml", "\"/ready\" = true", "\"/ready\" = false");
-    project.edit("cutover.toml", "deadline = \"60s\"", "deadline = \"1s\"");
+    project.edit("cutover.toml", "deadline = \"60s\"", "deadline = \"10s\"");
     says(&project.expect(1, &["deploy", "--yes"]), &["FAILED, NOTHING CHANGED", "/ready is true instead of false"]);
     project.edit("cutover.toml", "\"/ready\" = false", "\"/ready\" = true");
     assert_eq!((project.containers(), project.container("backend")), before);
@@ -152,6 +152,8 @@ fn a_deploy_of_what_runs_already_only_looks_and_takes_no_older_release_away_howe
     says(&project.expect(0, &["plan", "deploy"]), &["r2 → r3", "migrate the schema"]);
     project.edit("cutover.toml", "\"sh\", \"-c\", \"demo-backend migrate\"", migrate);
 
+    let by_name = project.expect(0, &["rollback", "--dry-run", "--to", "r1"]);
+    says(&by_name, &["r2 → r1", "export", "save logs and states"]);
     says(&project.expect(0, &["rollback", "--yes"]), &["COMPLETE", "r1 serves"]);
     assert_ne!(project.images(), second);
 }

@@ -45,8 +45,7 @@ pub fn releases(run: &RunState) -> (Option<u32>, Option<u32>) {
 
 /// The release that a deployment found at work already; it leads from nothing to nothing.
 pub fn found_at_work(run: &RunState) -> Option<u64> {
-    let is_it = run.kind == "deploy" && run.plan.get("deed").is_some_and(Value::is_string);
-    run.plan.get("release_from").and_then(Value::as_u64).filter(|_| is_it)
+    run.plan.get("release_from").and_then(Value::as_u64).filter(|_| run.is_nothing_new())
 }
 
 /// `r2`, or words where there is none.

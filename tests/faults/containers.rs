@@ -72,13 +72,13 @@ fn a_health_answer_with_a_wrong_body_fails_the_deploy_and_is_no_mere_warning() {
     let endpoint = |json: &str| {
         format!(
             "[[health]]\nname = \"body\"\nurl = \"http://127.0.0.1:{}/health\"\nexpect = {{ json = {json} }}\n\
-             successes = 1\ninterval = \"100ms\"\ntimeout = \"60s\"\ndeadline = \"61s\"",
+             successes = 1\ninterval = \"100ms\"\ntimeout = \"8s\"\ndeadline = \"61s\"",
             project.port
         )
     };
     project.configure(&endpoint("{ \"/release\" = \"1\" }"));
     project.deploy("1");
-    project.edit("cutover.toml", "deadline = \"61s\"", "deadline = \"3s\"");
+    project.edit("cutover.toml", "deadline = \"61s\"", "deadline = \"8s\"");
     project.set("TAG", "2");
 
     let text = fails_and_goes_back(&project);

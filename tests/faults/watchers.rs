@@ -92,15 +92,15 @@ fn a_run_killed_between_its_failure_and_the_way_back_goes_back_when_it_is_resume
     let endpoint = Endpoint::start();
     project.configure(&format!(
         "[[health]]\nname = \"outside\"\nurl = \"http://127.0.0.1:{}/\"\nsuccesses = 1\ninterval = \"100ms\"\n\
-         timeout = \"60s\"\ndeadline = \"61s\"",
+         timeout = \"3s\"\ndeadline = \"61s\"",
         endpoint.port
     ));
     project.deploy("1");
     let old = project.images();
     project.set("TAG", "2");
     endpoint.set(false);
-    // From now on one answer is enough, however long it takes.
-    project.edit("cutover.toml", "deadline = \"61s\"", "deadline = \"1s\"");
+    // From now on it is given up soon: no answer is no good answer either.
+    project.edit("cutover.toml", "deadline = \"61s\"", "deadline = \"3s\"");
     let trace = project.path("trace");
     let learnt = trace_of(&mut project.command(&["deploy", "--yes", "--skip-checks"]), &trace).output().unwrap();
     assert_eq!(learnt.status.code(), Some(7), "{}", String::from_utf8_lossy(&learnt.stderr));

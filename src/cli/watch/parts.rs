@@ -107,6 +107,9 @@ impl Parts {
 fn watched(setup: &Setup) -> Result<Option<u32>> {
     for file in runs::list(&setup.state.join("runs"))?.iter().rev() {
         let run = file.state()?;
+        if run.is_nothing_new() {
+            continue;
+        }
         if matches!(run.outcome, Some((Outcome::Done, _))) || (run.is_open() && watches_itself(&run)) {
             return Ok(Some(file.number));
         }
