@@ -10,7 +10,7 @@ use crate::site::Site;
 use crate::support::kill::{When, kill_at, was_killed};
 use crate::trial::Act;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// The time that an old container which is deaf to SIGTERM gets.
 const GRACE: Duration = Duration::from_secs(12);
 

@@ -54,7 +54,7 @@ fn caddy_metric(project: &Project, name: &str) -> String {
 #[tokio::test]
 async fn the_stack_serves_switches_and_counts_without_a_reload() {
     let project = Project::up();
-    project.wait_until_healthy(Duration::from_secs(120));
+    project.wait_until_healthy(Duration::from_secs(300));
     let visitor = Visitor::of(&project);
     let loaded = caddy_metric(&project, "caddy_config_last_reload_success_timestamp_seconds");
     assert!(!loaded.is_empty(), "Caddy says when it last loaded its configuration");
