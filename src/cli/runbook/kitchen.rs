@@ -9,7 +9,6 @@ use super::sides::Sides;
 use crate::adapter::database::Place;
 use crate::adapter::switch;
 use crate::cli::dns::look::Look;
-use crate::cli::flags::Deploy;
 use crate::cli::global::Global;
 use crate::cli::notify;
 use crate::cli::setup::Setup;
