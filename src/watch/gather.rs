@@ -94,7 +94,7 @@ impl Watcher {
         let (counts, looked, slow) = tokio::join!(counts, self.engine(&ahead), slow);
         let mut findings = looked.findings;
         findings.extend(self.rooms.iter().map(|(name, path, least)| host::room(name, path, *least)));
-        let mut numbers = looked.numbers;
+        let (mut numbers, seen) = (looked.numbers.clone(), looked.numbers);
         for (rule, finding, more) in slow {
             findings.push((rule, finding));
             numbers.extend(more);
@@ -114,6 +114,7 @@ impl Watcher {
         }
         let (mut window, verdicts) = tick::tick(&inputs, window);
         numbers.iter().for_each(|(name, value, keep_ms)| window.remember(name, *value, *keep_ms));
+        host::forget_gone(&mut window, &seen);
         (window, verdicts)
     }
 

@@ -201,7 +201,12 @@ fn a_window_that_cannot_be_written_is_told_once_and_told_again_when_it_can() {
     std::fs::create_dir_all(window.join("in the way")).unwrap();
     answer(asked);
     std::thread::spawn(move || route.incoming().flatten().for_each(answer));
-    let told = house.hook.next().json();
+    // On a busy machine the route may have been answered too late, and a verdict has changed: of that nothing is asked here.
+    let next = || {
+        let told = std::iter::repeat_with(|| house.hook.next().json());
+        told.into_iter().find(|told| told["event"].as_str().unwrap().starts_with("watch_")).unwrap()
+    };
+    let told = next();
     assert_eq!((&told["event"], &told["severity"]), (&json!("watch_not_kept"), &json!("bad")), "{told}");
     let text = told["text"].as_str().unwrap();
     for part in ["cannot write it down: ", "window.json", "\nSince: ", "does not go back by itself meanwhile", "df -h "]
@@ -209,7 +214,7 @@ fn a_window_that_cannot_be_written_is_told_once_and_told_again_when_it_can() {
         assert!(text.contains(part), "{part}: {text}");
     }
     std::fs::remove_dir_all(&window).unwrap();
-    let told = house.hook.next().json();
+    let told = next();
     assert_eq!((&told["event"], &told["severity"]), (&json!("watch_kept_again"), &json!("good")), "once: {told}");
     house
         .window(|window| assert!(window["rules"]["outage"].is_object(), "what was judged meanwhile is kept: {window}"));
