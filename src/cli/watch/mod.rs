@@ -14,7 +14,8 @@ use anyhow::Result;
 
 use self::fed::Fed;
 use self::parts::Parts;
-use super::arguments::{Format, Global, Watch};
+use super::arguments::Watch;
+use super::global::{Format, Global};
 use super::setup::{self, Setup};
 use super::{exit, out};
 use crate::adapter::clock;
