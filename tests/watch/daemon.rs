@@ -141,6 +141,24 @@ fn the_monitor_hears_up_while_all_is_well_and_down_from_hold_on() {
 }
 
 #[test]
+fn a_monitor_that_is_away_is_told_of_once_and_once_more_when_it_is_back() {
+    let route = Receiver::plain();
+    let house = House::new(&format!("[stabilize]\nwindow = \"1h\"\nprobe = \"{}\"\n", route.url("127.0.0.1", "/")));
+    house.once(&[]);
+    assert_eq!(house.once(&[]), (0, String::new()), "all is well");
+    house.monitor.then(&[const { Answer::Status(503, "busy") }; 3]);
+    let (code, said) = house.once(&[]);
+    assert_eq!((code, said.lines().count()), (0, 1), "{said}");
+    assert!(said.starts_with("cutover: alive (kuma) was not told: localhost"), "{said}");
+    // Cron would send a letter every minute otherwise.
+    (0..2).for_each(|_| assert_eq!(house.once(&[]), (0, String::new()), "it was said"));
+    let (code, said) = house.once(&[]);
+    assert_eq!((code, said.lines().count()), (0, 1), "{said}");
+    assert!(said.starts_with("cutover: alive (kuma) is told again: localhost"), "{said}");
+    assert_eq!(house.once(&[]), (0, String::new()));
+}
+
+#[test]
 fn a_window_that_is_accepted_is_told_once_with_what_may_be_done_now() {
     let route = Receiver::plain();
     let probe = route.url("127.0.0.1", "/");

@@ -133,7 +133,11 @@ fn to_do(verdicts: &Verdicts, advice: Option<&Recommendation>, hold: &str) -> Ve
 /// What goes out with every tick is said when it fails first, and when it arrives again: nobody reads 1440 lines a day.
 fn note(told: &[Delivery]) {
     for one in told.iter().filter(|one| one.is_news) {
-        out::say(&format!("cutover: {}{}", one.words(), if one.has_arrived { " again" } else { "" }));
+        let Delivery { channel, kind, said, .. } = one;
+        out::say(&match one.has_arrived {
+            true => format!("cutover: {channel} ({kind}) is told again: {said}"),
+            false => format!("cutover: {}", one.words()),
+        });
     }
 }
 
