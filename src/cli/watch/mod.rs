@@ -14,7 +14,7 @@ use anyhow::Result;
 
 use self::fed::Fed;
 use self::parts::Parts;
-use super::arguments::Watch;
+use super::flags::Watch;
 use super::global::{Format, Global};
 use super::setup::{self, Setup};
 use super::{exit, out};
