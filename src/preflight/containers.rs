@@ -45,7 +45,6 @@ fn trouble(one: &Container, all: &[Container]) -> Option<String> {
         ("running", Some(health)) => Some(format!("is {health}{}", said.unwrap_or_default())),
         // A container that does its work once ends with 0 and is not brought back.
         ("exited", _) if has_ended_its_work(one, all) => None,
-        ("exited", _) if state.exit_code == 0 && matches!(one.restart.as_str(), "" | "on-failure") => None,
         ("exited", _) if state.was_oom_killed => Some("was ended for want of memory".to_owned()),
         ("exited" | "dead", _) => Some(format!("ended with {}", state.exit_code)),
         ("restarting", _) => Some(format!("starts again and again, {} so far", counted(state.restarts, "time"))),

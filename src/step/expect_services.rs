@@ -216,7 +216,9 @@ fn look_at(container: &Container, restarts_before: i64) -> Look {
         ("running", None | Some("healthy")) => Look::NotYet(restarted(restarts, container)),
         ("running", Some("unhealthy")) => Look::Lost(format!("is unhealthy{said}")),
         ("running", Some(_)) => Look::NotYet("health check starting".into()),
-        ("exited", _) if state.exit_code == 0 && container.restart == "no" => Look::Well,
+        ("exited", _) if state.exit_code == 0 && matches!(container.restart.as_str(), "no" | "on-failure") => {
+            Look::Well
+        }
         ("exited" | "dead", _) if container.restart == "no" || state.exit_code == 137 || state.exit_code == 143 => {
             Look::Lost(format!("exited with {}{}", state.exit_code, hint(state.exit_code)))
         }

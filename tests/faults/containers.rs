@@ -145,6 +145,22 @@ fn an_init_container_that_ends_with_0_is_well_and_one_that_fails_is_not() {
 }
 
 #[test]
+fn a_service_that_died_or_was_stopped_is_started_by_the_next_deploy_although_nothing_changed() {
+    let project = Project::new("died");
+    project.set("RESTART", "no");
+    project.deploy("1");
+    project.docker(&["kill", &project.container("backend")]);
+    project.docker(&["stop", "--time", "1", &project.container("worker")]);
+    says(&project.expect(0, &["status"]), &["UNWELL"]);
+
+    project.expect(0, &["deploy", "--yes", "--skip-checks"]);
+
+    assert_eq!(project.containers()["backend"].status, "running");
+    assert_eq!(project.containers()["worker"].status, "running");
+    says(&project.expect(0, &["status"]), &["OK: r2 serves"]);
+}
+
+#[test]
 fn what_a_failed_deploy_takes_back_leaves_its_logs_and_says_where() {
     let project = serving("traces");
     project.set("DEMO_FAULT_CRASH_AT_START", "1");

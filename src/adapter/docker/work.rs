@@ -9,7 +9,8 @@ const DEPENDS_ON: &str = "com.docker.compose.depends_on";
 /// nothing unless told to: so one that others wait for until it is healthy is never done.
 pub fn has_ended_its_work(one: &Container, all: &[Container]) -> bool {
     let is_needed = || all.iter().any(|other| waits_until_healthy(other, &one.service));
-    one.state.status == "exited" && one.state.exit_code == 0 && one.restart == "no" && !is_needed()
+    let is_left_alone = matches!(one.restart.as_str(), "no" | "" | "on-failure");
+    one.state.status == "exited" && one.state.exit_code == 0 && is_left_alone && !is_needed()
 }
 
 fn waits_until_healthy(other: &Container, service: &str) -> bool {
