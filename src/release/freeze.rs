@@ -102,7 +102,7 @@ fn component(name: &str) -> String {
     let is_letter = |one: &u8| one.is_ascii_lowercase() || one.is_ascii_digit();
     let is_joint = |joint: &str| matches!(joint, "" | "." | "_" | "__") || joint.bytes().all(|one| one == b'-');
     let bytes = name.as_bytes();
-    let has_ends = bytes.first().is_some_and(|one| is_letter(one)) && bytes.last().is_some_and(|one| is_letter(one));
+    let has_ends = bytes.first().is_some_and(is_letter) && bytes.last().is_some_and(is_letter);
     if has_ends && name.split(|one: char| one.is_ascii_lowercase() || one.is_ascii_digit()).all(is_joint) {
         return name.to_owned();
     }
