@@ -38,7 +38,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("data", &[]),
     ("judge", &["data::plural"]),
     ("config", &["secret"]),
-    ("adapter", &["secret", "redact"]),
+    ("adapter", &["data::shell", "secret", "redact"]),
     ("release", &["adapter", "redact"]),
     ("rows", &["adapter", "data", "secret", "redact"]),
     ("dns", &["adapter", "judge", "secret", "redact"]),

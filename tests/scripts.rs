@@ -417,7 +417,7 @@ fn the_drop_in_for_going_back_lifts_every_restriction_of_the_watcher() {
     let keys = |file: &str| {
         let text = std::fs::read_to_string(root().join("scripts/systemd").join(file)).unwrap();
         let keys = text.lines().filter_map(|line| line.split_once('=')).map(|(key, _)| key.to_owned());
-        keys.collect::<std::collections::BTreeSet<String>>()
+        keys.collect::<BTreeSet<String>>()
     };
     let restricts = |key: &String| {
         let kinds = ["Protect", "Private", "Restrict", "Memory", "Tasks", "Lock", "NoNew", "CapabilityBounding"];

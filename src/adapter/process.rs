@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
+use crate::data::shell;
 use crate::redact::Redactor;
 
 /// How long a child may take to end after it was asked to.
@@ -112,10 +113,12 @@ impl Command {
         }
     }
 
-    /// The command line as a person would type it.
-    pub fn line(&self) -> String {
+    /// The command line as a person would type it, without secrets: those are taken out before a word is put in quotes, which
+    /// would hide one from the redactor.
+    pub fn line(&self, redactor: &Redactor) -> String {
         let program = self.program.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        std::iter::once(program).chain(self.arguments.iter().cloned()).collect::<Vec<_>>().join(" ")
+        let words = std::iter::once(program).chain(self.arguments.iter().cloned());
+        shell::line(words.map(|word| redactor.clean(&word)))
     }
 }
 
@@ -160,7 +163,7 @@ impl Process {
     /// # Errors
     /// When it cannot start, ends with another code than 0, or passes its deadline (then its whole group is ended).
     pub async fn run(&self, command: Command, line: &(dyn Fn(&str) + Sync)) -> Result<Vec<u8>, ProcessError> {
-        let shown = self.redactor.clean(&command.line());
+        let shown = command.line(&self.redactor);
         let deadline = command.deadline;
         let keeps = matches!(command.output, Sink::Kept);
         let mut child = self.start(command)?;

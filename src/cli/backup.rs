@@ -15,6 +15,7 @@ use crate::adapter::clock;
 use crate::adapter::database::Place;
 use crate::adapter::files::spoken_size;
 use crate::config::{Config, Environment};
+use crate::data::shell;
 use crate::report::SCHEMA;
 use crate::report::table::{Cell, Table};
 use crate::rows::backup::{self as shelf, BackupOptions, CommandBackup, Kind, Token};
@@ -236,7 +237,8 @@ async fn reach<'a>(setup: &'a Setup, token: &Token, options: &BackupOptions) -> 
 async fn restore(global: &Global, config: &Config, setup: &Setup, id: &str, is_dry: bool) -> Result<u8> {
     let token = shelf::read_token(&options::backups(config), id)?;
     if token.kind != Kind::Database {
-        let command = if token.restore.is_empty() { "none was configured".to_owned() } else { token.restore.join(" ") };
+        let command =
+            if token.restore.is_empty() { "none was configured".to_owned() } else { shell::line(&token.restore) };
         let words = format!("the backup {id} was made by a command; its own brings it back: {command}");
         return Err(Refusal::Usage(words).into());
     }

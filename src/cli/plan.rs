@@ -6,6 +6,7 @@ use super::flags::{Plan, Planned};
 use super::global::Global;
 use super::setup::{self, Setup};
 use super::{deploy, exit, out, rollback, runbook};
+use crate::data::shell;
 use crate::report::plan::plan_json;
 
 /// The verb.
@@ -40,7 +41,7 @@ pub async fn run(global: &Global, verb: &Plan) -> Result<u8> {
         document["asked"] = words;
         std::fs::write(path, format!("{document:#}\n"))
             .with_context(|| format!("cannot save the plan to {}", path.display()))?;
-        out::say(&format!("saved; carry it out with: cutover apply {}", path.display()));
+        out::say(&format!("saved; carry it out with: cutover apply {}", shell::path(path)));
     }
     Ok(exit::DONE)
 }

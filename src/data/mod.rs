@@ -15,6 +15,7 @@ pub mod order;
 pub mod passage;
 pub mod patterns;
 pub mod plural;
+pub mod shell;
 pub mod sidecar;
 pub mod sidecar_shape;
 pub mod sorted;

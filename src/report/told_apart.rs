@@ -9,6 +9,7 @@ use super::style::{Paint, Style};
 use super::table::{Cell, Table};
 use super::text::{harmless, lead};
 use crate::data::change_file::{Head, TableChanges};
+use crate::data::shell;
 use crate::step::save_changes::{counted, facts, uncompared};
 
 /// The page.
@@ -46,7 +47,7 @@ pub fn told_apart_text(head: &Head, file: &Path, style: &Style) -> String {
         style.width,
     ));
     if head.all() > 0 {
-        let next = format!("next: cutover data apply {}\n", file.display());
+        let next = format!("next: cutover data apply {}\n", shell::path(file));
         out.push_str(&harmless(&next));
     }
     out

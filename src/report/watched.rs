@@ -1,6 +1,7 @@
 //! What the watcher of the window says: a line of `status`, for whoever comes at night and looks there first.
 
 use super::style::Paint;
+use crate::data::shell;
 
 /// After so long without a look nobody watches any more, seconds.
 const SILENT_S: u64 = 5 * 60;
@@ -31,7 +32,7 @@ impl Watched {
             return format!("the window is accepted; {said}");
         }
         let back = self.going_back.as_ref().map_or_else(String::new, |(left, file)| {
-            format!("going back by itself in {left} s, to stop it: touch {file}; ")
+            format!("going back by itself in {left} s, to stop it: touch {}; ", shell::word(file))
         });
         let silent = if self.judged_ago_s > SILENT_S {
             format!("; nobody has looked for {} min: is `cutover watch` at work?", self.judged_ago_s / 60)

@@ -12,6 +12,7 @@ use crate::adapter::files;
 use crate::adapter::postgres::Database;
 use crate::config::{Config, OnFailure, When};
 use crate::data::plural::counted;
+use crate::data::shell;
 use crate::release::{Origin, Store, model};
 use crate::step::Act;
 use crate::step::back_up_database::BackUpDatabase;
@@ -301,7 +302,7 @@ impl List<'_> {
             database: self.database.clone(),
             run: None,
         };
-        let title = format!("migrate the schema: `{}` in {}", migrate.command.join(" "), migrate.service);
+        let title = format!("migrate the schema: `{}` in {}", shell::line(&migrate.command), migrate.service);
         Some(item("migrate_schema", title, Act::MigrateSchema(step)))
     }
 

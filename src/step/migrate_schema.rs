@@ -17,6 +17,7 @@ use crate::adapter::compose::{Compose, OneShot, Sources};
 use crate::adapter::docker::{Container, Docker, label};
 use crate::adapter::files;
 use crate::adapter::postgres::{Database, Postgres};
+use crate::data::shell;
 
 /// How often the container is looked at.
 const PACE: Duration = Duration::from_millis(150);
@@ -203,7 +204,7 @@ impl MigrateSchema {
             }
             if watch.left(deadline).is_none() {
                 docker.remove(&shot.id).await.context("the migration passed its deadline and could not be ended")?;
-                bail!("`{}` did not end within {} and was ended", self.command.join(" "), spoken(deadline));
+                bail!("`{}` did not end within {} and was ended", shell::line(&self.command), spoken(deadline));
             }
             say(format!("{name} runs for {} of at most {}", spoken(watch.elapsed()), spoken(deadline)));
             tokio::time::sleep(PACE).await;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::{Reversal, RunTag, Say, Undone, World};
 use crate::adapter::files;
 use crate::adapter::process::{Command, Process, ProcessError, Sink};
+use crate::data::shell;
 
 /// Exit code by which a check says that the effect is there.
 const IS_THERE: i32 = 0;
@@ -222,7 +223,7 @@ impl RunCommand {
                 let text = std::fs::read_to_string(&log).unwrap_or_default();
                 let lines: Vec<&str> = text.lines().rev().take(10).collect();
                 let tail: String = lines.into_iter().rev().map(|line| format!("\n  {line}")).collect();
-                bail!("`{}` ended with {code}; all its words are in {}{tail}", words.join(" "), log.display())
+                bail!("`{}` ended with {code}; all its words are in {}{tail}", shell::line(words), log.display())
             }
         }
     }

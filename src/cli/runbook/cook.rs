@@ -15,6 +15,7 @@ use crate::cli::global::Global;
 use crate::cli::setup::Setup;
 use crate::config::runbook::{CheckItem, Checkpoint as Asked, CommandEntry, Deed, Entry, Runbook, load_runbook};
 use crate::config::{Config, OnExpiry, OnFailure};
+use crate::data::shell;
 use crate::journal::{Outcome, RunState, runs};
 use crate::run::commands;
 use crate::run::cutover::{self, About, Cooked, CookedPhase, checkpoint};
@@ -174,7 +175,7 @@ fn run_command(kitchen: &Kitchen<'_>, entry: &Entry, command: &CommandEntry) -> 
         log: command.log.clone(),
         run_number: None,
     };
-    let title = format!("run `{}`", command.run.join(" "));
+    let title = format!("run `{}`", shell::line(&command.run));
     data::plan(kitchen.config, String::new(), vec![item(&entry.name, title, Act::RunCommand(step))])
 }
 

@@ -14,6 +14,7 @@ use crate::cli::notify;
 use crate::cli::setup::Setup;
 use crate::config::runbook::Settings;
 use crate::config::{Config, Environment, Part, RowsFrom, SecretAt};
+use crate::data::shell;
 use crate::rows::client_tools::ToolPlaces;
 use crate::rows::users::MAPPING_FILE;
 use crate::run::data::later::{copying_later, importing_later};
@@ -270,7 +271,7 @@ impl Kitchen<'_> {
 
     pub(super) async fn command(&self, ask: &Ask<'_>) -> Result<Planned> {
         let run = ask.settings.command.clone().unwrap_or_default();
-        let title = format!("`{}` says yes", run.join(" "));
+        let title = format!("`{}` says yes", shell::line(&run));
         let gate = ExpectCommand { command: self.program(ask, run), refuses: vec![1] };
         Ok(self.gate(ask, title, Act::ExpectCommand(gate)))
     }

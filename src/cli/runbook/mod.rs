@@ -22,6 +22,7 @@ use anyhow::Result;
 use self::arguments::{RunbookVerb, What};
 use super::global::Global;
 use super::{exit, out};
+use crate::data::shell;
 
 /// `runbook`.
 ///
@@ -41,7 +42,7 @@ pub fn look(global: &Global, verb: &RunbookVerb) -> Result<u8> {
             }
         }
         What::Render { runbook } => {
-            let page = render::markdown(&cook::read(runbook)?, &runbook.display().to_string());
+            let page = render::markdown(&cook::read(runbook)?, &shell::path(runbook));
             match global.is_json() {
                 true => out::json(serde_json::json!({ "schema": "cutover/v1", "markdown": page })),
                 false => out::result(&page),

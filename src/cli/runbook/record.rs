@@ -14,6 +14,7 @@ use crate::adapter::files;
 use crate::cli::confirm::confirm_phrase;
 use crate::cli::global::Global;
 use crate::config::Config;
+use crate::data::shell;
 use crate::journal::{RunState, runs};
 use crate::report::paced::Pace;
 use crate::run::Refusal;
@@ -141,7 +142,7 @@ pub fn must_be_rehearsed(global: &Global, config: &Config, plan: &Plan, now: &Bo
     if is_accepted {
         return confirm_phrase(global, &format!("unrehearsed {environment}"), &why);
     }
-    let file = plan.course.as_ref().map(|course| course.file.display().to_string()).unwrap_or_default();
+    let file = plan.course.as_ref().map(|course| shell::path(&course.file)).unwrap_or_default();
     Err(Refusal::Gate(format!(
         "{why}; rehearse it: cutover rehearse {file}; or take it upon yourself: --accept-unrehearsed, which wants the phrase \
          \"unrehearsed {environment}\""

@@ -23,6 +23,7 @@ use crate::cli::{exit, out};
 use crate::config::runbook::Runbook;
 use crate::config::{self, Config, Environment};
 use crate::data::plural::counted;
+use crate::data::shell;
 use crate::init::copy::PREFIX;
 use crate::journal::{RunState, Standing, runs};
 use crate::report::SCHEMA;
@@ -88,7 +89,7 @@ fn in_services(production: &Config, ours: Option<&Value>, theirs: Option<&Value>
 
 /// The configuration of the isolated copy.
 fn copy_of(production: &Config, runbook: &Path) -> Result<Config> {
-    let writes = format!("`cutover rehearse {} --write-configuration` writes it from this one", runbook.display());
+    let writes = format!("`cutover rehearse {} --write-configuration` writes it from this one", shell::path(runbook));
     let why = match &production.rehearsal.config {
         // What overrides production's keys by the environment must not override the copy's.
         Some(path) if path.symlink_metadata().is_ok() => {

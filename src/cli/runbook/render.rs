@@ -6,6 +6,7 @@ use super::built_ins;
 use crate::config::SectionPlace;
 use crate::config::runbook::{CheckItem, Checkpoint, CommandEntry, Deed, Entry, Phase, Runbook, Settings, Window};
 use crate::config::units::format_duration;
+use crate::data::shell;
 use crate::run::approvals::typed;
 
 /// The page; `file` is how the runbook is named on the command line.
@@ -100,7 +101,7 @@ fn usual_title(entry: &Entry) -> String {
         Deed::BuiltIn { name, .. } => {
             built_ins::find(name).map_or_else(|| entry.name.clone(), |row| row.known.doc.to_owned())
         }
-        Deed::Command(command) => format!("run `{}`", command.run.join(" ")),
+        Deed::Command(command) => format!("run `{}`", shell::line(&command.run)),
         Deed::Checkpoint(checkpoint) => format!("a person gives the signal \"{}\"", checkpoint.signal),
     }
 }
@@ -113,7 +114,7 @@ fn built_in(entry: &Entry, name: &str, settings: &Settings) -> String {
         let _ = write!(out, " It asks `{url}`.");
     }
     if let Some(command) = &settings.command {
-        let _ = write!(out, " It runs `{}`: 0 is yes, 1 is no, anything else is not known.", command.join(" "));
+        let _ = write!(out, " It runs `{}`: 0 is yes, 1 is no, anything else is not known.", shell::line(command));
     }
     if let Some(later) = row.later {
         let _ = write!(out, " Known only later: {later}.");
@@ -156,9 +157,9 @@ fn way_back(step: &str) -> Option<&'static str> {
 }
 
 fn program(command: &CommandEntry) -> String {
-    let mut out = format!("```bash\n{}\n```\n\n", command.run.join(" "));
+    let mut out = format!("```bash\n{}\n```\n\n", shell::line(&command.run));
     let mut line = |head: &str, words: &Option<Vec<String>>, none: &str| match words {
-        Some(words) => out.push_str(&format!("- {head}: `{}`\n", words.join(" "))),
+        Some(words) => out.push_str(&format!("- {head}: `{}`\n", shell::line(words))),
         None if none.is_empty() => {}
         None => out.push_str(&format!("- {head}: {none}\n")),
     };

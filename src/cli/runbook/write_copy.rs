@@ -13,6 +13,7 @@ use crate::cli::new_file;
 use crate::cli::setup::{self, Setup};
 use crate::cli::{exit, out};
 use crate::config::{self, Config, Environment, LEFT_TO_YOU, Strategy};
+use crate::data::shell;
 use crate::init::copy::{self, Original, PREFIX, SUFFIX, Written};
 use crate::init::copy_stack::{self, Laid, Stack};
 use crate::init::secrets::shown;
@@ -206,7 +207,7 @@ impl Told<'_> {
             let (file, name) = (self.production.path.display(), shown(&self.production.directory, path));
             text.push_str(&format!("\n\nAdd to {file}:\n  [rehearsal]\n  config = \"{name}\""));
         }
-        let (path, runbook) = (path.display(), self.verb.runbook.display());
+        let (path, runbook) = (shell::path(path), shell::path(&self.verb.runbook));
         text.push_str(&format!(
             "\n\nNext: read it, then `cutover --config {path} config check`, `cutover rehearse {runbook} --dry-run`"
         ));

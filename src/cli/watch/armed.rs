@@ -11,6 +11,7 @@ use crate::cli::flags::{Rollback, Watch};
 use crate::cli::global::Global;
 use crate::cli::{confirm, out, rollback, setup};
 use crate::config::units;
+use crate::data::shell;
 use crate::judge::arm::objections;
 use crate::judge::ladder::Level;
 use crate::run::Refusal;
@@ -48,7 +49,7 @@ pub fn change(watching: &mut Watching<'_>, verb: &Watch) -> Result<()> {
     out::say(&format!(
         "cutover: armed for {}; `touch {}` stops it, `cutover watch --disarm` takes it back",
         clock::spoken(length),
-        hold_file(&watching.setup.state).display()
+        shell::path(&hold_file(&watching.setup.state))
     ));
     watching.shelf.write(&watching.window)
 }
@@ -78,7 +79,7 @@ pub async fn act(watching: &mut Watching<'_>, verdicts: &Verdicts) -> Result<Opt
         }
         return Ok(None);
     }
-    let stop = format!("touch {}", hold_file(&watching.setup.state).display());
+    let stop = format!("touch {}", shell::path(&hold_file(&watching.setup.state)));
     let until = match &watching.window.going_back {
         Some(until) => {
             // Who looks in the middle of it sees how long there is to decide.

@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::names;
+use crate::data::shell;
 
 use crate::adapter::clock;
 use crate::cli::setup::Setup;
@@ -83,7 +84,7 @@ impl Parts {
             clock: gather::now,
             cadence: (millis(stabilize.close), millis(stabilize.pace)),
         };
-        let flags = format!(" --config {}", config.path.display());
+        let flags = format!(" --config {}", shell::path(&config.path));
         Ok(Self { watcher, cancel: stabilize.cancel, flags })
     }
 

@@ -10,6 +10,7 @@ use super::Watching;
 use crate::adapter::clock;
 use crate::adapter::notify::Severity;
 use crate::cli::out;
+use crate::data::shell;
 use crate::judge::ladder::Level;
 use crate::judge::rules::Verdict;
 use crate::notify::{Delivery, Topic, VerdictChange};
@@ -122,7 +123,7 @@ fn to_do(verdicts: &Verdicts, advice: Option<&Recommendation>, hold: &str) -> Ve
         lines.push(format!("to go back: {}", advice.command));
         lines.push(format!("cost: {}", advice.cost));
         lines.push(format!("time: {}", advice.takes));
-        lines.push(format!("to keep the host from going back by itself: touch {hold}"));
+        lines.push(format!("to keep the host from going back by itself: touch {}", shell::word(hold)));
     }
     let is_wrong = |said: &&Said| said.standing.verdict == Verdict::Breach && !said.rule.advice.is_empty();
     lines
