@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use super::engine::Reach;
 
@@ -154,9 +155,18 @@ start_deadline = "40s"
         command
     }
 
-    /// Runs it to its end.
+    /// Runs it to its end. `status` gives its verdict without an engine that takes longer than half a second: on a busy machine
+    /// it is asked until it was answered.
     pub fn cutover(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let output = self.command(arguments).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+            let is_late = arguments[0] == "status" && said.contains("the engine did not answer within");
+            if !is_late || Instant::now() >= deadline {
+                return output;
+            }
+        }
     }
 
     /// Runs it and wants this exit code; gives both streams.
