@@ -71,7 +71,15 @@ fn a_release_that_falls_ill_after_the_switch_is_put_back_by_itself() {
     visitors.all_were_served();
     assert_eq!((stage.release().as_str(), stage.sides()), ("1", vec!["r1".to_owned()]));
 
-    // One whose container dies is put back too, although nobody asked it anything.
+    // One whose container dies is put back too, where nothing is asked about health at all.
+    let toml =
+        std::fs::read_to_string(project.path("cutover.toml")).unwrap().replace("observe = \"10m\"", "observe = \"2m\"");
+    let mut is_health = false;
+    let is_kept = |line: &&str| {
+        is_health = if line.starts_with('[') { *line == "[[health]]" } else { is_health };
+        !is_health
+    };
+    project.write("cutover.toml", &toml.lines().filter(is_kept).map(|line| format!("{line}\n")).collect::<String>());
     let run = project.start(&["deploy", "--yes"]);
     project.await_fact(3, "started", "expect_steady");
     let dead = format!("{}-r2-backend-r2-1", project.name);
