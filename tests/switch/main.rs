@@ -12,13 +12,14 @@ mod stage;
 mod support;
 mod watched;
 
-use stage::Stage;
+use stage::{Stage, ask};
 use support::live::{says, until};
 
 #[test]
 fn a_switch_and_a_warm_way_back_lose_no_request() {
     let stage = Stage::new("switch");
     let project = &stage.project;
+    project.edit("cutover.toml", "drain_timeout = \"4s\"", "drain_timeout = \"60s\"");
     project.deploy("1");
     assert_eq!((stage.release().as_str(), stage.identity()), ("1", format!("{}-r1", project.name)));
     let visitors = stage.visitors();
@@ -36,8 +37,13 @@ fn a_switch_and_a_warm_way_back_lose_no_request() {
     let warm: Vec<String> = stage.containers().into_iter().filter(|name| name.contains("-r1-")).collect();
     assert_eq!(warm.len(), 1, "the side before runs on: {:?}", stage.containers());
 
+    // Somebody is in the middle of something that takes longer than the side gets to stop: he is waited for.
+    let http = stage.http;
+    let long = std::thread::spawn(move || ask(http, "/slow?ms=6000", None).unwrap());
     says(&project.expect(0, &["rollback", "--yes"]), &["COMPLETE", "r1 serves"]);
     assert_eq!(stage.release(), "1");
+    let (status, body) = long.join().unwrap();
+    assert_eq!(status, 200, "{body}");
     visitors.all_were_served();
     assert_eq!(stage.sides(), ["r1"], "the release that was taken back is gone");
     let now: Vec<String> = stage.containers().into_iter().filter(|name| name.contains("-r1-")).collect();
