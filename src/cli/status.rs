@@ -68,8 +68,7 @@ pub async fn gather(setup: &Setup) -> Result<StatusFacts> {
             let begun = clock::seconds_of(moment).unwrap_or_else(clock::unix_seconds);
             clock::unix_seconds().saturating_sub(begun) * 1000
         };
-        let since: Option<&dyn Fn(&str) -> u64> = if is_at_work { Some(&since) } else { None };
-        paced::progress(run, &pace, since)
+        paced::progress(run, &pace, &since, is_at_work)
     });
     let current = current(setup)?;
     // Before the first release nobody can be missed.

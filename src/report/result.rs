@@ -19,11 +19,15 @@ fn verdict(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan)
     let place = format!("{} in {}", plan.project, plan.environment);
     let at = failed_at(run, outcome);
     let deed = match (&plan.deed, kind) {
+        _ if plan.is_nothing_new() => "the deploy".to_owned(),
         (Some(deed), _) => deed.clone(),
         (None, RunKind::Deploy) => format!("the deploy of {after}"),
         (None, _) => "the rollback".to_owned(),
     };
     match outcome {
+        Some(Outcome::Done) if plan.is_nothing_new() => {
+            ("COMPLETE", format!("{place} {}", plan.deed.as_deref().unwrap_or_default()), Paint::Good)
+        }
         Some(Outcome::Done) if plan.deed.is_some() => {
             ("COMPLETE", format!("{deed} is done, and was seen to be"), Paint::Good)
         }
@@ -126,7 +130,7 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
             if plan.deed.is_some() && plan.kind != RunKind::Rollback && begun.any(is_undoable) {
                 next.push(("cutover rollback".to_owned(), format!("undo run {}", run.number)));
             }
-            if plan.kind == RunKind::Deploy && plan.release_from.is_some() {
+            if plan.kind == RunKind::Deploy && plan.release_from.is_some() && !plan.is_nothing_new() {
                 next.push(("cutover rollback".to_owned(), format!("go back to {before}")));
             }
             next
@@ -188,6 +192,9 @@ pub fn result_text(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
     let changed = changed(outcome, run, plan);
     if changed.is_empty() {
         let words = match outcome {
+            Some(Outcome::Done) if plan.is_nothing_new() => {
+                vec!["nothing: no container was replaced, and no release recorded".to_owned()]
+            }
             Some(Outcome::Done) if plan.deed.is_some() => deeds(run),
             Some(Outcome::Done) => vec!["no container was replaced".to_owned()],
             Some(Outcome::Unchanged) => vec!["nothing that serves".to_owned()],
@@ -354,8 +361,8 @@ pub fn result_json(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
         })
     };
     let current = match outcome {
-        Some(Outcome::Done) => plan.release_to,
-        Some(Outcome::Unchanged | Outcome::RolledBack) => plan.release_from,
+        Some(Outcome::Done) if !plan.is_nothing_new() => plan.release_to,
+        Some(Outcome::Done | Outcome::Unchanged | Outcome::RolledBack) => plan.release_from,
         _ => None,
     };
     json!({
