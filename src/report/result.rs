@@ -11,6 +11,7 @@ use super::text::{gist, hang, harmless, lead, moment, next_text, short_ids};
 use super::{SCHEMA, carried, moved};
 use crate::adapter::clock::spoken;
 use crate::journal::{ItemState, Outcome, RunState, Standing};
+use crate::step::save_incident::KEPT_TRACES;
 use crate::step::{Act, Plan, RunKind, ServiceChange};
 
 /// The verdict, its sentence, and its paint. `outcome` is absent when the run was interrupted.
@@ -189,6 +190,7 @@ pub fn result_text(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
     let stays = stays(run).into_iter().filter(|(act, ..)| !only_keeps(act));
     let mut stays: Vec<String> = stays.map(|(_, name, why)| format!("{name}: {why}")).collect();
     stays.extend(made_for_good(outcome, run, plan));
+    let traces = traces(run);
     let changed = changed(outcome, run, plan);
     if changed.is_empty() {
         let words = match outcome {
@@ -216,6 +218,7 @@ pub fn result_text(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
         }
     }
     out.push_str(&section("What stays", &stays, style));
+    out.push_str(&section("Why in full", &traces, style));
     let left = if outcome == Some(Outcome::Done) { carried::left_of_changes(run) } else { Vec::new() };
     let left = left.into_iter().chain(super::left::left_over(run)).chain(super::left::left_in_files(run));
     out.push_str(&section("What is left", &left.map(|(_, words)| words).collect::<Vec<_>>(), style));
@@ -240,6 +243,11 @@ fn section(title: &str, lines: &[String], style: &Style) -> String {
     }
     let body: String = lines.iter().map(|line| hang("  ", &short_ids(&harmless(line)), style.width)).collect();
     format!("{}\n{body}", style.paint(Paint::Strong, title))
+}
+
+/// Where the logs are of what was taken back.
+fn traces(run: &RunState) -> Vec<String> {
+    run.notes.iter().map(|(_, text)| text).filter(|text| text.starts_with(KEPT_TRACES)).cloned().collect()
 }
 
 /// Act, name and reason of what stays.

@@ -128,7 +128,7 @@ fn a_backend_whose_health_comes_and_goes_does_not_pass_the_watch() {
 #[test]
 fn an_init_container_that_ends_with_0_is_well_and_one_that_fails_is_not() {
     let project = Project::new("init");
-    project.add_service("init", "image: cutover-lab/box:1\ncommand: [sh, -c, \"exit ${INIT:-0}\"]");
+    project.add_service("init", "image: cutover-lab/box:1\ncommand: [sh, -c, \"echo no tide table; exit ${INIT:-0}\"]");
     project.edit("compose.yaml", "depends_on: [db]\n    environment:\n      - ", "depends_on:\n      db: { condition: service_started }\n      init: { condition: service_completed_successfully }\n    environment:\n      - ");
     project.deploy("1");
     assert_eq!(project.containers()["init"].status, "exited");
@@ -139,9 +139,57 @@ fn an_init_container_that_ends_with_0_is_well_and_one_that_fails_is_not() {
     project.set("TAG", "2");
     let text = project.expect(7, &["deploy", "--yes"]);
 
-    says(&text, &["init"]);
+    says(&text, &["init", "last lines of", "no tide table"]);
     assert_eq!(project.images(), before);
     assert_eq!(project.docker(&["inspect", "--format", "{{.State.ExitCode}}", &project.container("init")]).trim(), "0");
+}
+
+#[test]
+fn a_service_that_died_or_was_stopped_is_started_by_the_next_deploy_although_nothing_changed() {
+    let project = Project::new("died");
+    project.set("RESTART", "no");
+    project.deploy("1");
+    project.docker(&["kill", &project.container("backend")]);
+    project.docker(&["stop", "--time", "1", &project.container("worker")]);
+    says(&project.expect(0, &["status"]), &["UNWELL"]);
+
+    project.expect(0, &["deploy", "--yes", "--skip-checks"]);
+
+    assert_eq!(project.containers()["backend"].status, "running");
+    assert_eq!(project.containers()["worker"].status, "running");
+    says(&project.expect(0, &["status"]), &["OK: r2 serves"]);
+}
+
+#[test]
+fn what_a_failed_deploy_takes_back_leaves_its_logs_and_says_where() {
+    let project = serving("traces");
+    project.set("DEMO_FAULT_CRASH_AT_START", "1");
+    project.set("TAG", "2");
+
+    let text = fails_and_goes_back(&project);
+
+    let incident = project.state().join("runs/0002/incident");
+    says(&text, &["as they were before the way back", "runs/0002/incident"]);
+    let logs: String = std::fs::read_dir(&incident)
+        .unwrap()
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap_or_default())
+        .collect();
+    says(&logs, &["fault: crash at start"]);
+    says(&project.expect(0, &["history", "2"]), &["as they were before the way back"]);
+}
+
+#[test]
+fn a_service_whose_name_no_image_may_have_is_kept_and_brought_back_like_any_other() {
+    let project = Project::new("oddly");
+    project.add_service("Tor.Web_", "image: cutover-lab/box:1\ncommand: [sleep, \"${STAY:-1000}\"]\ninit: true");
+    project.deploy("1");
+    let before = project.images();
+    project.set("STAY", "2000");
+    project.deploy("2");
+
+    says(&project.expect(0, &["releases"]), &["all kept", "Tor.Web_"]);
+    says(&project.expect(0, &["rollback", "--yes"]), &["COMPLETE", "r1 serves"]);
+    assert_eq!(project.images(), before);
 }
 
 #[test]
