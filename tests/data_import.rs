@@ -140,7 +140,7 @@ impl Case {
     }
 
     async fn state(&self, options: &Options) -> ImportState {
-        let identity = import::identity(options).unwrap();
+        let identity = import::identity(options, &|_| ()).await.unwrap();
         import::state(&self.place(&self.target), &options.filling, &identity).await.unwrap()
     }
 
@@ -286,6 +286,19 @@ async fn how_far_it_is_is_said_while_files_are_checked() {
     assert!(line.contains(" %, ") && line.ends_with(" left"), "{line}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn how_far_it_is_is_said_while_files_of_other_tools_are_told_from_others() {
+    let case = Case::new("foreign", SHOP).await;
+    // Nothing says what is in the files, as with other tools.
+    std::fs::remove_file(case.files().join("metadata.json")).unwrap();
+    let known = import::identity(&case.options(), &|_| ()).await.unwrap();
+    let path = case.files().join("shops.json");
+    let (say, given) = SlowFile::instead_of(&path).after(" read to know the files again, ");
+    assert_eq!(import::identity(&case.options(), &say).await.unwrap(), known, "the same files are known by the same");
+    let line = given.join().unwrap();
+    assert!(line.contains(" %, ") && line.ends_with(" left"), "{line}");
+}
+
 fn mapping(case: &Case, ids: &[u32]) -> PathBuf {
     let id = |number: u32, kind: u32| format!("0000000{kind}-0000-4000-8000-{number:012}");
     let users: Vec<_> = ids
@@ -329,11 +342,21 @@ async fn a_target_that_holds_rows_is_refused_and_emptied_only_with_a_backup() {
     let error = case.fails(&options).await;
     assert!(error.contains("token of a verified backup"), "{error}");
     options.filling.backup_token = Some("seen".into());
+    // A row of another table that came after the plan was made.
+    odd::sql(
+        &case.cluster,
+        &case.target,
+        "CREATE TABLE visits (id int, shop int REFERENCES shops); INSERT INTO visits VALUES (1, 1)",
+    );
+    let error = case.fails(&options).await;
+    assert!(error.contains("is to be emptied, and visits holds rows: name it too"), "{error}");
+    odd::sql(&case.cluster, &case.target, "DROP TABLE visits");
     case.import(&options).await.unwrap();
     case.holds_what_the_source_holds(&schema);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+// The first one holds a thread of the runtime while the second one is asked: on a machine of one core, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_second_import_at_the_same_time_is_refused_and_told_who_is_there() {
     let case = Case::new("two", SHOP).await;
     let mut options = case.options();
