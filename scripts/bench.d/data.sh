@@ -114,6 +114,20 @@ pair() {
   say "$BENCH_SCALE round $2, $1: ours $(tail -n 1 "$BENCH_PLACE/$BENCH_SCALE.$1.ours") ms, peer $(tail -n 1 "$BENCH_PLACE/$BENCH_SCALE.$1.peer") ms"
 }
 
+# make_rows BYTES: above a gigabyte in four sessions at once, or 10 GB would take a quarter of an hour.
+make_rows() {
+  local parts=1 part sessions=()
+  local rows=(psql -Xqd "$(url source)" -v ON_ERROR_STOP=1 -v readings=$(($1 * 48 / 10000)) -v logs=$(($1 * 6 / 10000)))
+  if (($1 > 1000000000)); then parts=4; fi
+  "${rows[@]}" -f "$BENCH_ROOT/scripts/bench.d/data.sql" >"$BENCH_PLACE/made"
+  for ((part = 0; part < parts; part++)); do
+    "${rows[@]}" -v part="$part" -v parts="$parts" -f "$BENCH_ROOT/scripts/bench.d/data-rows.sql" >"$BENCH_PLACE/made.$part" &
+    sessions+=($!)
+  done
+  for part in "${sessions[@]}"; do wait "$part"; done
+  "${rows[@]}" -f "$BENCH_ROOT/scripts/bench.d/data-end.sql" >"$BENCH_PLACE/made"
+}
+
 # measure SCALE ROUNDS HAS_PEERS
 measure() {
   local round bytes name
@@ -122,7 +136,7 @@ measure() {
   say "making $1 of rows"
   fresh source
   # shellcheck disable=SC2153
-  psql -Xqd "$(url source)" -v ON_ERROR_STOP=1 -v readings=$((bytes * 48 / 10000)) -v logs=$((bytes * 6 / 10000)) -f "$BENCH_ROOT/scripts/bench.d/data.sql" >"$BENCH_PLACE/made"
+  make_rows "$bytes"
   pg_dump --schema-only --no-owner -d "$(url source)" >"$BENCH_PLACE/schema.sql"
   for ((round = 1; round <= $2; round++)); do
     if $3; then

@@ -3,7 +3,8 @@
 use anyhow::Result;
 use serde_json::Value;
 
-use super::arguments::{Apply, Deploy, Global, Rollback};
+use super::arguments::{Apply, Deploy, Rollback};
+use super::global::Global;
 use super::setup::{self, Setup};
 use super::{deploy, rollback, runbook};
 use crate::run::Refusal;

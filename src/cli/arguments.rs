@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+
+use super::global::{Format, Global};
 
 /// Deploys docker compose projects: planned before, journalled during, proven after, undone on demand.
 #[derive(Debug, Parser)]
@@ -19,54 +21,6 @@ pub struct Arguments {
     /// The verb.
     #[command(subcommand)]
     pub verb: Verb,
-}
-
-/// Flags that every verb takes.
-#[derive(Args, Debug)]
-pub struct Global {
-    /// Configuration file
-    #[arg(long, global = true, value_name = "FILE", env = "CUTOVER_CONFIG", default_value = "cutover.toml")]
-    pub config: PathBuf,
-    /// State directory, instead of the configured one
-    #[arg(long, global = true, value_name = "DIR")]
-    pub state_directory: Option<PathBuf>,
-    /// How the result is printed
-    #[arg(long, global = true, value_enum, default_value = "text")]
-    pub output: Output,
-    /// Answer ordinary questions with yes
-    #[arg(long, short = 'y', global = true)]
-    pub yes: bool,
-    /// The phrase that a destructive step wants
-    #[arg(long, global = true, value_name = "PHRASE")]
-    pub confirm: Option<String>,
-    /// Never ask, fail instead
-    #[arg(long, global = true)]
-    pub no_input: bool,
-    /// No colours
-    #[arg(long, global = true)]
-    pub no_color: bool,
-    /// No progress, only the result
-    #[arg(long, short = 'q', global = true)]
-    pub quiet: bool,
-    /// More of what happens inside; twice for everything
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-}
-
-impl Global {
-    /// Whether the result is wanted as JSON.
-    pub fn is_json(&self) -> bool {
-        self.output == Output::Json
-    }
-}
-
-/// How the result is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// For people.
-    Text,
-    /// One JSON document.
-    Json,
 }
 
 /// The verbs.
@@ -139,13 +93,6 @@ pub struct Preflight {
     /// Answer as a monitoring plugin (exit code 0, 1, 2 or 3)
     #[arg(long, value_enum)]
     pub format: Option<Format>,
-}
-
-/// Formats beside text and JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Monitoring plugin.
-    Nagios,
 }
 
 /// `watch`.

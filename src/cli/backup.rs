@@ -6,9 +6,9 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use super::arguments::Global;
 use super::carry::take_lock;
 use super::data::go::{go, prepare};
+use super::global::Global;
 use super::setup::{self, Setup};
 use super::{exit, out};
 use crate::adapter::clock;

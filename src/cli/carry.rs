@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::arguments::Global;
 use super::exit::{self, MidRun};
+use super::global::Global;
 use super::out;
 use super::runbook::{record, waiting};
 use super::setup::Setup;

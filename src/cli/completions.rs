@@ -3,7 +3,8 @@
 use anyhow::Result;
 use clap::CommandFactory;
 
-use super::arguments::{Arguments, Global};
+use super::arguments::Arguments;
+use super::global::Global;
 use super::{exit, out};
 
 /// Prints a completion script.

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::arguments::{Config, ConfigVerb, Global};
+use super::arguments::{Config, ConfigVerb};
+use super::global::Global;
 use super::{exit, out, setup};
 use crate::config;
 

@@ -4,7 +4,7 @@ use std::io::{BufRead, Write};
 
 use anyhow::Result;
 
-use super::arguments::Global;
+use super::global::Global;
 use super::out;
 use crate::run::Refusal;
 use crate::step::Plan;

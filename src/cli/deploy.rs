@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 
-use super::arguments::{Deploy, Global};
+use super::arguments::Deploy;
 use super::carry::{carry, clear_unbegun, nothing_open, take_lock};
 use super::confirm::confirm;
+use super::global::Global;
 use super::setup::{self, Setup};
 use super::{exit, out, preflight};
 use crate::config::Config;

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result};
 
-use super::arguments::{Global, History};
+use super::arguments::History;
+use super::global::Global;
 use super::{exit, out, setup};
 use crate::journal::runs;
 use crate::report::{history, manifest};

@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::arguments::Global;
+use super::global::Global;
 use super::runbook::built_ins;
 use super::setup::{PASSED, Setup};
 use super::{exit, new_file, out};

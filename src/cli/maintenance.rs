@@ -3,8 +3,8 @@
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use super::arguments::Global;
 use super::data::go::{go, prepare};
+use super::global::Global;
 use crate::run::maintenance;
 
 /// `maintenance`.

@@ -11,6 +11,7 @@ mod data;
 mod deploy;
 mod dns;
 pub mod exit;
+mod global;
 mod history;
 mod init;
 mod maintenance;

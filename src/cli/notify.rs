@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::arguments::Global;
+use super::global::Global;
 use super::setup::{self, Setup};
 use super::telling::place;
 use super::{confirm, exit, out};

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result};
 
-use super::arguments::{Global, Plan, Planned};
+use super::arguments::{Plan, Planned};
+use super::global::Global;
 use super::setup::{self, Setup};
 use super::{deploy, exit, out, rollback, runbook};
 use crate::report::plan::plan_json;

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::arguments::{Format, Global, Preflight};
+use super::arguments::Preflight;
+use super::global::{Format, Global};
 use super::setup::{self, Setup};
 use super::{exit, out};
 use crate::config::{Config, Environment};

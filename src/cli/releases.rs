@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use super::arguments::Global;
 use super::data::go::go;
+use super::global::Global;
 use super::setup::Setup;
 use super::{exit, out, setup};
 use crate::adapter::clock;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::Value;
 
-use super::arguments::Global;
+use super::global::Global;
 use super::runbook::record;
 use super::setup::{self, Setup};
 use super::{exit, out};

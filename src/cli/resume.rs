@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 
-use super::arguments::Global;
 use super::carry::{carry, clear_unbegun, last_open, take_lock_from_the_dead, variables};
+use super::global::Global;
 use super::out;
 use super::runbook::arguments::Resume;
 use super::setup::{self, Setup};

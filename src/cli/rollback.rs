@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 
-use super::arguments::{Global, Rollback};
+use super::arguments::Rollback;
 use super::carry::{carry, carry_as, clear_unbegun, last_open, nothing_open, take_lock_from_the_dead, variables};
 use super::confirm::{confirm, confirm_phrase, confirm_plainly, phrase};
 use super::deploy::show;
+use super::global::Global;
 use super::setup::{self, Setup};
 use super::{exit, out, resume};
 use crate::journal::{Lock, Outcome, RunState, runs};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::arguments::Global;
+use super::global::Global;
 use super::{notify, out, places, secrets};
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;

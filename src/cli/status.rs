@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::arguments::Global;
+use super::global::Global;
 use super::runbook::record;
 use super::setup::Setup;
 use super::{exit, out, setup};

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use crate::cli::backup::Side;
+use crate::cli::global::duration;
 
 /// `data`.
 #[derive(Args, Debug)]
@@ -221,12 +222,4 @@ pub struct Freeze {
     /// Show the plan and stop
     #[arg(long)]
     pub dry_run: bool,
-}
-
-/// A duration as the configuration knows it.
-///
-/// # Errors
-/// When it is none.
-pub fn duration(text: &str) -> Result<std::time::Duration, String> {
-    crate::config::units::parse_duration(text).map_err(|_| format!("{text:?} is no duration; write 30s, 2m, 1h30m"))
 }

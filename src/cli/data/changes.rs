@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::arguments::{Apply, BaselineAt, Diff};
 use super::go::{go, prepare};
 use crate::adapter::clock;
-use crate::cli::arguments::Global;
+use crate::cli::global::Global;
 use crate::cli::{exit, out, setup};
 use crate::config::Environment;
 use crate::report::told_apart::{told_apart_json, told_apart_text};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::go::prepare;
 use crate::adapter::files::spoken_size;
-use crate::cli::arguments::Global;
+use crate::cli::global::Global;
 use crate::cli::{exit, out, setup};
 use crate::config::{Config, Environment};
 use crate::data::catalog::{Concern, TableName};

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::arguments::Export;
 use super::go::{go, prepare};
 use crate::adapter::files::spoken_size;
-use crate::cli::arguments::Global;
+use crate::cli::global::Global;
 use crate::cli::{exit, out, setup};
 use crate::config::Environment;
 use crate::report::plan::{plan_json, plan_text};

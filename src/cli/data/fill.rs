@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::arguments::{Fill, Import};
 use super::go::{go, prepare};
 use crate::adapter::database::Place;
-use crate::cli::arguments::Global;
+use crate::cli::global::Global;
 use crate::cli::setup::Setup;
 use crate::cli::{exit, out, setup};
 use crate::config::{Config, Environment};

@@ -4,8 +4,8 @@ use anyhow::Result;
 
 use super::arguments::Freeze;
 use super::go::{go, prepare};
-use crate::cli::arguments::Global;
 use crate::cli::backup::Side;
+use crate::cli::global::Global;
 use crate::run::{Refusal, data};
 
 /// Lets nobody write to a database any more.

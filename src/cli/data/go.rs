@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 
-use crate::cli::arguments::Global;
 use crate::cli::carry::{carry, clear_unbegun, nothing_open, take_lock};
 use crate::cli::confirm::confirm;
 use crate::cli::deploy::show;
 use crate::cli::exit;
+use crate::cli::global::Global;
 use crate::cli::setup::{self, Setup};
 use crate::config::Config;
 use crate::run::begin;

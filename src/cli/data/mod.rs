@@ -13,7 +13,7 @@ mod verify;
 
 use anyhow::Result;
 
-use super::arguments::Global;
+use super::global::Global;
 use arguments::{Data, DataVerb};
 
 /// The verb.

@@ -6,9 +6,9 @@ use anyhow::Result;
 
 use super::arguments::Purge;
 use super::go::prepare;
-use crate::cli::arguments::Global;
 use crate::cli::carry::{nothing_open, take_lock};
 use crate::cli::confirm::{confirm_phrase, confirm_plainly};
+use crate::cli::global::Global;
 use crate::cli::{exit, out};
 use crate::report::SCHEMA;
 use crate::rows::purge::{Purged, purge, would_purge};

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::arguments::Verify;
 use super::go::prepare;
-use crate::cli::arguments::Global;
+use crate::cli::global::Global;
 use crate::cli::{exit, out, setup};
 use crate::config::Environment;
 use crate::report::verified::verified_text;

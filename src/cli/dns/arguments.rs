@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::arguments::Format;
-use crate::cli::data::arguments::duration;
+use crate::cli::global::Format;
+use crate::cli::global::duration;
 
 /// `dns`.
 #[derive(Args, Debug)]

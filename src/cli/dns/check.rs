@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::arguments::Check;
 use super::look::Look;
-use crate::cli::arguments::{Format, Global};
+use crate::cli::global::{Format, Global};
 use crate::cli::{exit, out, setup};
 use crate::config::Environment;
 use crate::dns::certificate::of_origin;

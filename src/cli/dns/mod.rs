@@ -8,7 +8,7 @@ mod wait;
 
 use anyhow::Result;
 
-use super::arguments::Global;
+use super::global::Global;
 use arguments::{Dns, DnsVerb};
 
 /// The verb.

@@ -4,8 +4,8 @@ use anyhow::Result;
 
 use super::arguments::Switch;
 use super::look::Look;
-use crate::cli::arguments::Global;
 use crate::cli::data::go::{go, prepare};
+use crate::cli::global::Global;
 use crate::run::names;
 
 /// The verb.

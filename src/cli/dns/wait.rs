@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::arguments::Wait;
 use super::look::{Look, settings};
 use crate::adapter::clock::{Stopwatch, spoken};
-use crate::cli::arguments::Global;
+use crate::cli::global::Global;
 use crate::cli::{exit, out, setup};
 use crate::config::Environment;
 use crate::judge::dns::Picture;

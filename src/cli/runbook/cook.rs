@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use super::built_ins;
 use super::kitchen::{Ask, Kitchen, whole_seconds};
 use crate::adapter::files;
-use crate::cli::arguments::Global;
+use crate::cli::global::Global;
 use crate::cli::setup::Setup;
 use crate::config::runbook::{CheckItem, Checkpoint as Asked, CommandEntry, Deed, Entry, Runbook, load_runbook};
 use crate::config::{Config, OnExpiry, OnFailure};

@@ -20,7 +20,7 @@ mod write_copy;
 use anyhow::Result;
 
 use self::arguments::{RunbookVerb, What};
-use super::arguments::Global;
+use super::global::Global;
 use super::{exit, out};
 
 /// `runbook`.

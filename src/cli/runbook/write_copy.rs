@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::Rehearse;
 use super::cook;
-use crate::cli::arguments::Global;
+use crate::cli::global::Global;
 use crate::cli::new_file;
 use crate::cli::setup::{self, Setup};
 use crate::cli::{exit, out};

@@ -15,7 +15,7 @@ use clap::Args;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::arguments::Global;
+use super::global::Global;
 use super::setup::{self, Setup};
 use super::{exit, out};
 use crate::config::Listen;

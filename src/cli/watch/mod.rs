@@ -11,7 +11,8 @@ use std::time::Duration;
 use anyhow::Result;
 
 use self::parts::Parts;
-use super::arguments::{Format, Global, Watch};
+use super::arguments::Watch;
+use super::global::{Format, Global};
 use super::setup::{self, Setup};
 use super::{exit, out};
 use crate::adapter::clock;
