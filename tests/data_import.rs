@@ -380,6 +380,54 @@ async fn a_second_import_at_the_same_time_is_refused_and_told_who_is_there() {
     first.await.unwrap().unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_not_those_that_were_told_take_everything_back() {
+    let case = Case::new("told", SHOP).await;
+    // The file is whole, and yet its rows are not what metadata.json says of them.
+    case.edit("shops", 1, |text| text);
+    let error = case.fails(&case.options()).await;
+    assert!(error.contains("shops.json: 40 rows came in, but metadata.json says 41"), "{error}");
+    case.edit("shops", -1, |text| text);
+    let mut metadata: Metadata = files::read_json(&case.files().join("metadata.json")).unwrap();
+    let mut others = Sum::default();
+    (0..30_000).for_each(|_| others.add(7));
+    metadata.tables.get_mut("sales").unwrap().digest = Some(others);
+    case.write_metadata(&metadata);
+    let error = case.fails(&case.options()).await;
+    let expected = "sales.json: the digest of the rows that came in is not that of metadata.json";
+    assert!(error.contains(expected), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_somebody_else_writes_meanwhile_is_found_out_and_takes_everything_back() {
+    let case = Case::new("meanwhile", SHOP).await;
+    let before = case.whole();
+    let row = "INSERT INTO shops VALUES (1000, NULL, 'somebody')";
+    let say = once(|| drop(case.cluster.sql(&case.target, row)));
+    let error = format!("{:#}", case.import_saying(&case.options(), &say).await.unwrap_err());
+    assert!(error.contains("shops holds 41 rows after 40 were loaded: somebody else writes"), "{error}");
+    case.is_as_it_was(&before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_came_to_point_to_an_import_keep_it_from_being_taken_back() {
+    let case = Case::new("pointed", SHOP).await;
+    let before = case.whole();
+    case.import(&case.options()).await.unwrap();
+    let visits = "CREATE TABLE visits (id int, shop int REFERENCES shops); INSERT INTO visits VALUES (1, 1)";
+    odd::sql(&case.cluster, &case.target, visits);
+    let filled = case.whole();
+    let undone = import::undo(&case.place(&case.target), &case.options().filling, &|_| {}).await;
+    let error = format!("{:#}", undone.unwrap_err());
+    assert!(error.contains("cannot empty the tables of the target"), "{error}");
+    let after = case.whole();
+    odd::same(&after.1, &filled.1);
+    odd::same(&after.0, &filled.0);
+    odd::sql(&case.cluster, &case.target, "DROP TABLE visits");
+    case.undo(&case.options()).await;
+    case.is_as_it_was(&before);
+}
+
 /// Says that something is to be done once, when the rows of `shops` are in, the last table.
 fn once(what: impl Fn() + Sync) -> impl Fn(String) + Sync {
     let is_done = std::sync::atomic::AtomicBool::new(false);
