@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::Value;
 
-use super::arguments::{Apply, Deploy, Rollback};
+use super::flags::{Apply, Deploy, Rollback};
 use super::global::Global;
 use super::setup::{self, Setup};
 use super::{deploy, rollback, runbook};

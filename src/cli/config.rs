@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::arguments::{Config, ConfigVerb};
+use super::flags::{Config, ConfigVerb};
 use super::global::Global;
 use super::{exit, out, setup};
 use crate::config;

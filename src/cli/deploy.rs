@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use super::arguments::Deploy;
 use super::carry::{carry, clear_unbegun, nothing_open, take_lock};
 use super::confirm::confirm;
+use super::flags::Deploy;
 use super::global::Global;
 use super::setup::{self, Setup};
 use super::{exit, out, preflight};

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use super::arguments::History;
+use super::flags::History;
 use super::global::Global;
 use super::{exit, out, setup};
 use crate::journal::runs;

@@ -11,6 +11,7 @@ mod data;
 mod deploy;
 mod dns;
 pub mod exit;
+mod flags;
 mod global;
 mod history;
 mod init;

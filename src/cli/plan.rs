@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use super::arguments::{Plan, Planned};
+use super::flags::{Plan, Planned};
 use super::global::Global;
 use super::setup::{self, Setup};
 use super::{deploy, exit, out, rollback, runbook};

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::arguments::Preflight;
+use super::flags::Preflight;
 use super::global::{Format, Global};
 use super::setup::{self, Setup};
 use super::{exit, out};

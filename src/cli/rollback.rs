@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use super::arguments::Rollback;
 use super::carry::{carry, carry_as, clear_unbegun, last_open, nothing_open, take_lock_from_the_dead, variables};
 use super::confirm::{confirm, confirm_phrase, confirm_plainly, phrase};
 use super::deploy::show;
+use super::flags::Rollback;
 use super::global::Global;
 use super::setup::{self, Setup};
 use super::{exit, out, resume};

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::Watching;
 use crate::adapter::clock;
 use crate::adapter::database::Place;
-use crate::cli::arguments::{Rollback, Watch};
+use crate::cli::flags::{Rollback, Watch};
 use crate::cli::global::Global;
 use crate::cli::{confirm, out, rollback, setup};
 use crate::config::units;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use self::parts::Parts;
-use super::arguments::Watch;
+use super::flags::Watch;
 use super::global::{Format, Global};
 use super::setup::{self, Setup};
 use super::{exit, out};
