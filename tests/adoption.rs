@@ -32,7 +32,7 @@ fn by_hand(label: &str) -> Project {
          networks: { default: { aliases: [other-name] } }",
     );
     project.edit("compose.yaml", "volumes:\n  database:", "volumes:\n  scratch:\n  database:");
-    let up = project.compose(&["up", "--detach", "--wait", "--wait-timeout", "90"]);
+    let up = project.compose(&["up", "--detach", "--wait", "--wait-timeout", "240"]);
     assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
     project
 }

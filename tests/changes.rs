@@ -115,14 +115,45 @@ fn a_release_further_back_is_brought_back_by_name_and_that_can_be_undone_too() {
 }
 
 #[test]
-fn a_deploy_with_nothing_to_change_replaces_nothing_and_can_be_undone() {
+fn a_deploy_of_what_runs_already_only_looks_and_takes_no_older_release_away_however_often_it_is_called() {
     let project = Project::new("same");
-    project.deploy("1");
+    project.configure_deploy("keep_releases = 2", "");
+    for tag in ["1", "2"] {
+        project.deploy(tag);
+    }
+    let (first, second) = (project.json(&["releases"]).0, project.images());
     let before = (project.containers(), project.container("backend"));
+    says(&project.expect(0, &["plan", "deploy"]), &["already runs r2, nothing to do", "all services healthy"]);
 
-    says(&project.expect(0, &["deploy", "--yes"]), &["COMPLETE", "no container was replaced"]);
+    for run in 3..=5 {
+        let text = project.expect(0, &["deploy"]);
+        says(&text, &["COMPLETE", "already runs r2, nothing to do", "no release recorded", "/health/ready"]);
+        assert!(!text.contains("cutover rollback"), "{text}");
+        assert!(
+            project.has_fact(run, "done", "expect_health_ready") && !project.has_fact(run, "done", "migrate_schema")
+        );
+    }
+    assert_eq!((project.containers(), project.container("backend")), before);
+    assert_eq!(project.json(&["releases"]).0, first);
+    says(&project.expect(0, &["status"]), &["OK: r2 serves"]);
+    says(&project.expect(0, &["history"]), &["r2, as it was"]);
+    assert_eq!(project.json(&["deploy"]).0["release"], 2);
+
+    // It looks: what is not well is told, and nothing is changed.
+    project.edit("cutover.toml", "\"/ready\" = true", "\"/ready\" = false");
+    project.edit("cutover.toml", "deadline = \"60s\"", "deadline = \"10s\"");
+    says(&project.expect(1, &["deploy", "--yes"]), &["FAILED, NOTHING CHANGED", "/ready is true instead of false"]);
+    project.edit("cutover.toml", "\"/ready\" = false", "\"/ready\" = true");
     assert_eq!((project.containers(), project.container("backend")), before);
 
-    project.expect(0, &["rollback", "--yes"]);
-    assert_eq!((project.containers(), project.container("backend")), before);
+    // Another migration is something new, although every container stays as it is.
+    let migrate = "\"demo-backend\", \"migrate\"";
+    project.edit("cutover.toml", migrate, "\"sh\", \"-c\", \"demo-backend migrate\"");
+    says(&project.expect(0, &["plan", "deploy"]), &["r2 → r3", "migrate the schema"]);
+    project.edit("cutover.toml", "\"sh\", \"-c\", \"demo-backend migrate\"", migrate);
+
+    let by_name = project.expect(0, &["rollback", "--dry-run", "--to", "r1"]);
+    says(&by_name, &["r2 → r1", "export", "save logs and states"]);
+    says(&project.expect(0, &["rollback", "--yes"]), &["COMPLETE", "r1 serves"]);
+    assert_ne!(project.images(), second);
 }

@@ -283,6 +283,19 @@ async fn what_does_not_move_is_said() {
     assert!(!catalog.concerns.iter().any(|concern| concern.is_blocking), "{:#?}", catalog.concerns);
     let catalog = read_as(&cluster, "postgres", &database, &["nowhere.*"]).await;
     says(&catalog, "tables", "BLOCKING no table is chosen");
+    cluster.sql(
+        &database,
+        "CREATE SCHEMA \"Odd one\"; CREATE TABLE \"Odd one\".t (a int); CREATE TABLE storage.objects (a int);",
+    );
+    let catalog = read_as(&cluster, "postgres", &database, &["public.*"]).await;
+    says(
+        &catalog,
+        "schema Odd one",
+        "1 table whose rows do not move, for data.include does not name it: name \"Odd one\".*",
+    );
+    assert!(!words(&catalog, "schema storage").contains("data.include"), "{:#?}", catalog.concerns);
+    let catalog = read_as(&cluster, "postgres", &database, &["public.*", "\"Odd one\".*"]).await;
+    assert_eq!(words(&catalog, "schema Odd one"), "");
 }
 
 #[tokio::test]

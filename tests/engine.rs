@@ -320,6 +320,7 @@ fn when_the_journal_cannot_be_written_nothing_more_is_done() {
 fn with_little_room(shell: &str) -> std::process::Output {
     let binary = std::env::current_exe().unwrap();
     let arguments = ["--exact", "the_process_with_little_room", "--ignored", "--nocapture"];
+    let _alone = stage::ALONE.write().unwrap_or_else(std::sync::PoisonError::into_inner);
     std::process::Command::new("bash").args(["-c", shell]).arg(binary).args(arguments).output().unwrap()
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 #[path = "support/kill.rs"]
 mod kill;
 
-use kill::{When, kill_at, was_killed};
+use kill::{When, kill_at, kill_at_file, was_killed};
 
 const DIRECTORY: &str = "CUTOVER_TEST_DIRECTORY";
 /// Calls that the process under test makes; the odd ones are `fdatasync`, the even ones `fsync`.
@@ -72,6 +72,17 @@ fn a_process_that_makes_fewer_calls_ends_by_itself() {
     let output = kill_at(&mut writer(directory.path()), CALLS + 1, When::Before).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(lines(directory.path()).pop().unwrap(), format!("after {CALLS}"));
+}
+
+#[test]
+fn only_calls_about_the_named_file_are_counted_where_one_is_named() {
+    for (words, is_ended) in [("/file", true), ("/another", false)] {
+        let directory = tempfile::tempdir().unwrap();
+        let output = kill_at_file(&mut writer(directory.path()), words, 2, When::Before).output().unwrap();
+        assert_eq!(was_killed(output.status), is_ended, "{words}: {output:?}");
+        let last = if is_ended { "before 2".to_owned() } else { format!("after {CALLS}") };
+        assert_eq!(lines(directory.path()).pop().unwrap(), last);
+    }
 }
 
 #[test]

@@ -100,9 +100,19 @@ fn seen(directory: &Path) -> Held {
     held(directory).unwrap().expect("the lock is held")
 }
 
+/// Kills a process and waits until it has let go of everything: a signal that was sent has not yet had its effect.
 fn kill(pid: &str) {
-    let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let number = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+    rustix::process::kill_process(number, rustix::process::Signal::KILL).unwrap();
+    // Whoever inherited it may not bury it: a zombie holds nothing any more.
+    let is_there = || std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+    for _ in 0..6000 {
+        if !is_there() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("{pid} does not end");
 }
 
 #[test]

@@ -42,7 +42,7 @@ const HEAD: &str =
 impl Desk {
     fn new(notify: &str, variables: &[(&str, &str)]) -> Self {
         let home = tempfile::tempdir().unwrap();
-        std::fs::write(home.path().join("cutover.toml"), format!("{HEAD}[notify]\ntimeout = \"5s\"\n{notify}\n"))
+        std::fs::write(home.path().join("cutover.toml"), format!("{HEAD}[notify]\ntimeout = \"30s\"\n{notify}\n"))
             .unwrap();
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Self { home, variables }
@@ -181,7 +181,7 @@ fn a_run_tells_that_it_began_and_how_it_ended_and_does_not_fail_because_of_a_cha
     let dead = support::ports::free_port();
     let mut migration = Migration::new(cluster(), "told");
     cluster().sql(&migration.source, "CREATE TABLE notes (id int PRIMARY KEY)");
-    let mut notify = "[notify]\ntimeout = \"2s\"\nattempts = 2\nallow_hosts = [\"localhost\"]\n".to_owned();
+    let mut notify = "[notify]\ntimeout = \"30s\"\nattempts = 2\nallow_hosts = [\"localhost\"]\n".to_owned();
     notify += &channel("hook", "webhook", "url_env = \"U0\"");
     notify += &channel("dead", "slack", "url_env = \"U1\"");
     notify += &channel("unset", "webhook", "url_env = \"U2\"");

@@ -64,6 +64,8 @@ fn a_prune_of_the_whole_system_is_survived_or_told() {
 fn an_engine_that_is_restarted_under_a_run_does_not_end_it() {
     let mut engine = Engine::start(&IMAGES);
     let project = plain(&engine, "restart");
+    // Long enough deaf to be met while it stops.
+    project.edit("compose.yaml", "stop_grace_period: 2s", "stop_grace_period: 10s");
     project.set("DEMO_FAULT_IGNORE_SIGTERM", "1");
     project.deploy("1");
     project.set("TAG", "2");

@@ -54,6 +54,9 @@ fn rich() -> Project {
     let [high, low] = (std::process::id() as u16).to_be_bytes();
     project.set("SUBNET", &format!("10.213.{low}"));
     project.set("LOOPBACK", &format!("127.213.{high}.{low}"));
+    for port in ["WEB_PORT", "FIRST_PORT", "SECOND_PORT"] {
+        project.set(port, &ports::free_port().to_string());
+    }
     project.add("network", "outside");
     project.add("volume", "elsewhere");
     project.write("file.txt", "a file\n");
@@ -138,7 +141,7 @@ fn the_demo_project_comes_back_with_its_rows() {
 
 fn wait_for_the_seed(project: &Project) {
     let seed = format!("/{}-seed-1", project.name);
-    for _ in 0..300 {
+    for _ in 0..1200 {
         if project.containers()[&seed]["State"]["Status"] == "exited" {
             return;
         }

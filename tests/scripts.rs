@@ -413,6 +413,38 @@ fn the_units_are_sound_and_closed() {
 }
 
 #[test]
+fn the_drop_in_for_going_back_lifts_every_restriction_of_the_watcher() {
+    let keys = |file: &str| {
+        let text = std::fs::read_to_string(root().join("scripts/systemd").join(file)).unwrap();
+        let keys = text.lines().filter_map(|line| line.split_once('=')).map(|(key, _)| key.to_owned());
+        keys.collect::<std::collections::BTreeSet<String>>()
+    };
+    let restricts = |key: &String| {
+        let kinds = ["Protect", "Private", "Restrict", "Memory", "Tasks", "Lock", "NoNew", "CapabilityBounding"];
+        kinds.iter().any(|kind| key.starts_with(kind)) || key == "SystemCallFilter"
+    };
+    let (restrictions, lifted) = (keys("cutover-watch.service"), keys("going-back.conf"));
+    let left: Vec<&String> = restrictions.iter().filter(|key| restricts(key) && !lifted.contains(*key)).collect();
+    assert_eq!(left, [&String::new(); 0], "a rollback under the watcher would meet them");
+    if !has_systemd() {
+        return;
+    }
+    let below = tempfile::tempdir().unwrap();
+    assert_eq!(install_units(below.path(), &[]).0, 0);
+    let unit = below.path().join("etc/systemd/system/cutover-watch.service");
+    let text = std::fs::read_to_string(&unit).unwrap();
+    std::fs::write(&unit, text.replace("/usr/local/bin/cutover", env!("CARGO_BIN_EXE_cutover"))).unwrap();
+    let beside = below.path().join("etc/systemd/system/cutover-watch.service.d");
+    std::fs::create_dir(&beside).unwrap();
+    for drop_in in ["engine.conf", "going-back.conf"] {
+        std::fs::copy(root().join("scripts/systemd").join(drop_in), beside.join(drop_in)).unwrap();
+    }
+    let ran = Command::new("systemd-analyze").arg("verify").arg(&unit).output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(ran.status.success() && !said.contains("cutover-watch"), "{said}");
+}
+
+#[test]
 fn the_crontab_calls_what_the_program_takes() {
     let text = read("scripts/systemd/crontab.example");
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with('*')).collect();

@@ -329,6 +329,28 @@ fn night_undone_slowly(environment: &str, more: &str) -> tempfile::TempDir {
     directory
 }
 
+/// Waits until the terminal shows all of these words, while the program runs.
+#[track_caller]
+fn until_all_shown(directory: &std::path::Path, file: &str, child: &mut std::process::Child, words: &[&str]) {
+    words.iter().for_each(|words| until_shown(directory, file, child, words));
+}
+
+/// Waits until `status` says all of these words.
+#[track_caller]
+fn until_status_says(directory: &std::path::Path, words: &[&str]) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let (code, said) = called(directory, &["status"]);
+        assert_eq!(code, 0, "{said}");
+        let missing: Vec<_> = words.iter().filter(|words| !said.contains(**words)).collect();
+        if missing.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{missing:?} is not in\n{said}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// Waits until the terminal shows these words, while the program runs.
 #[track_caller]
 fn until_shown(directory: &std::path::Path, file: &str, child: &mut std::process::Child, words: &str) {
@@ -363,15 +385,12 @@ fn a_rollback_shows_the_phases_backwards_what_is_undone_and_what_is_left_as_rehe
     expect(0, &["resume"]);
 
     let mut back = shown_into(place, "back", "rollback --yes");
-    until_shown(place, "back", &mut back, "phase 1 of 2, undo: The switch; step 1 of 2; ");
-    let screen = std::fs::read_to_string(place.join("back")).unwrap();
-    assert!(screen.contains("undo turn: run `sh -c until") && screen.contains("as rehearsed; about "), "{screen:?}");
-    let status = expect(0, &["status"]);
-    for words in
-        ["AT WORK", "phase 1 of 2, undo: The switch; step 1 of 2; ", "as rehearsed; about ", "undo turn: run `sh"]
-    {
-        assert!(status.contains(words), "{words:?} is not in\n{status}");
-    }
+    let shown =
+        ["phase 1 of 2, undo: The switch; step 1 of 2; ", "undo turn: run `sh -c until", "as rehearsed; about "];
+    until_all_shown(place, "back", &mut back, &shown);
+    let words =
+        ["AT WORK", "phase 1 of 2, undo: The switch; step 1 of 2; ", "as rehearsed; about ", "undo turn: run `sh"];
+    until_status_says(place, &words);
     std::fs::write(place.join("go"), "").unwrap();
     assert!(back.wait().unwrap().success());
     let screen = std::fs::read_to_string(place.join("back")).unwrap();
@@ -386,20 +405,15 @@ fn a_run_that_turns_back_says_so_here_and_from_another_terminal() {
     assert_eq!(called(place, &["run", "night.toml", "--yes"]).0, 3);
     assert_eq!(called(place, &["approve", "go", "--confirms", "agreed"]).0, 0);
     let mut run = shown_into(place, "run", "resume");
-    until_shown(place, "run", &mut run, "going back: ");
-    let screen = std::fs::read_to_string(place.join("run")).unwrap();
-    assert!(screen.contains("no disk"), "{screen:?}");
-    until_shown(place, "run", &mut run, "undo turn: run `sh -c until");
-    let (_, status) = called(place, &["status"]);
+    until_all_shown(place, "run", &mut run, &["going back: ", "no disk", "undo turn: run `sh -c until"]);
     // What failed was begun, and is undone first; it has nothing to undo it with.
-    for words in [
+    let words = [
         "AT WORK",
         "going back: 1 of 3 undone; ",
         "never rehearsed, so what is left is not known",
         "undo turn: run `sh",
-    ] {
-        assert!(status.contains(words), "{words:?} is not in\n{status}");
-    }
+    ];
+    until_status_says(place, &words);
     std::fs::write(place.join("go"), "").unwrap();
     assert_eq!(run.wait().unwrap().code(), Some(7));
 }
@@ -423,18 +437,10 @@ fn a_runbook_shows_its_phases_its_time_against_the_rehearsal_and_what_it_waits_f
     assert!(again.contains("as rehearsed; about"), "the second run is shown against the first: {again:?}");
 
     let mut run = shown_into(directory.path(), "run", "run night.toml --wait --yes");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !shown("run").contains("waits: ") {
-        assert!(Instant::now() < deadline && run.try_wait().unwrap().is_none(), "{:?}", shown("run"));
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let screen = shown("run");
-    assert!(screen.contains("phase 1 of 2, Readiness") && screen.contains("step 2 of 3; "), "{screen:?}");
-    assert!(screen.contains("as rehearsed; about"), "{screen:?}");
-    let (_, status) = cutover(&["status"]);
-    for words in ["WAITING", "phase 1 of 2, Readiness; step 2 of 3; ", "as rehearsed; about", "agreed"] {
-        assert!(status.contains(words), "{words:?} is not in\n{status}");
-    }
+    let words = ["waits: ", "phase 1 of 2, Readiness", "step 2 of 3; ", "as rehearsed; about"];
+    until_all_shown(directory.path(), "run", &mut run, &words);
+    let words = ["WAITING", "phase 1 of 2, Readiness; step 2 of 3; ", "as rehearsed; about", "agreed"];
+    until_status_says(directory.path(), &words);
     let (code, said) = cutover(&["approve", "go", "--confirms", "agreed"]);
     assert_eq!(code, 0, "{said}");
     let ended = run.wait().unwrap();

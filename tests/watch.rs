@@ -18,7 +18,6 @@ use std::time::Duration;
 use cutover::adapter::http::Http;
 use cutover::judge::counts::{Counted, Counter, Quality};
 use cutover::judge::ladder::Level;
-use cutover::judge::probe::Engine;
 use cutover::judge::rules::Verdict;
 use cutover::watch::requests::Source;
 use cutover::watch::tick::{ERRORS, Fetched, Inputs, tick};
@@ -33,7 +32,7 @@ fn source(front: &Front, job: &str) -> Source {
         base: front.prometheus(),
         selector: format!("caddy_http_request_duration_seconds_count{{server=\"srv0\",job=~\"{job}\"}}"),
         job: "caddy".into(),
-        deadline: Duration::from_secs(5),
+        deadline: Duration::from_secs(30),
     }
 }
 
@@ -45,8 +44,9 @@ fn window(from_ms: i64) -> Window {
     window
 }
 
-/// Counts again and again, as ticks do, until so many requests were seen.
-async fn count(source: &Source, counter: &mut Counter, from_ms: i64, wanted: u64) -> (u64, u64, Quality) {
+/// Counts again and again, as ticks do, until so many requests were seen and the last scrape came through: on a busy machine
+/// one may fail.
+async fn count(source: &Source, counter: &mut Counter, from_ms: i64, wanted: u64) -> (u64, u64) {
     let http = Http::new().unwrap();
     let deadline = cutover::adapter::clock::Stopwatch::start();
     let mut sum = (0, 0);
@@ -54,8 +54,8 @@ async fn count(source: &Source, counter: &mut Counter, from_ms: i64, wanted: u64
         let fetched: Fetched = source.fetch(&http, &window(from_ms)).await.unwrap();
         let Counted { requests, errors, quality } = counter.tick(&fetched.window, cutover::adapter::clock::wall_ms());
         sum = (sum.0 + requests, sum.1 + errors);
-        if sum.0 >= wanted {
-            return (sum.0, sum.1, quality);
+        if sum.0 >= wanted && quality.is_fine() {
+            return sum;
         }
         assert!(deadline.left(NEVER).is_some(), "{sum:?} of {wanted} were counted, {quality:?}");
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -69,15 +69,15 @@ async fn what_was_sent_is_what_is_counted_also_the_first_error_and_what_came_aft
     let source = source(&front, "caddy");
     let mut counter = Counter::since(from_ms);
     front.ask("/well", 20).await;
-    assert_eq!(count(&source, &mut counter, from_ms, 20).await, (20, 0, Quality::Fine));
+    assert_eq!(count(&source, &mut counter, from_ms, 20).await, (20, 0));
     // The first 502 of a quiet application: a rate would lose it.
     front.ask("/ill", 1).await;
-    assert_eq!(count(&source, &mut counter, from_ms, 1).await, (1, 1, Quality::Fine));
+    assert_eq!(count(&source, &mut counter, from_ms, 1).await, (1, 1));
     front.restart_caddy().await;
     front.ask("/ill", 3).await;
     front.ask("/well", 30).await;
-    let (requests, errors, _) = count(&source, &mut counter, from_ms, 33).await;
-    assert_eq!((requests, errors), (33, 3), "a counter that begins anew counts from 0");
+    let counted = count(&source, &mut counter, from_ms, 33).await;
+    assert_eq!(counted, (33, 3), "a counter that begins anew counts from 0");
 }
 
 #[tokio::test]
@@ -115,17 +115,8 @@ async fn no_prometheus_no_series_and_two_jobs_are_never_taken_for_health() {
 async fn verdict(source: &Source, window: Window) -> (Verdict, String, Level) {
     let http = Http::new().unwrap();
     let fetched = source.fetch(&http, &window).await.map_err(|error| format!("{error:#}"));
-    let inputs = Inputs {
-        now: Now { wall_ms: cutover::adapter::clock::wall_ms() + 71_000, boot_ms: 60_000, boot: String::new() },
-        counts: Some(fetched),
-        probes: None,
-        engine: Engine::Well,
-        findings: Vec::new(),
-        is_maintenance: false,
-        is_complete: true,
-        accept: 0.01,
-    };
-    let (_, verdicts) = tick(&inputs, window);
+    let now = Now { wall_ms: cutover::adapter::clock::wall_ms() + 71_000, boot_ms: 60_000, boot: String::new() };
+    let (_, verdicts) = tick(&Inputs::quiet(now).counted(fetched), window);
     let errors = verdicts.rules.iter().find(|said| said.rule.name == ERRORS).unwrap();
     (errors.standing.verdict, errors.standing.evidence.clone(), verdicts.level)
 }
@@ -173,8 +164,8 @@ async fn what_prometheus_cannot_tell_is_unknown_and_never_ok_and_never_a_reason_
     front.restart_prometheus();
     let caddy = source(&front, "caddy");
     front.ask("/well", 12).await;
-    let (requests, errors, _) = count(&caddy, &mut counter, from_ms, 12).await;
-    assert_eq!((requests, errors), (12, 0), "the 30 from before were counted before");
+    let counted = count(&caddy, &mut counter, from_ms, 12).await;
+    assert_eq!(counted, (12, 0), "the 30 from before were counted before");
 
     // The target is gone: it does not answer Prometheus, and nobody knows.
     front.stop_caddy();
@@ -237,8 +228,8 @@ async fn a_chain_of_handlers_counts_a_request_three_times_and_preflight_names_th
     let (verdict, level) = until_said(&of(chain), from_ms, "to stabilize.requests").await;
     assert_eq!((verdict, level), (Verdict::NoData, Level::Ok));
     // Who does as he is told counts every request once, and every failure.
-    let (requests, errors, quality) = count(&of(&better), &mut Counter::since(from_ms), from_ms, 7).await;
-    assert_eq!((requests, errors, quality), (7, 3, Quality::Fine), "{better}");
+    let counted = count(&of(&better), &mut Counter::since(from_ms), from_ms, 7).await;
+    assert_eq!(counted, (7, 3), "{better}");
     preflight_says(home.path(), &base, &better, "the watcher counts each request once");
 
     // A counter without codes could never show a failure.
@@ -275,7 +266,7 @@ async fn cron_hears_one_line_when_something_changes_and_none_otherwise_also_wher
     assert_eq!((code, said.lines().count()), (0, 1), "{said}{more}");
     assert!(said.starts_with("cutover staging: OK"), "{said}");
     // No minute ends from here on: that one is over would be news, too.
-    change_window(home.path(), |window| window["grid_ms"] = (window["grid_ms"].as_i64().unwrap() + 3_600_000).into());
+    change_window(home.path(), |window| window["grid_ms"] = (window["grid_ms"].as_i64().unwrap() + 600_000).into());
     assert_eq!(once(&[]), (0, String::new(), String::new()), "nothing has changed");
     assert_eq!(once(&[]), (0, String::new(), String::new()), "and still nothing");
 

@@ -25,9 +25,11 @@ mod inspected;
 mod listed;
 mod one_shots;
 mod places;
+mod work;
 
 pub use listed::{Listed, Published};
 pub use places::Whereabouts;
+pub use work::has_ended_its_work;
 
 /// Labels that `docker compose` puts on its containers.
 pub mod label {

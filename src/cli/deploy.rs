@@ -33,8 +33,21 @@ pub async fn run(global: &Global, verb: &Deploy) -> Result<u8> {
 /// # Errors
 /// When the world cannot be read or the deployment cannot be carried out as configured.
 pub async fn make(config: &Config, setup: &Setup, verb: &Deploy) -> Result<Planned> {
+    made(config, setup, verb, false).await
+}
+
+/// The same with every step, also where nothing is new: a runbook is held against its rehearsal step by step.
+///
+/// # Errors
+/// As [`make`].
+pub async fn make_whole(config: &Config, setup: &Setup) -> Result<Planned> {
+    made(config, setup, &Deploy::default(), true).await
+}
+
+async fn made(config: &Config, setup: &Setup, verb: &Deploy, is_whole: bool) -> Result<Planned> {
     let docker = setup.docker.clone().negotiate().await?;
-    let wishes = Wishes { environment: crate::config::Environment::of_process(), without_build: verb.no_build };
+    let environment = crate::config::Environment::of_process();
+    let wishes = Wishes { environment, without_build: verb.no_build, is_whole };
     let mut planned = plan(config, &docker, &setup.compose, &setup.http, &setup.store, wishes).await?;
     planned.files.iter().for_each(|(_, model)| setup.learn(model));
     // The plan goes into the journal and into files as it is: what it says in words must be clean before it is hashed.
@@ -75,7 +88,10 @@ pub async fn go(global: &Global, config: &Config, setup: Setup, verb: &Deploy, w
     show(global, &planned, false);
     let plan = &planned.plan;
     let release = plan.release_to.map_or_else(|| "it".to_owned(), |number| format!("r{number}"));
-    confirm(global, plan, &format!("Deploy {release} of {} to {}?", plan.project, plan.environment))?;
+    // To look is nothing that anybody has to agree to.
+    if !plan.is_nothing_new() {
+        confirm(global, plan, &format!("Deploy {release} of {} to {}?", plan.project, plan.environment))?;
+    }
     let open = begin::begin(&setup.state, &planned, &setup::by())?;
     carry(global, &setup, lock, open, &[]).await
 }

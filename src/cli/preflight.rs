@@ -7,7 +7,7 @@ use super::global::{Format, Global};
 use super::setup::{self, Setup};
 use super::{exit, out};
 use crate::config::{Config, Environment};
-use crate::preflight::{Asked, Report, Verdict, run as ask};
+use crate::preflight::{Asked, Finding, Report, Verdict, run as ask};
 use crate::report::preflight as show;
 use crate::run::{Refusal, public};
 
@@ -86,7 +86,16 @@ pub async fn before_deploy(global: &Global, config: &Config, setup: &Setup, is_s
 
 /// Why a deployment does not begin: also where nothing was shown before, each finding with its words.
 fn stopped(report: &Report) -> String {
-    let found: Vec<String> = report.stopping().map(|finding| format!("{}: {}", finding.id, finding.seen)).collect();
+    let (failed, unknown): (Vec<&Finding>, Vec<&Finding>) =
+        report.stopping().partition(|finding| finding.verdict == Verdict::Fail);
+    let words = |finding: &&Finding| format!("{}: {}", finding.id, finding.seen);
+    let mut found: Vec<String> = failed.iter().map(words).collect();
+    if failed.is_empty() {
+        found.extend(unknown.iter().map(words));
+    } else if !unknown.is_empty() {
+        // One thing that is wrong leaves others unknown, each in the same words: those would bury it.
+        found.push(format!("not known: {}", unknown.iter().map(|one| one.id).collect::<Vec<_>>().join(", ")));
+    }
     format!(
         "nothing was changed: preflight says {} ({}); `cutover preflight` says what to do; put it right, or go on without \
          the checks (--skip-checks)",
@@ -100,7 +109,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::preflight::Finding;
 
     #[test]
     fn why_a_deployment_does_not_begin_is_told_in_the_words_of_each_finding_and_with_the_command() {
@@ -120,5 +128,15 @@ mod tests {
         let expected = "nothing was changed: preflight says fail (images: shop/backend:9 is neither here nor at its \
                         registry); `cutover preflight` says what to do; ";
         assert!(words.starts_with(expected), "{words}");
+        let findings = vec![
+            finding("model", Verdict::Fail, "is not valid"),
+            finding("ports", Verdict::Unknown, "the model is not valid"),
+            finding("images", Verdict::Unknown, "the model is not valid"),
+        ];
+        let words = stopped(&Report { findings, took: Duration::ZERO });
+        assert!(words.contains("fail (model: is not valid; not known: ports, images);"), "{words}");
+        let findings = vec![finding("engine", Verdict::Unknown, "no answer")];
+        let words = stopped(&Report { findings, took: Duration::ZERO });
+        assert!(words.contains("unknown (engine: no answer);"), "{words}");
     }
 }

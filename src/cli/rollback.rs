@@ -174,7 +174,7 @@ fn basis(setup: &Setup) -> Result<(Plan, Option<Front>, u32)> {
             continue;
         }
         let plan = plan_of(&state)?;
-        if plan.kind == RunKind::Deploy {
+        if plan.kind == RunKind::Deploy && !plan.is_nothing_new() {
             let keep = plan.items.iter().find_map(|item| match &item.action {
                 crate::step::Act::RecordRelease(step) => Some(step.keep_releases),
                 _ => None,

@@ -10,7 +10,7 @@ use super::runbook::record;
 use super::setup::Setup;
 use super::{exit, out, setup};
 use crate::adapter::clock;
-use crate::adapter::docker::Container;
+use crate::adapter::docker::{Container, has_ended_its_work};
 use crate::journal::{Outcome, RunState, lock, runs};
 use crate::release::side;
 use crate::report::paced;
@@ -68,8 +68,7 @@ pub async fn gather(setup: &Setup) -> Result<StatusFacts> {
             let begun = clock::seconds_of(moment).unwrap_or_else(clock::unix_seconds);
             clock::unix_seconds().saturating_sub(begun) * 1000
         };
-        let since: Option<&dyn Fn(&str) -> u64> = if is_at_work { Some(&since) } else { None };
-        paced::progress(run, &pace, since)
+        paced::progress(run, &pace, &since, is_at_work)
     });
     let current = current(setup)?;
     // Before the first release nobody can be missed.
@@ -194,10 +193,10 @@ fn services(containers: &[Container]) -> Vec<ServiceFact> {
     for container in containers {
         services.entry(&container.service).or_default().push(container);
     }
-    services.into_iter().map(|(service, own)| fact(service, &own)).collect()
+    services.into_iter().map(|(service, own)| fact(service, &own, containers)).collect()
 }
 
-fn fact(service: &str, own: &[&Container]) -> ServiceFact {
+fn fact(service: &str, own: &[&Container], all: &[Container]) -> ServiceFact {
     let words = own.iter().map(|container| {
         let state = &container.state;
         match &state.health {
@@ -208,8 +207,8 @@ fn fact(service: &str, own: &[&Container]) -> ServiceFact {
     });
     let is_well = own.iter().all(|container| {
         let state = &container.state;
-        let ended_well = state.status == "exited" && state.exit_code == 0 && container.restart == "no";
-        (state.status == "running" && state.health.as_deref().is_none_or(|health| health == "healthy")) || ended_well
+        let is_running = state.status == "running" && state.health.as_deref().is_none_or(|health| health == "healthy");
+        is_running || has_ended_its_work(container, all)
     });
     ServiceFact { service: service.to_owned(), words: words.collect::<Vec<_>>().join("; "), is_well }
 }

@@ -60,6 +60,11 @@ impl Patterns {
             && self.only.as_deref().is_none_or(among)
     }
 
+    /// Whether somebody said that a table stays behind, or named those that move one by one for this once.
+    pub fn is_left_on_purpose(&self, name: &TableName) -> bool {
+        self.only.is_some() || self.exclude.iter().any(|pattern| pattern.is_met_by(name))
+    }
+
     /// The patterns, as they were written, that none of these names meets: most likely a slip of the pen.
     pub fn unmet<'a>(&'a self, names: &[&TableName]) -> Vec<&'a str> {
         let patterns = self.include.iter().chain(&self.exclude).chain(self.only.iter().flatten());

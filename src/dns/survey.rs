@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use futures_util::future::join_all;
 
 use super::memory::Memory;
-use super::walk::{Place, lookup, place};
+use super::walk::{NoAddress, Place, lookup, place};
 use super::{Name, Wish, ask, authorization, identity, is_within};
 use crate::adapter::dns::Question;
 use crate::judge::dns::seen::{Cache, Delegation, Heard, Server, Set, Sight, Values, Wanted, Zone};
@@ -77,6 +77,7 @@ async fn look_at_zone(wish: &Wish, found: Place) -> Zone {
         delegation,
         servers: Vec::new(),
         without_address: BTreeMap::new(),
+        unknown_address: BTreeMap::new(),
         own_addresses: BTreeMap::new(),
     };
     let mut asked: BTreeSet<SocketAddr> = BTreeSet::new();
@@ -102,6 +103,7 @@ async fn look_at_zone(wish: &Wish, found: Place) -> Zone {
         zone.servers.retain(|server| !server.name.is_empty());
     }
     zone.without_address.retain(|name, _| !zone.servers.iter().any(|server| server.name == *name));
+    zone.unknown_address.retain(|name, _| !zone.servers.iter().any(|server| server.name == *name));
     zone.servers.sort_by(|one, other| (&one.name, one.address).cmp(&(&other.name, other.address)));
     zone
 }
@@ -117,8 +119,11 @@ async fn reach(
     if addresses.is_empty() && !zone.servers.iter().any(|server| server.name == name) {
         match lookup(wish, name).await {
             Ok(found) => addresses = found,
-            Err(why) => {
+            Err(NoAddress::There(why)) => {
                 zone.without_address.insert(name.to_owned(), why);
+            }
+            Err(NoAddress::Unknown(why)) => {
+                zone.unknown_address.insert(name.to_owned(), why);
             }
         }
     }

@@ -118,7 +118,7 @@ async fn addresses(wish: &Wish, referral: &Referral) -> Vec<SocketAddr> {
     let mut all: Vec<IpAddr> = referral.glue.values().flatten().copied().collect();
     if all.is_empty() {
         for name in &referral.names {
-            all.extend(lookup(wish, name).await.unwrap_or_default());
+            all.extend(some_addresses(wish, name).await);
         }
     }
     // IPv4 first: many hosts have no IPv6, and on the way down any address will do.
@@ -152,7 +152,7 @@ async fn by_resolver(wish: &Wish, target: &str, why: String) -> Result<Place, St
         let Ok(reply) = wish.dns().ask(&Question::recursive(*resolver, &zone, "NS")).await else { continue };
         let mut servers = Vec::new();
         for entry in reply.answers.iter().filter(|entry| entry.kind == "NS") {
-            let addresses = lookup(wish, &entry.value).await.unwrap_or_default();
+            let addresses = some_addresses(wish, &entry.value).await;
             servers.extend(addresses.into_iter().map(|address| SocketAddr::new(address, wish.port)));
         }
         return Ok(Place { zone, delegation: Delegation::Unknown(why), servers });
@@ -160,29 +160,109 @@ async fn by_resolver(wish: &Wish, target: &str, why: String) -> Result<Place, St
     Err(format!("{why}; and no resolver knows it either"))
 }
 
-/// Addresses of a host name, by the first resolver that knows.
+/// Why the addresses of a host are not known.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NoAddress {
+    /// It has none, as a resolver says.
+    There(String),
+    /// They could not be looked up, or not all of them.
+    Unknown(String),
+}
+
+/// All addresses of a host name, by the first resolver that knows both kinds.
 ///
 /// # Errors
-/// In words, when none does.
-pub(super) async fn lookup(wish: &Wish, name: &str) -> Result<BTreeSet<IpAddr>, String> {
-    let mut why = "there is no resolver to ask".to_owned();
+/// Where none does: with half of them a server would count as asked whose other address nobody has looked at.
+pub(super) async fn lookup(wish: &Wish, name: &str) -> Result<BTreeSet<IpAddr>, NoAddress> {
+    match look_up(wish, name).await {
+        (found, None) => Ok(found),
+        (_, Some(why)) => Err(why),
+    }
+}
+
+/// On the way down any address will do.
+async fn some_addresses(wish: &Wish, name: &str) -> BTreeSet<IpAddr> {
+    look_up(wish, name).await.0
+}
+
+/// Those that could be had, and why it is none, or not all of them.
+async fn look_up(wish: &Wish, name: &str) -> (BTreeSet<IpAddr>, Option<NoAddress>) {
+    let mut some = BTreeSet::new();
+    let mut why = NoAddress::Unknown("there is no resolver to ask".to_owned());
     for resolver in &wish.resolvers {
-        let mut found = BTreeSet::new();
+        let (mut found, mut missing, mut is_there) = (BTreeSet::new(), None, true);
         for kind in ["A", "AAAA"] {
             match wish.dns().ask(&Question::recursive(*resolver, name, kind)).await {
                 Ok(reply) if reply.code == "NOERROR" => {
                     let of_kind = reply.answers.iter().filter(|entry| entry.kind == kind);
                     found.extend(of_kind.filter_map(|entry| entry.value.parse::<IpAddr>().ok()));
-                    why = "it has neither A nor AAAA records".into();
                 }
-                Ok(reply) if reply.code == "NXDOMAIN" => why = "the name does not exist".into(),
-                Ok(reply) => why = format!("a resolver answers {}", reply.code),
-                Err(silence) => why = silence.to_string(),
+                Ok(reply) if reply.code == "NXDOMAIN" => is_there = false,
+                Ok(reply) => missing = Some(format!("a resolver answers {} to {kind}", reply.code)),
+                Err(silence) => missing = Some(format!("a resolver that was asked for {kind}: {silence}")),
             }
         }
-        if !found.is_empty() {
-            return Ok(found);
-        }
+        why = match missing {
+            Some(missing) => NoAddress::Unknown(missing),
+            None if !found.is_empty() => return (found, None),
+            None if is_there => NoAddress::There("it has neither A nor AAAA records".into()),
+            None => NoAddress::There("the name does not exist".into()),
+        };
+        some.extend(found);
     }
-    Err(why)
+    (some, Some(why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::Origin;
+    use std::time::Duration;
+    use tokio::net::UdpSocket;
+
+    /// A resolver that has an A record for every name, and answers SERVFAIL to AAAA unless it knows that there is none.
+    async fn resolver(knows_all: bool) -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut buffer = [0; 512];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+                let name = buffer[12..length].iter().position(|byte| *byte == 0).unwrap();
+                let mut answer = buffer[..12 + name + 5].to_vec();
+                let is_a = answer[12 + name + 2] == 1;
+                // Recursion is there; one question, an answer or none, nothing more.
+                (answer[2], answer[3]) = (0x81, if is_a || knows_all { 0x80 } else { 0x82 });
+                answer[4..12].copy_from_slice(&[0, 1, 0, u8::from(is_a), 0, 0, 0, 0]);
+                if is_a {
+                    answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 44, 0, 4, 192, 0, 2, 1]);
+                }
+                socket.send_to(&answer, from).await.unwrap();
+            }
+        });
+        address
+    }
+
+    fn wish(resolvers: Vec<SocketAddr>) -> Wish {
+        let origin = Origin {
+            addresses: Vec::new(),
+            https_port: 443,
+            http_port: 80,
+            identity_path: String::new(),
+            ca_certificate: None,
+        };
+        let timeout = Duration::from_secs(60);
+        Wish { names: Vec::new(), zone: None, resolvers, roots: Vec::new(), port: 53, timeout, origin }
+    }
+
+    #[tokio::test]
+    async fn half_of_the_addresses_of_a_server_are_not_taken_for_all_of_them() {
+        let (half, whole) = (resolver(false).await, resolver(true).await);
+        let one = BTreeSet::from(["192.0.2.1".parse::<IpAddr>().unwrap()]);
+        let name = "ns1.example.org";
+        assert_eq!(lookup(&wish(vec![whole]), name).await, Ok(one.clone()));
+        assert_eq!(lookup(&wish(vec![half, whole]), name).await, Ok(one.clone()), "the next one knows it");
+        let why = NoAddress::Unknown("a resolver answers SERVFAIL to AAAA".into());
+        assert_eq!(lookup(&wish(vec![half]), name).await, Err(why));
+        assert_eq!(some_addresses(&wish(vec![half]), name).await, one, "on the way down any of them will do");
+    }
 }

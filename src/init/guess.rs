@@ -197,8 +197,9 @@ fn backup(seen: &Seen) -> Option<Section> {
 fn caddy(seen: &Seen) -> Option<Section> {
     let (service, page) = stack::caddy(&seen.model, &seen.name.0)?;
     let section = Section::new("[caddy]");
+    let directory = stack::switch_directory(&seen.model, &service);
     Some(match page {
-        Some(page) => section
+        Some(page) => switched(section, directory, &seen.name.0)
             .sure(
                 "url",
                 text(&format!("http://{page}")),
@@ -211,6 +212,19 @@ fn caddy(seen: &Seen) -> Option<Section> {
             .sure("service", text(&service), "")
             .doubted(),
     })
+}
+
+/// The directory of the switch: it has to be mounted, so one that is not there cannot be guessed.
+fn switched(section: Section, directory: Option<(String, &'static str)>, project: &str) -> Section {
+    match directory {
+        Some((directory, why)) => section.sure("directory", text(&directory), why),
+        None => section.unsure(
+            "directory",
+            text(&format!("/run/cutover/{project}")),
+            "for releases beside one another and for a page during maintenance: a directory of the host, mounted into Caddy at \
+             /run/cutover, and a Caddyfile with the snippet; docs/switching.md says how",
+        ),
+    }
 }
 
 fn prometheus(seen: &Seen) -> Option<Section> {

@@ -61,9 +61,13 @@ fn of_health_check(model: &Value, service: &str) -> Option<Result<Candidate, Str
             why: format!("{inside}, and the port is published"),
             is_sure: true,
         }),
-        None => Err(format!(
-            "{service}: {inside}; the port is not published, so its health check alone is waited for, by the engine"
-        )),
+        None => {
+            let why = match published_somewhere(model, service, port) {
+                Some(range) => format!("the host's port is chosen when it starts ({range})"),
+                None => "the port is not published".to_owned(),
+            };
+            Err(format!("{service}: {inside}; {why}, so its health check alone is waited for, by the engine"))
+        }
     })
 }
 
@@ -164,6 +168,16 @@ pub fn reached(model: &Value, service: &str, port: u16) -> Option<String> {
         };
         Some(if number == 80 { address } else { format!("{address}:{number}") })
     })
+}
+
+/// Among which ports of the host compose chooses one for a port of a service, in words.
+fn published_somewhere(model: &Value, service: &str, port: u16) -> Option<String> {
+    let ports = model.get("services")?.get(service)?.get("ports")?.as_array()?;
+    let one = ports.iter().find(|one| one.get("target").and_then(Value::as_u64) == Some(u64::from(port)))?;
+    match one.get("published").and_then(Value::as_str) {
+        Some(range) if range != "0" && !range.is_empty() => Some(range.to_owned()),
+        _ => Some("any that is free".to_owned()),
+    }
 }
 
 /// The last word of an image's reference, without tag and digest.

@@ -138,7 +138,9 @@ pub fn open_env_files(
 
 /// PostgreSQL servers that have no password, or want none.
 pub fn open_databases(model: &Value, project: &str) -> Vec<String> {
-    let is_server = |service: &String| SERVERS.contains(&image_name(model, project, service).as_str());
+    let is_server = |service: &String| {
+        SERVERS.contains(&image_name(model, project, service).as_str()) && !runs_something_else(model, service)
+    };
     let words = |service: String| {
         let environment = model::environment(model, &service);
         let has = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
@@ -158,6 +160,17 @@ pub fn open_databases(model: &Value, project: &str) -> Vec<String> {
         })
     };
     model::services(model).into_iter().filter(is_server).filter_map(words).collect()
+}
+
+/// Whether a service uses a server's image for one of its other programs, such as `psql` for a migration.
+fn runs_something_else(model: &Value, service: &str) -> bool {
+    let first = |key: &str| {
+        let words = model.get("services")?.get(service)?.get(key)?;
+        words.get(0).unwrap_or(words).as_str().map(str::to_owned)
+    };
+    let is_own =
+        |word: String| word.starts_with('-') || word.ends_with("postgres") || word.ends_with("docker-entrypoint.sh");
+    [first("entrypoint"), first("command")].into_iter().flatten().next().is_some_and(|word| !is_own(word))
 }
 
 /// A path as the configuration has it: relative where it stands inside the directory.
@@ -185,6 +198,13 @@ mod tests {
                 "{words}"
             );
         }
+        for (key, words) in [("entrypoint", json!(["psql"])), ("command", json!(["psql", "-c", "SELECT 1"]))] {
+            let model = json!({ "services": { "once": { "image": "postgres:16", key: words } } });
+            assert_eq!(open_databases(&model, "shop"), Vec::<String>::new(), "a client of the server is no server");
+        }
+        let model =
+            json!({ "services": { "db": { "image": "postgres:16", "command": ["postgres", "-c", "fsync=on"] } } });
+        assert_eq!(open_databases(&model, "shop").len(), 1);
         assert!(told(json!({ "POSTGRES_HOST_AUTH_METHOD": "trust" })).contains("lets in everybody who reaches it"));
         for name in ["POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE"] {
             assert_eq!(told(json!({ name: "x" })), "");

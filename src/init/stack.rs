@@ -85,6 +85,25 @@ pub fn caddy(model: &Value, project: &str) -> Option<(String, Option<String>)> {
     Some((service, page))
 }
 
+/// The directory on the host whose files Caddy reads at request time, and how it is known.
+pub fn switch_directory(model: &Value, service: &str) -> Option<(String, &'static str)> {
+    let mounts = model::service(model, service).and_then(|own| own.get("volumes")).and_then(Value::as_array);
+    let binds = || mounts.into_iter().flatten().filter(|one| one.get("type").and_then(Value::as_str) == Some("bind"));
+    let text = |one: &Value, key: &str| one.get(key).and_then(Value::as_str).map(str::to_owned);
+    let is_read = |one: &&Value| text(one, "target").is_some_and(|target| target.trim_end_matches('/') == READ_AT);
+    let at_its_place =
+        || text(binds().find(is_read)?, "source").map(|source| (source, "it is mounted where the snippet reads"));
+    let holds_them = |source: &String| ["app", "id"].iter().all(|name| Path::new(source).join(name).is_file());
+    let by_its_files = || {
+        let source = binds().filter_map(|one| text(one, "source")).find(holds_them)?;
+        Some((source, "it is mounted into Caddy, and holds `app` and `id`"))
+    };
+    at_its_place().or_else(by_its_files)
+}
+
+/// Where the snippet of the Caddyfile reads its files.
+const READ_AT: &str = "/run/cutover";
+
 fn mounts_caddyfile(model: &Value, service: &str) -> bool {
     let mounts = model::service(model, service).and_then(|own| own.get("volumes")).and_then(Value::as_array);
     let target =

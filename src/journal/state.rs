@@ -104,6 +104,11 @@ pub struct RunState {
 }
 
 impl RunState {
+    /// Whether it was a deployment of what ran already: it only looked.
+    pub fn is_nothing_new(&self) -> bool {
+        self.kind == "deploy" && self.plan["deed"].is_string()
+    }
+
     /// Whether anything was begun that may have changed the world.
     pub fn was_begun(&self) -> bool {
         self.items.iter().any(|item| item.was_begun)

@@ -89,6 +89,11 @@ impl Row {
         (self.failures > 0).then_some(self.since_ms)
     }
 
+    /// Moves the moments with a clock that was set, milliseconds.
+    pub fn shift(&mut self, by_ms: i64) {
+        self.since_ms += by_ms;
+    }
+
     /// What stands.
     pub fn outage(&self, engine: &Engine) -> Outage {
         let Self { failures, blind, uncontrolled, last, .. } = self;

@@ -41,15 +41,16 @@ fn file(state: &Path, channel: &str) -> PathBuf {
     directory(state).join(format!("{plain}-{}.json", &files::sha256(channel.as_bytes())[..8]))
 }
 
-/// Keeps it.
+/// Keeps it; gives whether it came out otherwise than the last time.
 ///
 /// # Errors
 /// When the state directory cannot be written.
-pub(super) fn keep(state: &Path, delivery: &Delivery, at: &str) -> Result<()> {
+pub(super) fn keep(state: &Path, delivery: &Delivery, at: &str) -> Result<bool> {
     files::make_private_directory(&directory(state))?;
     let path = file(state, &delivery.channel);
     let before: Option<Kept> = if path.exists() { files::read_json(&path).ok() } else { None };
-    let before = before.filter(|before| before.failures > 0 && !delivery.has_arrived);
+    let has_failed = before.as_ref().is_some_and(|before| before.failures > 0);
+    let before = before.filter(|_| has_failed && !delivery.has_arrived);
     let failures = before.as_ref().map_or(0, |before| before.failures);
     let kept = Kept {
         channel: delivery.channel.clone(),
@@ -65,7 +66,8 @@ pub(super) fn keep(state: &Path, delivery: &Delivery, at: &str) -> Result<()> {
             None => at.to_owned(),
         },
     };
-    files::write_json(&path, &kept, 0o600)
+    files::write_json(&path, &kept, 0o600)?;
+    Ok(has_failed == delivery.has_arrived)
 }
 
 /// The last word about every channel that was ever told anything, by name. What cannot be read is passed over: it is
@@ -93,14 +95,16 @@ mod tests {
                 has_arrived,
                 said: "hooks.example.com answered 503".into(),
                 tries: 3,
+                is_news: false,
             };
-            keep(state.path(), &delivery, at).unwrap();
+            let is_news = keep(state.path(), &delivery, at).unwrap();
             let [kept] = &last_of_all(state.path())[..] else { panic!("one channel") };
-            (kept.failures, kept.since.clone())
+            (kept.failures, kept.since.clone(), is_news)
         };
-        assert_eq!(tell(false, "1"), (1, "1".into()));
-        assert_eq!(tell(false, "2"), (2, "1".into()));
-        assert_eq!(tell(true, "3"), (0, String::new()));
-        assert_eq!(tell(false, "4"), (1, "4".into()));
+        assert_eq!(tell(true, "0"), (0, String::new(), false));
+        assert_eq!(tell(false, "1"), (1, "1".into(), true));
+        assert_eq!(tell(false, "2"), (2, "1".into(), false));
+        assert_eq!(tell(true, "3"), (0, String::new(), true));
+        assert_eq!(tell(false, "4"), (1, "4".into(), true));
     }
 }

@@ -35,6 +35,9 @@ pub struct Delivery {
     pub said: String,
     /// How often it was tried.
     pub tries: u32,
+    /// Whether it came out otherwise than the last time: what comes every minute is said once.
+    #[serde(skip)]
+    pub is_news: bool,
 }
 
 impl Delivery {
@@ -148,6 +151,7 @@ impl Notifier {
             has_arrived: false,
             said: String::new(),
             tries: 0,
+            is_news: false,
         };
         match &one.channel {
             Err(why) => delivery.said.clone_from(why),
@@ -167,8 +171,12 @@ impl Notifier {
                 }
             }
         }
-        if let Err(error) = kept::keep(&self.state, &delivery, &clock::now()) {
-            tracing::warn!("what came of telling {} could not be kept: {error:#}", one.name);
+        match kept::keep(&self.state, &delivery, &clock::now()) {
+            Ok(is_news) => delivery.is_news = is_news,
+            Err(error) => {
+                tracing::warn!("what came of telling {} could not be kept: {error:#}", one.name);
+                delivery.is_news = !delivery.has_arrived;
+            }
         }
         delivery
     }

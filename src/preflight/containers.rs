@@ -2,7 +2,7 @@
 
 use super::Ask;
 use super::finding::{Found, Parts, Perf};
-use crate::adapter::docker::Container;
+use crate::adapter::docker::{Container, has_ended_its_work};
 use crate::data::plural::counted;
 
 pub(super) async fn check(ask: &Ask<'_>) -> Found {
@@ -21,7 +21,7 @@ fn judge(ours: &[Container]) -> Found {
     let mut parts = Parts::default();
     let mut well = 0_usize;
     for one in ours {
-        match trouble(one) {
+        match trouble(one, ours) {
             None => well += 1,
             Some(words) => {
                 parts.warn(format!("{} {words}", one.name), format!("docker logs --tail 50 {}", one.name));
@@ -37,14 +37,14 @@ fn judge(ours: &[Container]) -> Found {
     found
 }
 
-fn trouble(one: &Container) -> Option<String> {
+fn trouble(one: &Container, all: &[Container]) -> Option<String> {
     let state = &one.state;
     let said = state.health_said.as_ref().map(|words| format!(": {}", words.lines().next().unwrap_or_default()));
     match (state.status.as_str(), state.health.as_deref()) {
         ("running", None | Some("healthy")) => None,
         ("running", Some(health)) => Some(format!("is {health}{}", said.unwrap_or_default())),
         // A container that does its work once ends with 0 and is not brought back.
-        ("exited", _) if state.exit_code == 0 && matches!(one.restart.as_str(), "no" | "" | "on-failure") => None,
+        ("exited", _) if has_ended_its_work(one, all) => None,
         ("exited", _) if state.was_oom_killed => Some("was ended for want of memory".to_owned()),
         ("exited" | "dead", _) => Some(format!("ended with {}", state.exit_code)),
         ("restarting", _) => Some(format!("starts again and again, {} so far", counted(state.restarts, "time"))),

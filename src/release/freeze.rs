@@ -93,7 +93,24 @@ fn is_configuration(path: &Path) -> bool {
 
 /// The tag under which the image of a service is kept for a release. `.invalid` can never be pulled from anywhere.
 pub fn pinned_reference(project: &str, service: &str, number: u32) -> String {
-    format!("cutover.invalid/{project}/{service}:r{number}")
+    format!("cutover.invalid/{}/{}:r{number}", component(project), component(service))
+}
+
+/// A name as a part of a reference. Compose takes names that the engine does not take there, such as `Web` or `web_`: such
+/// a one is written in the letters that it takes, with a digest that keeps `Web` and `web` apart.
+fn component(name: &str) -> String {
+    let is_letter = |one: &u8| one.is_ascii_lowercase() || one.is_ascii_digit();
+    let is_joint = |joint: &str| matches!(joint, "" | "." | "_" | "__") || joint.bytes().all(|one| one == b'-');
+    let bytes = name.as_bytes();
+    let has_ends = bytes.first().is_some_and(is_letter) && bytes.last().is_some_and(is_letter);
+    if has_ends && name.split(|one: char| one.is_ascii_lowercase() || one.is_ascii_digit()).all(is_joint) {
+        return name.to_owned();
+    }
+    let lower = name.to_ascii_lowercase();
+    let words: Vec<&str> =
+        lower.split(|one: char| !one.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let digest = files::sha256(name.as_bytes());
+    words.into_iter().chain([&digest[..8]]).collect::<Vec<_>>().join("-")
 }
 
 /// A release's model with its images pinned and its files read from copies, and where the copies are to stand.
@@ -256,6 +273,25 @@ mod tests {
                         {"type": "bind", "source": "/run/x", "target": "/x", "read_only": true}]}}})
         );
         assert_eq!(fs::read_to_string(aside.path().join(&frozen[0].copy)).unwrap(), "one");
+    }
+
+    #[test]
+    fn every_name_that_compose_takes_becomes_a_reference_that_the_engine_takes() {
+        for plain in ["web", "a.b", "a_b", "a__b", "a--b", "7", "db-main"] {
+            assert_eq!(pinned_reference("shop", plain, 3), format!("cutover.invalid/shop/{plain}:r3"));
+        }
+        let is_taken = letters_and_dashes();
+        let odd = ["Tor.web", "tor.Web", "web_", "_web", "a..b", "a._b", "a___b", "-", "."];
+        let written: std::collections::BTreeSet<String> = odd.iter().map(|name| component(name)).collect();
+        assert_eq!(written.len(), odd.len(), "{written:?}");
+        assert!(written.iter().all(|part| is_taken(part)), "{written:?}");
+        assert!(is_taken(&component("shop-")), "a project may end so");
+    }
+
+    /// As the engine says it: `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`; here without the joints that an odd name never gets.
+    fn letters_and_dashes() -> impl Fn(&str) -> bool {
+        let is_letter = |one: char| one.is_ascii_lowercase() || one.is_ascii_digit();
+        move |part: &str| part.split('-').all(|word| !word.is_empty() && word.chars().all(is_letter))
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::SCHEMA;
-use super::planned::{act, deed, is_gate, release_name, releases, title, took, word};
+use super::planned::{act, deed, found_at_work, is_gate, release_name, releases, title, took, word};
 use super::style::{Mark, Paint, Style};
 use super::table::{Cell, Table};
 use super::text::{hang, harmless, moment, short_ids};
@@ -125,7 +125,7 @@ fn data_verb(run: &RunState) -> String {
 
 fn between(run: &RunState, style: &Style) -> String {
     match releases(run) {
-        (None, None) => String::new(),
+        (None, None) => found_at_work(run).map_or_else(String::new, |number| format!("r{number}, as it was")),
         (None, Some(to)) => format!("r{to}"),
         (from, to) => format!("{} {} {}", release_name(from), style.arrow(), release_name(to)),
     }

@@ -11,6 +11,7 @@ use super::style::{Paint, Style};
 use super::text::{gist, hang, harmless, moment};
 use crate::journal::{Entry, Fact, ItemState, Outcome, RunState, Standing};
 use crate::step::migrate_schema::AS_BEFORE;
+use crate::step::save_incident::KEPT_TRACES;
 
 /// The manifest of a run that went back: a rollback, or a deploy that undid itself. `undone_run` is the run that a
 /// rollback undid.
@@ -159,6 +160,10 @@ pub(super) fn evidence(run: &RunState) -> Vec<Value> {
         };
         found.push(json!({ "what": what, "path": path, "run": run.number, "facts": item.data }));
     }
+    let traces = run.notes.iter().filter_map(|(_, text)| text.strip_prefix(KEPT_TRACES));
+    found.extend(
+        traces.map(|path| json!({ "what": "incident", "path": path, "run": run.number, "facts": Value::Null })),
+    );
     found
 }
 

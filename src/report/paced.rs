@@ -173,12 +173,13 @@ fn used_ms(run: &RunState) -> u64 {
     run.items.iter().map(|item| item.took_ms).sum()
 }
 
-/// How far an open run is, and what it does now; nothing where it is over. `at_work` gives the milliseconds since a moment,
-/// where the run is at work; one that stands uses no time.
+/// How far an open run is, and what it does now; nothing where it is over. `since` gives the milliseconds since a moment. A
+/// run that stands uses no time; what it used in the step that was cut off is not known, and at most all since it was begun.
 pub fn progress(
     run: &RunState,
     pace: &Pace,
-    at_work: Option<&dyn Fn(&str) -> u64>,
+    since: &dyn Fn(&str) -> u64,
+    is_at_work: bool,
 ) -> Option<(String, Option<String>)> {
     let names: Vec<String> = run.items.iter().map(|item| item.name.clone()).collect();
     let is_over = |item: &ItemState| matches!(item.standing, Standing::Done | Standing::Undone | Standing::Stays);
@@ -190,7 +191,8 @@ pub fn progress(
     let own = item.and_then(|index| run.items.get(index)).filter(is_begun).filter(|_| run.waiting.is_none());
     // Its last line is that it began.
     let begun = own.and_then(|own| own.times.as_ref()).map(|(_, last)| last.as_str());
-    let in_item_ms = at_work.zip(begun).map(|(since, begun)| since(begun));
+    let in_item_ms = begun.filter(|_| is_at_work).map(since);
+    let cut_off = begun.filter(|_| !is_at_work).map(since);
     let place = Place { item: item.unwrap_or(0), used_ms: pace.used_ms, in_item_ms: in_item_ms.unwrap_or(0) };
     let now = item.zip(in_item_ms).map(|(item, ms)| {
         let (title, rehearsed) = match run.is_going_back {
@@ -205,7 +207,9 @@ pub fn progress(
         true => pace.words_back(&pace.ways, place, &names),
         false => pace.words(place, &names),
     };
-    Some((words, now))
+    let cut_off = cut_off
+        .map_or_else(String::new, |ms| format!("; not counted: the step that was cut off, begun {} ago", brief(ms)));
+    Some((words + &cut_off, now))
 }
 
 #[cfg(test)]
@@ -245,7 +249,22 @@ mod tests {
 
     fn words(run: &RunState, back: &[(&str, u64)]) -> (String, Option<String>) {
         let back = back.iter().map(|(name, ms)| ((*name).to_owned(), *ms)).collect();
-        progress(run, &Pace::of(run, BTreeMap::new(), back), Some(&|_| 2_000)).unwrap()
+        progress(run, &Pace::of(run, BTreeMap::new(), back), &|_| 2_000, true).unwrap()
+    }
+
+    #[test]
+    fn a_run_that_was_cut_off_in_a_step_does_not_say_that_it_used_no_time_there() {
+        let plan = sample::keeping();
+        let name = plan.items[0].name.clone();
+        let run = night(vec![sample::planned(&plan), Fact::Started { item: 0, name }]);
+        let said = |is_at_work| {
+            progress(&run, &Pace::of(&run, BTreeMap::new(), BTreeMap::new()), &|_| 75_000, is_at_work).unwrap()
+        };
+        let head = "phase 1 of 2, First; step 1 of 8; ";
+        let rest = "never rehearsed, so what is left is not known";
+        assert_eq!(said(true).0, format!("{head}1 min 15 s used; {rest}"));
+        let cut = "; not counted: the step that was cut off, begun 1 min 15 s ago";
+        assert_eq!(said(false), (format!("{head}0 s used; {rest}{cut}"), None));
     }
 
     #[test]
@@ -294,7 +313,7 @@ mod tests {
         let pace = Pace::backwards(&run, &undone, budget);
         let titles: Vec<&str> = pace.phases.iter().map(|(_, title)| title.as_str()).collect();
         assert_eq!(titles, ["before anything is undone", "undo: Second", "undo: First", "proof of the old state"]);
-        let (said, now) = progress(&run, &pace, Some(&|_| 2_000)).unwrap();
+        let (said, now) = progress(&run, &pace, &|_| 2_000, true).unwrap();
         let expected = "phase 3 of 4, undo: First; step 3 of 4; 4 s used, 6 s as rehearsed; about 11 s left";
         assert_eq!(said, expected);
         assert_eq!(now.as_deref(), Some("back up the database shop, for 2 s, rehearsed in 9.0 s"));

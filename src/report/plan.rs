@@ -46,6 +46,10 @@ pub fn plan_json(plan: &Plan) -> Value {
 fn header(plan: &Plan, style: &Style) -> String {
     let hash = plan.hash();
     let hash = style.lines(Paint::Faint, &format!("plan {}", hash.get(..12).unwrap_or(&hash)), 0);
+    if let (Some(deed), true) = (&plan.deed, plan.is_nothing_new()) {
+        let title = harmless(&format!("{} in {} {deed}", plan.project, plan.environment));
+        return style.lines(Paint::Strong, &title, 0) + &hash;
+    }
     if let Some(deed) = &plan.deed {
         let undoes = plan.undoes.map_or_else(String::new, |run| format!(", run {run}"));
         let title = harmless(&format!("In {} ({}): {deed}{undoes}", plan.environment, plan.project));
@@ -219,6 +223,9 @@ fn in_general(plan: &Plan, style: &Style) -> String {
         let words = "stops there, with 8 where something was changed, and is never turned round: `cutover resume` goes on \
                      with it once the cause is put right";
         return hang("  ", words, style.width);
+    }
+    if plan.is_nothing_new() {
+        return hang("  ", "tells what it saw; nothing is changed, so nothing has to be undone", style.width);
     }
     if !plan.rolls_back {
         let words =

@@ -36,8 +36,16 @@ pub fn deed(run: &RunState) -> &str {
 
 /// Release before and after, as the plan names them.
 pub fn releases(run: &RunState) -> (Option<u32>, Option<u32>) {
+    if found_at_work(run).is_some() {
+        return (None, None);
+    }
     let number = |key: &str| run.plan.get(key).and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
     (number("release_from"), number("release_to"))
+}
+
+/// The release that a deployment found at work already; it leads from nothing to nothing.
+pub fn found_at_work(run: &RunState) -> Option<u64> {
+    run.plan.get("release_from").and_then(Value::as_u64).filter(|_| run.is_nothing_new())
 }
 
 /// `r2`, or words where there is none.

@@ -11,6 +11,7 @@ use super::text::{gist, hang, harmless, lead, moment, next_text, short_ids};
 use super::{SCHEMA, carried, moved};
 use crate::adapter::clock::spoken;
 use crate::journal::{ItemState, Outcome, RunState, Standing};
+use crate::step::save_incident::KEPT_TRACES;
 use crate::step::{Act, Plan, RunKind, ServiceChange};
 
 /// The verdict, its sentence, and its paint. `outcome` is absent when the run was interrupted.
@@ -19,11 +20,15 @@ fn verdict(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan: &Plan)
     let place = format!("{} in {}", plan.project, plan.environment);
     let at = failed_at(run, outcome);
     let deed = match (&plan.deed, kind) {
+        _ if plan.is_nothing_new() => "the deploy".to_owned(),
         (Some(deed), _) => deed.clone(),
         (None, RunKind::Deploy) => format!("the deploy of {after}"),
         (None, _) => "the rollback".to_owned(),
     };
     match outcome {
+        Some(Outcome::Done) if plan.is_nothing_new() => {
+            ("COMPLETE", format!("{place} {}", plan.deed.as_deref().unwrap_or_default()), Paint::Good)
+        }
         Some(Outcome::Done) if plan.deed.is_some() => {
             ("COMPLETE", format!("{deed} is done, and was seen to be"), Paint::Good)
         }
@@ -126,7 +131,7 @@ fn next(outcome: Option<Outcome>, run: &RunState, plan: &Plan) -> Vec<(String, S
             if plan.deed.is_some() && plan.kind != RunKind::Rollback && begun.any(is_undoable) {
                 next.push(("cutover rollback".to_owned(), format!("undo run {}", run.number)));
             }
-            if plan.kind == RunKind::Deploy && plan.release_from.is_some() {
+            if plan.kind == RunKind::Deploy && plan.release_from.is_some() && !plan.is_nothing_new() {
                 next.push(("cutover rollback".to_owned(), format!("go back to {before}")));
             }
             next
@@ -185,9 +190,13 @@ pub fn result_text(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
     let stays = stays(run).into_iter().filter(|(act, ..)| !only_keeps(act));
     let mut stays: Vec<String> = stays.map(|(_, name, why)| format!("{name}: {why}")).collect();
     stays.extend(made_for_good(outcome, run, plan));
+    let traces = traces(run);
     let changed = changed(outcome, run, plan);
     if changed.is_empty() {
         let words = match outcome {
+            Some(Outcome::Done) if plan.is_nothing_new() => {
+                vec!["nothing: no container was replaced, and no release recorded".to_owned()]
+            }
             Some(Outcome::Done) if plan.deed.is_some() => deeds(run),
             Some(Outcome::Done) => vec!["no container was replaced".to_owned()],
             Some(Outcome::Unchanged) => vec!["nothing that serves".to_owned()],
@@ -209,6 +218,7 @@ pub fn result_text(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
         }
     }
     out.push_str(&section("What stays", &stays, style));
+    out.push_str(&section("Why in full", &traces, style));
     let left = if outcome == Some(Outcome::Done) { carried::left_of_changes(run) } else { Vec::new() };
     let left = left.into_iter().chain(super::left::left_over(run)).chain(super::left::left_in_files(run));
     out.push_str(&section("What is left", &left.map(|(_, words)| words).collect::<Vec<_>>(), style));
@@ -233,6 +243,11 @@ fn section(title: &str, lines: &[String], style: &Style) -> String {
     }
     let body: String = lines.iter().map(|line| hang("  ", &short_ids(&harmless(line)), style.width)).collect();
     format!("{}\n{body}", style.paint(Paint::Strong, title))
+}
+
+/// Where the logs are of what was taken back.
+fn traces(run: &RunState) -> Vec<String> {
+    run.notes.iter().map(|(_, text)| text).filter(|text| text.starts_with(KEPT_TRACES)).cloned().collect()
 }
 
 /// Act, name and reason of what stays.
@@ -354,8 +369,8 @@ pub fn result_json(kind: RunKind, outcome: Option<Outcome>, run: &RunState, plan
         })
     };
     let current = match outcome {
-        Some(Outcome::Done) => plan.release_to,
-        Some(Outcome::Unchanged | Outcome::RolledBack) => plan.release_from,
+        Some(Outcome::Done) if !plan.is_nothing_new() => plan.release_to,
+        Some(Outcome::Done | Outcome::Unchanged | Outcome::RolledBack) => plan.release_from,
         _ => None,
     };
     json!({

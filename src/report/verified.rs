@@ -92,7 +92,10 @@ fn how_it_ended(report: &Report) -> String {
     } else if let Some(percent) = report.sample_percent {
         format!("nothing wrong was found in a sample of {percent} % of the keys")
     } else if report.is_whole() {
-        "every row of every table is the same".to_owned()
+        match report.tables.len() {
+            1 => "every row of the 1 table that moves is the same".to_owned(),
+            count => format!("every row of the {count} tables that move is the same"),
+        }
     } else {
         "nothing wrong was found, but not everything could be compared".to_owned()
     }

@@ -62,6 +62,7 @@ pub async fn read(session: &Session, patterns: &Patterns, users_table: &TableNam
     };
     let role: String = whole.get(2);
     catalog.concerns = concerns::of_patterns(&relations, patterns);
+    catalog.concerns.extend(concerns::of_schemas(&relations, patterns, users_table));
     let chosen: Vec<&Relation> = relations.iter().filter(|relation| is_moved(relation, patterns)).collect();
     let found = tables::read(session, &chosen, block_size).await?;
     catalog.tables = found.tables;

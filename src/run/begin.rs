@@ -1,6 +1,7 @@
 //! Beginning and going on: a run's number, its files, its journal; and the end, which is written by one function.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -11,11 +12,16 @@ use crate::adapter::{clock, files};
 use crate::journal::entry::FORMAT;
 use crate::journal::runs::{self, RunFile};
 use crate::journal::{Fact, Header, Journal, JournalError, Outcome, RunState, state};
+use crate::report::Event;
 use crate::step::plan::{Plan, RunKind};
-use crate::step::{Hands, RunTag};
+use crate::step::save_incident::KEPT_TRACES;
+use crate::step::{Act, Actor, Hands, RunTag, World};
 
 /// What the prober met, beside the journal.
 pub const PROBED: &str = "probe.json";
+
+/// The longest that a way back waits for logs to be saved.
+const LONGEST_SAVING: Duration = Duration::from_secs(30);
 
 /// A run whose journal is open.
 pub struct Open {
@@ -233,6 +239,10 @@ async fn home(engine: &mut Engine<'_, Hands>, state: &RunState, why: Option<Stri
         .iter()
         .zip(&engine.plan.items)
         .any(|(state, item)| state.was_begun && item.action.changes_the_world());
+    if was_touched && let Some(words) = save_traces(engine).await {
+        engine.journal.append(Fact::Note { text: words.clone() })?;
+        engine.listener.hear(Event::Note { text: words });
+    }
     Ok(match engine.rewind(state, was_touched).await? {
         End::Done if was_touched => Ended::With(Outcome::RolledBack, why),
         End::Done => Ended::With(Outcome::Unchanged, why),
@@ -243,6 +253,36 @@ async fn home(engine: &mut Engine<'_, Hands>, state: &RunState, why: Option<Stri
             Ended::With(Outcome::Stuck, Some(format!("{first}{stuck}")))
         }
     })
+}
+
+/// Saves the logs of what the way back is about to remove: with its containers goes the cause. That is a help and no
+/// condition, so nothing about it stands in the way home. What was saved by a process before this one stays as it is.
+async fn save_traces(engine: &mut Engine<'_, Hands>) -> Option<String> {
+    let save = engine.plan.way_back.iter().find(|item| matches!(item.action, Act::SaveIncident(_)))?;
+    if matches!(engine.actor.check(&save.action).await, Ok(World::After(_))) {
+        return None;
+    }
+    engine.lock.say(engine.number, &save.name);
+    let mut stop = engine.stop.clone();
+    let is_ended_now = async {
+        if stop.wait_for(|times| *times >= 2).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let silent = |_: String| ();
+    let saved = tokio::select! {
+        saved = tokio::time::timeout(LONGEST_SAVING, engine.actor.run(&save.action, &silent)) => saved,
+        () = is_ended_now => return None,
+    };
+    let words = match saved {
+        Ok(Ok(facts)) => {
+            let directory = facts["directory"].as_str().unwrap_or_default();
+            format!("{KEPT_TRACES}{directory}")
+        }
+        Ok(Err(error)) => format!("the logs could not be saved before the way back: {error:#}"),
+        Err(_) => format!("the logs could not be saved before the way back within {} s", LONGEST_SAVING.as_secs()),
+    };
+    Some(engine.redactor.clean(&words))
 }
 
 fn reread(engine: &Engine<'_, Hands>, before: &RunState) -> Result<RunState, JournalError> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::look::Look;
-use crate::adapter::docker::Container;
+use crate::adapter::docker::{Container, has_ended_its_work};
 use crate::release::keep::short;
 use crate::release::model;
 use crate::step::containers::{ModelAt, ServiceSide, Side, Touched, is_running, is_up};
@@ -70,7 +70,7 @@ fn judge_one(look: &Look, project: &str, service: &str, fetched: &Fetched) -> Ju
     } else if is_fetched {
         reasons.push(if is_built { "is built anew".into() } else { "is pulled anew".into() });
         Change::Perhaps
-    } else if let Some(down) = own.iter().find(|container| !is_at_work(container)) {
+    } else if let Some(down) = own.iter().find(|container| !is_at_work(container, &look.containers)) {
         reasons.push(format!("is {}", down.state.status));
         Change::Start
     } else {
@@ -91,9 +91,8 @@ fn judge_one(look: &Look, project: &str, service: &str, fetched: &Fetched) -> Ju
     }
 }
 
-fn is_at_work(container: &Container) -> bool {
-    let ended_well = container.state.status == "exited" && container.state.exit_code == 0 && container.restart == "no";
-    container.state.status == "running" || ended_well
+fn is_at_work(container: &Container, all: &[Container]) -> bool {
+    container.state.status == "running" || has_ended_its_work(container, all)
 }
 
 /// Configuration files whose content is not what the running release was given.
@@ -211,8 +210,9 @@ pub fn up_now(look: &Look) -> BTreeMap<String, usize> {
     let mut sick = BTreeSet::new();
     for container in &look.containers {
         *counts.entry(container.service.clone()).or_default() += 1;
-        let is_sick =
-            container.state.health.as_deref() == Some("unhealthy") || !is_at_work(container) || !is_up(container);
+        let is_sick = container.state.health.as_deref() == Some("unhealthy")
+            || !is_at_work(container, &look.containers)
+            || !is_up(container);
         if is_sick {
             sick.insert(container.service.clone());
         }

@@ -9,7 +9,7 @@ use super::Refusal;
 use super::changes::Fetched;
 use super::list::List;
 use super::look::{self, Look};
-use super::{before, beside, front};
+use super::{before, beside, front, nothing_new};
 use crate::adapter::compose::Compose;
 use crate::adapter::docker::Docker;
 use crate::adapter::http::Http;
@@ -33,6 +33,8 @@ pub struct Wishes {
     pub environment: Environment,
     /// Do not build, use the images that are here.
     pub without_build: bool,
+    /// Every step, also where nothing is new.
+    pub is_whole: bool,
 }
 
 /// Makes the plan.
@@ -73,6 +75,11 @@ async fn listed(config: &Config, look: &Look, asked: &beside::Asked<'_>, wishes:
     let store = asked.store;
     let list = List { config, look, database, fetched, wanted, healthy, store, without: BTreeSet::new() };
     let mut planned = list.plan()?;
+    if !wishes.is_whole
+        && let Some(looks) = nothing_new::plan(&list, &planned, asked.docker).await?
+    {
+        return Ok(looks);
+    }
     planned.files.extend(front::file(config));
     front::name_files(&mut planned);
     Ok(planned)

@@ -125,20 +125,36 @@ impl List<'_> {
         if !others.is_empty() {
             items.push(self.start("start_services", "start the services", others, release));
         }
-        let all = model::services(&self.look.rendered);
-        let running: Vec<String> =
-            all.into_iter().filter(|service| model::replicas(&self.look.rendered, service) > 0).collect();
-        let stretch = crate::config::units::format_duration(deploy.stable_for);
-        let title = format!("all services healthy for {stretch}");
-        items.push(item("expect_services", title, self.expect_services(&running, ms(deploy.stable_for))));
+        items.push(self.all_healthy());
         items.extend(self.migrate().filter(|_| !is_before));
-        items.extend(self.config.health.iter().map(|health| {
-            let title = format!("{} answers as expected, {}", health.url, counted(health.successes, "time"));
-            item(&format!("expect_health_{}", health.name), title, Act::ExpectHealth(health_gate(health)))
-        }));
-        items.extend(self.steady(&running));
+        items.extend(self.answers());
+        items.extend(self.steady(&self.running()));
         items.push(self.record(release));
         items
+    }
+
+    /// Gates that say whether all is well now.
+    pub(super) fn proofs(&self) -> Vec<Item> {
+        std::iter::once(self.all_healthy()).chain(self.answers()).collect()
+    }
+
+    /// Services that have containers.
+    fn running(&self) -> Vec<String> {
+        let all = model::services(&self.look.rendered);
+        all.into_iter().filter(|service| model::replicas(&self.look.rendered, service) > 0).collect()
+    }
+
+    fn all_healthy(&self) -> Item {
+        let stable_for = self.config.deploy.stable_for;
+        let title = format!("all services healthy for {}", crate::config::units::format_duration(stable_for));
+        item("expect_services", title, self.expect_services(&self.running(), ms(stable_for)))
+    }
+
+    fn answers(&self) -> impl Iterator<Item = Item> {
+        self.config.health.iter().map(|health| {
+            let title = format!("{} answers as expected, {}", health.url, counted(health.successes, "time"));
+            item(&format!("expect_health_{}", health.name), title, Act::ExpectHealth(health_gate(health)))
+        })
     }
 
     pub(super) fn pin(&self) -> Option<Item> {

@@ -20,6 +20,7 @@ pub mod list;
 pub mod look;
 pub mod maintenance;
 pub mod names;
+mod nothing_new;
 pub mod orphans;
 pub mod prober;
 pub mod prune;

@@ -128,7 +128,8 @@ fn to_undo(undone: &Plan, state: &RunState) -> Vec<Item> {
 /// Whether a finished run of data changed nothing that could be undone: it exported, or ended a freeze. A plan that this
 /// version cannot read is not passed by.
 pub(super) fn leaves_nothing(state: &RunState) -> bool {
-    plan_of(state).is_ok_and(|plan| plan.kind == RunKind::Data && to_undo(&plan, state).is_empty())
+    plan_of(state)
+        .is_ok_and(|plan| matches!(plan.kind, RunKind::Data | RunKind::Deploy) && to_undo(&plan, state).is_empty())
 }
 
 /// Whether a run that stopped has left nothing that a rollback would undo; then it is closed instead.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::adapter::docker::Container;
+use crate::adapter::docker::{Container, has_ended_its_work};
 use crate::release::keep::short;
 
 /// A service on one side of a change.
@@ -120,8 +120,12 @@ pub fn place(
         let has_fallen = side.running.contains(&container.id) && !is_running(container);
         !has_fallen && (was_there(container) || (runs(side, container) && is_up(container)))
     });
+    // One that was down when the plan was made, or has gone down since, is not as wanted because it once ran.
+    let is_down =
+        |container: &Container| was_there(container) && !is_running(container) && !has_ended_its_work(container, all);
     let is_after = fits(to, &|side, container| {
-        runs(side, container) && is_up(container) && !(touched.is_forced && was_there(container))
+        let is_old = touched.is_forced && was_there(container);
+        runs(side, container) && is_up(container) && !is_old && !is_down(container)
     });
     match (is_before, is_after) {
         (true, true) => Place::Both,
@@ -176,6 +180,22 @@ mod tests {
         let touched = Touched { service: "web".into(), is_forced };
         let images = BTreeMap::from([("web:2".to_owned(), "sha256:2".to_owned())]);
         place(&touched, Some(&side("h1", "sha256:1", &["old"])), Some(&side("h2", "web:2", &[])), all, &images)
+    }
+
+    #[test]
+    fn a_container_that_is_down_is_not_as_wanted_although_nothing_about_it_changes() {
+        let same = side("h1", "sha256:1", &["old"]);
+        let touched = Touched { service: "web".into(), is_forced: false };
+        let judge = |one: Container| place(&touched, Some(&same), Some(&same), &[one], &BTreeMap::new());
+        let ended = |code: i64, restart: &str| {
+            let mut one = container("old", "h1", "sha256:1");
+            (one.state.status, one.state.exit_code, one.restart) = ("exited".into(), code, restart.into());
+            one
+        };
+        assert_eq!(judge(container("old", "h1", "sha256:1")), Place::Both);
+        assert_eq!(judge(ended(137, "no")), Place::Before);
+        assert_eq!(judge(ended(0, "unless-stopped")), Place::Before);
+        assert_eq!(judge(ended(0, "no")), Place::Both, "it has done its work");
     }
 
     #[test]

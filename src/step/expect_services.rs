@@ -121,20 +121,10 @@ impl ExpectServices {
 
     /// The last lines of every container that is not well, for whoever reads the refusal.
     async fn last_lines(&self, docker: &Docker) -> String {
-        let mut text = String::new();
-        for container in docker.containers(&self.project).await.unwrap_or_default() {
-            let is_asked = self.services.contains_key(&container.service);
-            if !is_asked || look_at(&container, 0) == Look::Well {
-                continue;
-            }
-            // The refusal stands without its log too.
-            let lines = docker.log_tail(&container.id, SHOWN_LINES).await.unwrap_or_default();
-            if !lines.is_empty() {
-                text.push_str(&format!("\nlast lines of {}:", container.name));
-                lines.iter().for_each(|line| text.push_str(&format!("\n  {line}")));
-            }
-        }
-        text
+        last_lines_of(docker, &self.project, |one| {
+            self.services.contains_key(&one.service) && look_at(one, 0) != Look::Well
+        })
+        .await
     }
 
     fn passed(&self, watch: &Stopwatch, stretch: Duration) -> Seen {
@@ -146,6 +136,30 @@ impl ExpectServices {
             data: json!({ "waited_ms": u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX), "stable_ms": self.stable_ms }),
         }
     }
+}
+
+/// The last lines of the containers that ended badly or are unhealthy, of those that compose named when it gave up: it tells
+/// that one failed, and never why.
+pub(super) async fn last_lines_of_failed(docker: &Docker, project: &str, said: &str) -> String {
+    let has_failed = |one: &Container| match one.state.status.as_str() {
+        "exited" | "dead" | "restarting" => one.state.exit_code != 0,
+        _ => one.state.health.as_deref() == Some("unhealthy"),
+    };
+    last_lines_of(docker, project, |one| has_failed(one) && said.contains(&one.name)).await
+}
+
+/// The last lines of a project's containers that are asked for.
+async fn last_lines_of(docker: &Docker, project: &str, is_asked: impl Fn(&Container) -> bool) -> String {
+    let mut text = String::new();
+    for container in docker.containers(project).await.unwrap_or_default().iter().filter(|one| is_asked(one)) {
+        // The refusal stands without its log too.
+        let lines = docker.log_tail(&container.id, SHOWN_LINES).await.unwrap_or_default();
+        if !lines.is_empty() {
+            text.push_str(&format!("\nlast lines of {}:", container.name));
+            lines.iter().for_each(|line| text.push_str(&format!("\n  {line}")));
+        }
+    }
+    text
 }
 
 fn refused(words: String) -> Seen {
@@ -202,7 +216,9 @@ fn look_at(container: &Container, restarts_before: i64) -> Look {
         ("running", None | Some("healthy")) => Look::NotYet(restarted(restarts, container)),
         ("running", Some("unhealthy")) => Look::Lost(format!("is unhealthy{said}")),
         ("running", Some(_)) => Look::NotYet("health check starting".into()),
-        ("exited", _) if state.exit_code == 0 && container.restart == "no" => Look::Well,
+        ("exited", _) if state.exit_code == 0 && matches!(container.restart.as_str(), "no" | "on-failure") => {
+            Look::Well
+        }
         ("exited" | "dead", _) if container.restart == "no" || state.exit_code == 137 || state.exit_code == 143 => {
             Look::Lost(format!("exited with {}{}", state.exit_code, hint(state.exit_code)))
         }

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::expect_health::ExpectHealth;
 use super::{Answer, Say, Seen};
 use crate::adapter::clock::{Stopwatch, spoken};
-use crate::adapter::docker::Docker;
+use crate::adapter::docker::{Container, Docker};
 use crate::adapter::http::Http;
 use crate::adapter::prometheus::{self, Number};
 
@@ -118,8 +118,13 @@ impl ExpectSteady {
                 return None;
             }
         };
-        let own = all.iter().filter(|container| self.services.contains(&container.service));
-        let now: Containers = own
+        let own = || all.iter().filter(|container| self.services.contains(&container.service));
+        if sight.first.is_none()
+            && let Some(fallen) = own().find_map(fallen)
+        {
+            return Some(fallen);
+        }
+        let now: Containers = own()
             .map(|one| {
                 let state = format!("{} since {}", one.state.status, one.state.started_at);
                 (one.name.clone(), (state, one.state.restarts))
@@ -189,6 +194,17 @@ fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Whoever fell between the gate before and the first look is not steady, however long he lies there.
+fn fallen(one: &Container) -> Option<String> {
+    let state = &one.state;
+    match state.status.as_str() {
+        "running" => None,
+        "exited" if state.exit_code == 0 && one.restart == "no" => None,
+        "exited" => Some(format!("{} exited with {} before the watch began", one.name, state.exit_code)),
+        status => Some(format!("{} is {status} as the watch begins", one.name)),
+    }
+}
+
 fn difference(before: &Containers, now: &Containers) -> Option<String> {
     for (name, (state, restarts)) in before {
         match now.get(name) {
@@ -218,6 +234,20 @@ mod tests {
         assert!(difference(&before, &one("running since 2", 1)).unwrap().contains("restarted"));
         assert!(difference(&before, &one("exited since 1", 0)).unwrap().contains("exited"));
         assert!(difference(&before, &BTreeMap::new()).unwrap().contains("gone"));
+    }
+
+    #[test]
+    fn a_container_that_fell_before_the_first_look_is_seen_and_one_that_has_done_its_work_is_well() {
+        let one = |status: &str, exit_code: i64, restart: &str| {
+            let mut one = Container { name: "web".into(), restart: restart.into(), ..Container::default() };
+            (one.state.status, one.state.exit_code) = (status.into(), exit_code);
+            fallen(&one)
+        };
+        assert_eq!(one("running", 0, "always"), None);
+        assert_eq!(one("exited", 0, "no"), None);
+        assert!(one("exited", 137, "unless-stopped").unwrap().contains("web exited with 137"));
+        assert!(one("exited", 0, "unless-stopped").is_some());
+        assert!(one("restarting", 1, "always").unwrap().contains("is restarting"));
     }
 
     #[tokio::test]

@@ -219,6 +219,11 @@ impl Plan {
         self.items.iter().chain(&self.home).chain(&self.way_back).any(|item| item.action.needs_engine())
     }
 
+    /// Whether it is a deployment of what runs already: it only looks.
+    pub fn is_nothing_new(&self) -> bool {
+        self.kind == RunKind::Deploy && self.deed.is_some()
+    }
+
     /// Whether any container changes.
     pub fn changes_services(&self) -> bool {
         self.services.iter().any(|service| service.change != Change::Keep)

@@ -1,6 +1,6 @@
 //! Record release: the release that was just proven is kept and named the current one. Undoing names the one before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -164,8 +164,9 @@ impl RecordRelease {
         }
         // The release before counts as one of those that are kept.
         let beside = usize::try_from(self.keep_releases).unwrap_or(usize::MAX).saturating_sub(1);
-        others.truncate(others.len().saturating_sub(beside));
-        Ok(others)
+        let newest = [self.before, Some(self.release)].into_iter().flatten();
+        let newest = newest.map(|number| store.read(number)).collect::<Result<Vec<_>>>()?;
+        Ok(surplus_of(others, &newest.into_iter().flatten().collect::<Vec<_>>(), beside))
     }
 
     async fn let_old_ones_go(&self, docker: &Docker, store: &Store, say: Say<'_>) -> Result<Vec<u32>> {
@@ -188,5 +189,68 @@ impl RecordRelease {
             keep::drop_pieces(docker, &self.project, self.services.keys(), self.release).await?;
         }
         Ok(Undone::Back)
+    }
+}
+
+/// What goes where so many may stay, oldest first. What a newer release holds as well goes before anything else: no way
+/// back is lost with it.
+fn surplus_of(others: Vec<Release>, newest: &[Release], most: usize) -> Vec<Release> {
+    let excess = others.len().saturating_sub(most);
+    let is_held_twice = |index: usize| {
+        let mut newer = others[index + 1..].iter().chain(newest);
+        newer.any(|newer| is_same(newer, &others[index]))
+    };
+    let mut order: Vec<usize> = (0..others.len()).collect();
+    order.sort_by_key(|index| (!is_held_twice(*index), *index));
+    order.truncate(excess);
+    order.sort_unstable();
+    let all = others.into_iter().enumerate();
+    all.filter(|(index, _)| order.contains(index)).map(|(_, release)| release).collect()
+}
+
+/// Whether two releases are the same images, the same configuration and the same files.
+fn is_same(one: &Release, other: &Release) -> bool {
+    let services = |release: &Release| -> BTreeMap<String, (String, String, usize)> {
+        let held = release.services.iter();
+        held.map(|(name, one)| (name.clone(), (one.image_id.clone(), one.hash.clone(), one.replicas))).collect()
+    };
+    let files = |release: &Release| -> BTreeSet<(String, String, String)> {
+        let held = release.files.iter();
+        held.map(|file| (file.service.clone(), file.path.clone(), file.fingerprint.clone())).collect()
+    };
+    one.side.is_some() == other.side.is_some() && services(one) == services(other) && files(one) == files(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn release(number: u32, image: &str) -> Release {
+        serde_json::from_value(json!({
+            "format": 1, "number": number, "project": "shop", "environment": "test", "origin": "deployed",
+            "recorded_at": "", "run": number,
+            "services": { "app": { "image": "app", "image_id": image, "pinned": "", "hash": "h", "pinned_hash": "p",
+                "replicas": 1 } },
+            "files": [],
+        }))
+        .unwrap()
+    }
+
+    fn goes(others: &[(u32, &str)], newest: &[(u32, &str)], most: usize) -> Vec<u32> {
+        let all = |list: &[(u32, &str)]| list.iter().map(|(number, image)| release(*number, image)).collect::<Vec<_>>();
+        surplus_of(all(others), &all(newest), most).iter().map(|one| one.number).collect()
+    }
+
+    #[test]
+    fn the_oldest_goes_and_before_it_what_is_held_twice() {
+        assert_eq!(goes(&[(1, "a"), (2, "b")], &[(3, "c"), (4, "d")], 2), [] as [u32; 0]);
+        assert_eq!(goes(&[(1, "a"), (2, "b"), (3, "c")], &[(4, "d"), (5, "e")], 2), [1]);
+        assert_eq!(goes(&[(1, "a"), (2, "b"), (3, "c")], &[(4, "c"), (5, "c")], 2), [3]);
+        assert_eq!(goes(&[(1, "a"), (2, "b"), (3, "b"), (4, "c")], &[(5, "c"), (6, "c")], 1), [1, 2, 4]);
+        assert_eq!(
+            goes(&[(1, "a"), (2, "a")], &[(3, "a"), (4, "b")], 2),
+            [] as [u32; 0],
+            "while there is room, all stay"
+        );
     }
 }

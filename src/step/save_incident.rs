@@ -15,6 +15,9 @@ use crate::adapter::prometheus::{self, Number};
 /// How many lines of each log are kept.
 const LINES: usize = 5_000;
 
+/// How the note begins that tells where the logs are that a failed run saved before it went back by itself.
+pub const KEPT_TRACES: &str = "logs and states of all containers, as they were before the way back: ";
+
 /// The step.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct SaveIncident {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::containers::{self, ModelAt, Place, Side, Touched};
+use super::expect_services::last_lines_of_failed;
 use super::{RunTag, Say, Undone, World, patchwork};
 use crate::adapter::compose::{Compose, Sources, Up};
 use crate::adapter::docker::{Container, Docker};
@@ -171,10 +172,21 @@ impl StartServices {
             if !services.is_empty() {
                 let stop_timeout = self.stop_timeout_s.map(Duration::from_secs);
                 let up = Up { services, is_forced, stop_timeout, deadline };
-                compose.up(&sources, &up, &listen).await?;
+                if let Err(error) = compose.up(&sources, &up, &listen).await {
+                    return Err(self.with_last_lines(docker, error).await);
+                }
             }
         }
         Ok(())
+    }
+
+    /// Compose tells which container failed, and not why; it is gone once the way back has been gone. An engine that is away
+    /// is told as it was: what it is decides what comes next.
+    async fn with_last_lines(&self, docker: &Docker, error: anyhow::Error) -> anyhow::Error {
+        let said = format!("{error:#}");
+        let docker = docker.with_patience(Duration::ZERO);
+        let lines = last_lines_of_failed(&docker, &self.project, &said).await;
+        if lines.is_empty() { error } else { anyhow::anyhow!("{said}{lines}") }
     }
 
     /// The model that is brought up, where it is not the wanted one as it stands in its file. What is not to be touched must stand in it as it runs, or compose would replace

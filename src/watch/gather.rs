@@ -94,7 +94,11 @@ impl Watcher {
         let (counts, looked, slow) = tokio::join!(counts, self.engine(&ahead), slow);
         let mut findings = looked.findings;
         findings.extend(self.rooms.iter().map(|(name, path, least)| host::room(name, path, *least)));
-        let mut numbers = looked.numbers;
+        let shown = self.maintenance.as_ref().map(|file| (file, file.try_exists()));
+        if let Some((file, Err(error))) = &shown {
+            findings.push(page_unknown(file, error));
+        }
+        let (mut numbers, seen) = (looked.numbers.clone(), looked.numbers);
         for (rule, finding, more) in slow {
             findings.push((rule, finding));
             numbers.extend(more);
@@ -105,7 +109,7 @@ impl Watcher {
             probes,
             engine: looked.engine,
             findings,
-            is_maintenance: self.maintenance.as_ref().is_some_and(|file| file.exists()),
+            is_maintenance: matches!(shown, Some((_, Ok(true)))),
             is_complete: is_slow_due,
             accept: self.accept,
         };
@@ -114,6 +118,7 @@ impl Watcher {
         }
         let (mut window, verdicts) = tick::tick(&inputs, window);
         numbers.iter().for_each(|(name, value, keep_ms)| window.remember(name, *value, *keep_ms));
+        host::forget_gone(&mut window, &seen);
         (window, verdicts)
     }
 
@@ -200,6 +205,14 @@ fn unasked(why: &str) -> host::Looked {
         findings: vec![(rule, Finding::cannot_ask(why))],
         numbers: Vec::new(),
     }
+}
+
+/// Whether everybody is shown the maintenance page cannot be seen: then what fails is held against the system.
+fn page_unknown(file: &std::path::Path, error: &std::io::Error) -> (Rule, Finding) {
+    let advice =
+        "let the watcher read the directory: while it cannot, what is meant to fail counts as a failure".to_owned();
+    let rule = Rule { name: "maintenance page".into(), level: Level::Watch, patience_s: 0, advice };
+    (rule, Finding::cannot_ask(format!("{}: {error}", file.display())))
 }
 
 async fn timed<T>(question: impl Future<Output = T>) -> Option<T> {

@@ -10,6 +10,7 @@ use super::window::{Now, Window};
 use super::{exported, keep};
 use crate::adapter::clock;
 use crate::journal::entry::Fact;
+use crate::journal::runs::RunFile;
 use crate::journal::state::Standing;
 use crate::journal::{Outcome, RunState, lock, runs};
 use crate::judge::arm::Conditions;
@@ -82,7 +83,7 @@ pub fn conditions(
     target: Option<&str>,
 ) -> Result<Conditions> {
     let directory = state.join("runs");
-    let last = runs::list(&directory)?.pop();
+    let last = undone_first(&directory)?;
     let is_before_switch = match &last {
         Some(file) if file.kind == "cutover" => {
             let run = file.state()?;
@@ -112,6 +113,23 @@ pub fn conditions(
         is_held: keep::hold_file(state).exists(),
         is_locked: lock::held(state)?.is_some(),
     })
+}
+
+/// The run that a rollback would undo. What a rollback passes by says nothing of it: who only looked, what changed nothing, and
+/// maintenance, which is often switched on around one.
+fn undone_first(directory: &Path) -> Result<Option<RunFile>> {
+    for file in runs::list(directory)?.into_iter().rev() {
+        let run = file.state()?;
+        let is_passed_by = match run.outcome {
+            Some((Outcome::Unchanged, _)) => true,
+            Some((Outcome::Done, _)) => run.kind == "maintenance" || run.is_nothing_new(),
+            _ => false,
+        };
+        if !is_passed_by {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -176,6 +194,23 @@ mod tests {
             known(&both, vec![started(0), approval]).is_finalized
         };
         assert_eq!((approved("frozen"), approved("finalized")), (Some(false), Some(true)));
+    }
+
+    #[test]
+    fn what_a_rollback_passes_by_does_not_hide_that_a_move_was_declared_final() {
+        let now = Now { wall_ms: 0, boot_ms: 0, boot: "a".into() };
+        let end = |outcome| Fact::Finished { outcome, exit: 0, said: String::new() };
+        let is_finalized = |kind: &str, outcome| {
+            let state = tempfile::tempdir().unwrap();
+            let signal = "finalized".to_owned();
+            let final_word = Fact::Approval { signal, by: "me".into(), note: String::new(), given: None };
+            journal(state.path(), 1, "cutover", &["switch_dns"], vec![final_word]);
+            journal(state.path(), 2, kind, &[], vec![end(outcome)]);
+            conditions(state.path(), &window(&now), &now, None, None).unwrap().is_finalized
+        };
+        assert_eq!(is_finalized("maintenance", Outcome::Done), Some(true));
+        assert_eq!(is_finalized("deploy", Outcome::Unchanged), Some(true));
+        assert_eq!(is_finalized("deploy", Outcome::Done), Some(false), "that deploy is what would be undone");
     }
 
     #[test]

@@ -18,6 +18,10 @@ const RESTART_MS: u64 = 30 * 60 * 1000;
 /// A container that was seen running in so many ticks of the window is a service: where it ends, nobody has done its work.
 const SERVICE_TICKS: i64 = 10;
 
+/// What the numbers of a container are called, before its identifier.
+const RESTARTS: &str = "restarts ";
+const RAN: &str = "ran ";
+
 /// A number to remember, its name, and for how long (milliseconds).
 pub type Number = (String, i64, u64);
 
@@ -111,11 +115,22 @@ fn rule(name: &str, level: Level, patience_s: u64, advice: &str) -> Rule {
 }
 
 fn key(container: &Container) -> String {
-    format!("restarts {}", container.id)
+    format!("{RESTARTS}{}", container.id)
 }
 
 fn ran_key(container: &Container) -> String {
-    format!("ran {}", container.id)
+    format!("{RAN}{}", container.id)
+}
+
+/// Lets go of the numbers of containers that are gone; `seen` is what the engine was found to hold, or nothing where it
+/// could not be asked.
+pub fn forget_gone(window: &mut Window, seen: &[Number]) {
+    let there: BTreeSet<&str> = seen.iter().filter_map(|(name, ..)| name.strip_prefix(RESTARTS)).collect();
+    if there.is_empty() {
+        return;
+    }
+    let id = |name: &str| name.strip_prefix(RESTARTS).or(name.strip_prefix(RAN)).map(str::to_owned);
+    window.forget(|name| id(name).is_some_and(|id| !there.contains(id.as_str())));
 }
 
 fn illness(container: &Container, ran: i64) -> Option<String> {
@@ -188,6 +203,22 @@ mod tests {
         assert_eq!(said, "shop-backend-1 was stopped (it exited with 0 after it had run)");
         assert_eq!(illness(&ended("always", 0), 0).unwrap(), "shop-backend-1 exited with 0");
         assert_eq!(illness(&ended("no", 1), SERVICE_TICKS).unwrap(), "shop-backend-1 exited with 1");
+    }
+
+    #[test]
+    fn numbers_of_containers_that_are_gone_are_let_go_and_none_while_the_engine_does_not_answer() {
+        let now = super::super::window::Now { wall_ms: 0, boot_ms: 0, boot: String::new() };
+        let terms = crate::judge::cusum::Terms::new(0.01, 0.05, 0);
+        let mut window = Window::begin(now, String::new(), 60, terms, None);
+        for name in ["restarts old", "ran old", "restarts new", "ran new", "rows orders"] {
+            window.remember(name, 1, 0);
+        }
+        let left = |window: &Window| window.numbers.keys().cloned().collect::<Vec<_>>().join(", ");
+        forget_gone(&mut window, &[]);
+        assert_eq!(window.numbers.len(), 5);
+        // It has ended, and is still there.
+        forget_gone(&mut window, &[("restarts new".into(), 0, RESTART_MS)]);
+        assert_eq!(left(&window), "ran new, restarts new, rows orders");
     }
 
     #[test]

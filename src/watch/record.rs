@@ -85,8 +85,9 @@ mod tests {
         let mut window = Window::begin(now, String::new(), 60, Terms::new(0.01, 0.05, 0), Some(3));
         remember(&mut window, "HOLD", "services: backend is unhealthy");
 
-        // While a run is at work, it waits.
-        let lock = Lock::take(home.path(), "deploy", clock::now()).unwrap();
+        // While a run is at work, it waits. No child of a test beside this one may inherit the lock, as it would a real one.
+        let lock = std::fs::File::create(home.path().join("lock")).unwrap();
+        lock.try_lock().unwrap();
         assert!(!write(home.path(), &mut window).unwrap());
         assert_eq!(window.unwritten.len(), 1);
         drop(lock);

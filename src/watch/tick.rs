@@ -44,6 +44,28 @@ pub struct Inputs {
     pub accept: f64,
 }
 
+impl Inputs {
+    /// Of a tick in which nothing was asked: the engine is well, nothing was found, and a window is accepted at 1 %.
+    pub fn quiet(now: Now) -> Self {
+        Self {
+            now,
+            counts: None,
+            probes: None,
+            engine: Engine::Well,
+            is_maintenance: false,
+            findings: Vec::new(),
+            is_complete: true,
+            accept: 0.01,
+        }
+    }
+
+    /// The same, where Prometheus was asked for its samples.
+    #[must_use]
+    pub fn counted(self, counts: Result<Fetched, String>) -> Self {
+        Self { counts: Some(counts), ..self }
+    }
+}
+
 /// Samples, and where they end.
 #[derive(Clone, Debug, Default)]
 pub struct Fetched {
@@ -175,6 +197,12 @@ fn count(inputs: &Inputs, window: &mut Window) -> Minutes {
         }
         None => (None, Window::settled(&inputs.now)),
     };
+    if let Some(why) = window.is_set_back(&inputs.now) {
+        return Minutes { done: Vec::new(), finding: fetched.map(|_| Finding::no_data(why)) };
+    }
+    if fetched.is_none() {
+        window.pass_by(upto_ms);
+    }
     let (mut done, mut last) = (Vec::new(), None);
     while window.grid_ms + TICK_MS <= upto_ms {
         window.grid_ms += TICK_MS;

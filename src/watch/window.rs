@@ -19,6 +19,10 @@ pub const TICK_MS: i64 = 60_000;
 pub const SETTLE_MS: i64 = 10_000;
 /// Wall time that differs from boot time by more than this has jumped, milliseconds.
 const JUMP_MS: i64 = 30_000;
+/// Minutes of a day.
+const DAY_MIN: i64 = 1440;
+/// The last judged minute is ahead of the clock by more than this only where the clock was set back.
+const SET_BACK_MIN: i64 = 10;
 /// Points of one number that are remembered.
 const MOST_POINTS: usize = 3000;
 /// Minutes of the trail that are kept one by one; beyond that, every other one is let go.
@@ -181,13 +185,40 @@ impl Window {
             return Some(format!("the host was started anew{armed}"));
         }
         let jump = wall - i64::try_from(passed).unwrap_or(i64::MAX);
-        (jump.abs() > JUMP_MS).then(|| format!("the wall clock jumped by {} s", jump / 1000))
+        if jump.abs() <= JUMP_MS {
+            return None;
+        }
+        // What has lasted for a minute has lasted for a minute, whatever the clock on the wall shows now.
+        self.rules.values_mut().for_each(|standing| standing.since_ms += jump);
+        self.row.shift(jump);
+        self.ladder.since_ms += jump;
+        Some(format!("the wall clock jumped by {} s", jump / 1000))
+    }
+
+    /// Why no minute is judged, where the wall clock stands long before the last one that was.
+    pub fn is_set_back(&self, now: &Now) -> Option<String> {
+        let minutes = (self.grid_ms - Self::settled(now)) / TICK_MS;
+        (minutes > SET_BACK_MIN).then(|| {
+            format!(
+                "the clock was set back: the next {minutes} min were judged already, and their samples are not taken twice; \
+                 if the clock is right now, `cutover watch --new` begins a new window"
+            )
+        })
     }
 
     /// The last minute whose samples are all there.
     pub fn settled(now: &Now) -> i64 {
         let settled = now.wall_ms - SETTLE_MS;
         settled - settled.rem_euclid(TICK_MS)
+    }
+
+    /// Passes by minutes that nobody can have asked in, but for the last day: a clock that was wrong by years makes millions.
+    pub fn pass_by(&mut self, upto_ms: i64) {
+        let passed = (upto_ms - self.grid_ms) / TICK_MS - DAY_MIN;
+        if let Some(minutes) = u64::try_from(passed).ok().filter(|minutes| *minutes > 0) {
+            self.grid_ms += passed * TICK_MS;
+            self.unknown_min += minutes;
+        }
     }
 
     /// Remembers a number, and for how long.
@@ -235,6 +266,11 @@ impl Window {
     pub fn first(&self, name: &str) -> Option<(i64, u64)> {
         let (at, value) = self.numbers.get(name)?.first()?;
         Some((*value, self.elapsed_ms.saturating_sub(*at)))
+    }
+
+    /// Forgets numbers of what is not there any more.
+    pub fn forget(&mut self, is_gone: impl Fn(&str) -> bool) {
+        self.numbers.retain(|name, _| !is_gone(name));
     }
 
     /// Whether the window is still in its first, closely watched time.

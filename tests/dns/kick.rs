@@ -14,6 +14,8 @@ use cutover::step::expect_certificate::ExpectCertificate;
 use cutover::step::kick_caddy::KickCaddy;
 use cutover::step::{Answer, RunTag, World};
 
+use crate::issuance::until;
+
 struct Project {
     directory: tempfile::TempDir,
     name: String,
@@ -41,6 +43,8 @@ impl Project {
         .unwrap();
         let project = Self { directory, name: format!("cutover-kick-{}", std::process::id()) };
         project.compose(&["up", "--detach", "--wait"]);
+        // It runs before it can be told anything.
+        project.has_said("serving initial configuration");
         project
     }
 
@@ -55,6 +59,11 @@ impl Project {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Until Caddy's log holds these words: the engine writes them down a little after they were said.
+    fn has_said(&self, words: &str) {
+        until(words, || self.compose(&["logs", "front"]).contains(words));
+    }
+
     fn address(&self) -> SocketAddr {
         self.compose(&["port", "front", "443"]).trim().parse().unwrap()
     }
@@ -67,7 +76,7 @@ fn docker_program() -> PathBuf {
 #[tokio::test]
 async fn caddy_is_kicked_once_and_then_serves_a_certificate() {
     let project = Project::up();
-    let docker = Docker::new(None, Duration::from_secs(10)).unwrap().negotiate().await.unwrap();
+    let docker = Docker::new(None, Duration::from_secs(60)).unwrap().negotiate().await.unwrap();
     let environment =
         vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()), ("HOME".to_owned(), "/root".to_owned())];
     let inside = Inside::new(docker_program(), Process::new(environment, Redactor::default()));
@@ -78,10 +87,8 @@ async fn caddy_is_kicked_once_and_then_serves_a_certificate() {
     kick.run(&docker, &inside, &run, &|_| ()).await.unwrap();
     let World::After(said) = kick.check(&run).unwrap() else { panic!("it was done") };
     assert_eq!(said, "front was reloaded once by this run");
-    assert!(
-        project.compose(&["logs", "front"]).contains("\"uri\":\"/load\""),
-        "Caddy itself says that it was told to load"
-    );
+    // Caddy itself says that it was told to load.
+    project.has_said("\"uri\":\"/load\"");
 
     let root = project.compose(&["exec", "-T", "front", "cat", "/data/caddy/pki/authorities/local/root.crt"]);
     let file = project.directory.path().join("root.crt");
@@ -92,7 +99,7 @@ async fn caddy_is_kicked_once_and_then_serves_a_certificate() {
         port: project.address().port(),
         ca_certificate: ca,
         interval_ms: 100,
-        deadline_s: 10,
+        deadline_s: 60,
     };
     let seen = gate(Some(file.clone())).ask(&|_| ()).await.unwrap();
     assert_eq!(seen.answer, Answer::Passed, "{}", seen.words);

@@ -124,7 +124,7 @@ fn wait_for(daemon: &Daemon, address: SocketAddr) {
             return;
         }
         let log = || fs::read_to_string(daemon.directory.join("log")).unwrap_or_default();
-        assert!(since.elapsed() < Duration::from_secs(20), "{address} does not answer:\n{}", log());
+        assert!(since.elapsed() < Duration::from_secs(60), "{address} does not answer:\n{}", log());
     }
 }
 
@@ -140,7 +140,7 @@ pub fn output(program: &str, arguments: &[&str], wanted: &str) -> String {
         }
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(
-            since.elapsed() < Duration::from_secs(20),
+            since.elapsed() < Duration::from_secs(60),
             "{program} {arguments:?} does not say {wanted:?}: {text}{said}"
         );
     }

@@ -318,13 +318,13 @@ fn switch(keeper: Keeper) -> SwitchDns {
         change("www", "CAA", side(&[], 0), side(&["0 issue \"letsencrypt.org\""], 60)),
         change("www", "TXT", side(&["old"], 1800), side(&["new"], 60)),
     ];
-    SwitchDns { zone: "move.test".into(), keeper, changes, deadline_s: 10 }
+    SwitchDns { zone: "move.test".into(), keeper, changes, deadline_s: 60 }
 }
 
 fn credentials(token: &str) -> Credentials {
     Credentials {
         token: Some(Ok(Secret::new(token.into()))),
-        timeout: Duration::from_secs(2),
+        timeout: Duration::from_secs(30),
         ..Credentials::default()
     }
 }
@@ -441,7 +441,7 @@ async fn a_proxied_record_stays_proxied_both_ways() {
     let proxied = |value: &str| SetSide { is_proxied: true, ..side(&[value], 1) };
     let changes = vec![change("www", "A", proxied("198.51.100.7"), proxied("192.0.2.10"))];
     let keeper = Keeper::Cloudflare(format!("http://{address}/client/v4"));
-    let switch = SwitchDns { zone: "move.test".into(), keeper, changes, deadline_s: 10 };
+    let switch = SwitchDns { zone: "move.test".into(), keeper, changes, deadline_s: 60 };
     let with = credentials(TOKEN);
     switch.run(&with, &|_| ()).await.unwrap();
     assert_eq!(books.lock().unwrap().records[0]["content"], "192.0.2.10");
@@ -472,7 +472,7 @@ async fn an_https_record_at_cloudflare_is_known_however_it_is_formatted_and_come
         ("1 . alpn=h3,h2 ipv4hint=198.51.100.7", "1 . alpn=h2,h3 ipv4hint=192.0.2.10 ipv6hint=2001:db8::10");
     let changes = vec![change("www", "HTTPS", side(&[from], 300), side(&[to], 60))];
     let keeper = Keeper::Cloudflare(format!("http://{address}/client/v4"));
-    let switch = SwitchDns { zone: "move.test".into(), keeper, changes, deadline_s: 10 };
+    let switch = SwitchDns { zone: "move.test".into(), keeper, changes, deadline_s: 60 };
     let with = credentials(TOKEN);
     assert!(matches!(switch.check(&with).await.unwrap(), World::Before(_)));
     switch.run(&with, &|_| ()).await.unwrap();

@@ -41,8 +41,8 @@ async fn a_proxied_name_is_switched_proven_by_who_answers_and_brought_back() {
     let text = format!(
         "schema = \"cutover/v1\"\n[project]\nname = \"move\"\n[state]\ndirectory = \"state\"\n[caddy]\nurl = \"https://www.move.test/\"\n\
          [dns]\nprovider = \"cloudflare\"\napi_url = \"http://{api}/client/v4\"\ntoken_file = \"token.txt\"\n\
-         roots = [\"127.53.0.1:{port}\"]\nresolvers = [\"127.53.0.21:{port}\"]\nquorum = 1\nport = {port}\ntimeout = \"1s\"\n\
-         interval = \"200ms\"\ndeadline = \"30s\"\norigin = [\"127.53.0.{NEW}\"]\nhttps_port = {https}\n\
+         roots = [\"127.53.0.1:{port}\"]\nresolvers = [\"127.53.0.21:{port}\"]\nquorum = 1\nport = {port}\ntimeout = \"10s\"\n\
+         interval = \"200ms\"\ndeadline = \"60s\"\norigin = [\"127.53.0.{NEW}\"]\nhttps_port = {https}\n\
          ca_certificate = \"ca.pem\"\n[[dns.record]]\nname = \"www.move.test\"\nA = [\"127.53.0.{NEW}\"]\nproxied = true\n"
     );
     fs::write(root.join("cutover.toml"), text).unwrap();

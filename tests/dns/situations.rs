@@ -7,6 +7,7 @@ use std::fmt::Write;
 use cutover::dns::{Memory, Name, survey};
 use cutover::judge::dns::seen::{Before, Demand};
 use cutover::judge::dns::{Picture, Subject, before_switch, judge};
+use futures_util::StreamExt;
 
 use crate::lab::at;
 use crate::stage::{CLOSED, MUTE, Stage, TWO, name, stage};
@@ -482,7 +483,8 @@ async fn every_situation_is_judged_and_advised_word_for_word() {
         keeps_within_its_screen(&picture, &before);
         told(&stage, situation, &picture, &before)
     });
-    let found = futures_util::future::join_all(looks).await.join("\n");
+    // Some side by side, and not all: servers on a busy machine answer late, and nobody is to be late but who is meant to be.
+    let found = futures_util::stream::iter(looks).buffered(12).collect::<Vec<_>>().await.join("\n");
     let place = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/dns/expected.txt");
     let expected = std::fs::read_to_string(place).unwrap();
     if found != expected {

@@ -45,7 +45,7 @@ impl Stage {
             resolvers: CACHES.iter().map(|last| at(*last, self.port)).collect(),
             roots: vec![at(ROOT, self.port)],
             port: self.port,
-            timeout: Duration::from_millis(1_500),
+            timeout: Duration::from_secs(4),
             origin: Origin {
                 addresses: Vec::new(),
                 https_port: 443,

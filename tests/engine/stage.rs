@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock};
 
 use anyhow::{Result, anyhow};
 use cutover::journal::{Fact, Journal, JournalError, Lock, RunState, read, state::fold};
@@ -14,6 +15,10 @@ use cutover::step::{Actor, Answer, Say, Seen, Undone, World};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
+
+/// Whoever takes a lock holds this for reading, whoever starts a child for writing: a child inherits every lock that is held
+/// when it is started, and keeps it until its end.
+pub static ALONE: RwLock<()> = RwLock::new(());
 
 /// The word that the redactor of the stage knows as a secret.
 pub const SECRET: &str = "hunter2-hunter2";
@@ -185,6 +190,7 @@ impl Stage {
         } else {
             Journal::go_on(&self.journal(), "boot".into(), clock)?.0
         };
+        let _alone = ALONE.read().unwrap_or_else(PoisonError::into_inner);
         let mut lock = Lock::take(self.place.path(), "deploy", clock()).unwrap();
         let redactor = Redactor::new([SECRET.to_owned()]);
         self.asks.send_modify(|times| *times = 0);

@@ -8,13 +8,13 @@ use rustix::process::Signal;
 use crate::support::live::{is_alive, says, until};
 use crate::support::project::Project;
 
-/// A project on release 1 whose backend takes three seconds to stop, so that `docker compose up` can be met at work.
+/// A project on release 1 whose backend takes ten seconds to stop, so that `docker compose up` can be met at work.
 fn slow_to_stop(label: &str) -> Project {
     let project = Project::new(label);
     project.edit(
         "compose.yaml",
         "stop_grace_period: 2s\n    restart: ${RESTART",
-        "stop_grace_period: 3s\n    restart: ${RESTART",
+        "stop_grace_period: 10s\n    restart: ${RESTART",
     );
     project.set("DEMO_FAULT_IGNORE_SIGTERM", "1");
     project.deploy("1");

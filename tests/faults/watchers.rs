@@ -40,7 +40,7 @@ fn a_prometheus_that_cannot_be_asked_holds_the_run_and_when_it_answers_the_run_g
     let old = project.images();
     let port = free_port();
     project.configure(&format!("[prometheus]\nurl = \"http://127.0.0.1:{port}\"\nerror_ratio = \"vector(0)\""));
-    project.edit("cutover.toml", "start_deadline = \"40s\"", "start_deadline = \"8s\"");
+    project.edit("cutover.toml", "start_deadline = \"2m\"", "start_deadline = \"20s\"");
     project.set("TAG", "2");
 
     let text = project.expect(4, &["deploy", "--yes", "--skip-checks"]);
@@ -92,13 +92,15 @@ fn a_run_killed_between_its_failure_and_the_way_back_goes_back_when_it_is_resume
     let endpoint = Endpoint::start();
     project.configure(&format!(
         "[[health]]\nname = \"outside\"\nurl = \"http://127.0.0.1:{}/\"\nsuccesses = 1\ninterval = \"100ms\"\n\
-         timeout = \"1s\"\ndeadline = \"1s\"",
+         timeout = \"3s\"\ndeadline = \"61s\"",
         endpoint.port
     ));
     project.deploy("1");
     let old = project.images();
     project.set("TAG", "2");
     endpoint.set(false);
+    // From now on it is given up soon: no answer is no good answer either.
+    project.edit("cutover.toml", "deadline = \"61s\"", "deadline = \"3s\"");
     let trace = project.path("trace");
     let learnt = trace_of(&mut project.command(&["deploy", "--yes", "--skip-checks"]), &trace).output().unwrap();
     assert_eq!(learnt.status.code(), Some(7), "{}", String::from_utf8_lossy(&learnt.stderr));

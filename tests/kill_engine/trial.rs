@@ -275,7 +275,7 @@ fn nothing_twice(site: &Site, trial: &Trial, at: u8, before: &Before, done: &[Se
     if matches!(trial.act, Act::Deploy | Act::First | Act::Adopted) {
         let begun = |event: &crate::events::Event| event.action == "start" && is_migration(&event.name);
         let is_forward = at == trial.act.end().1;
-        if is_forward && !site.events.wait(before.events, Duration::from_secs(5), begun) {
+        if is_forward && !site.events.wait(before.events, Duration::from_secs(60), begun) {
             return Err("no migration was started, and yet it is done".into());
         }
         want("whether the migration ended with 0 at most once", &(ended_well <= 1), &true)?;

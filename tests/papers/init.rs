@@ -148,6 +148,7 @@ fn django_with_celery_and_nginx() {
 fn a_site_behind_caddy() {
     let file = Copy::of("site").init(&[]);
     holds(&file, &["\n[caddy]\n", "\nurl = \"http://127.0.0.1\"\n", "\nservice = \"caddy\"\n"]);
+    holds(&file, &["\n# directory = \"/run/cutover/", "\n# for releases beside one another"]);
 }
 
 #[test]
@@ -371,6 +372,45 @@ fn from_a_configuration_that_init_wrote_a_copy_is_written_that_a_rehearsal_accep
     let led = read(&project, "docker-compose.yml").replace("postgres://shop@postgres:5432/shop", &databases[1].1);
     project.write("docker-compose.yml", &led);
     holds(&expect(2, &dry), &["DATABASE_URL of the service app leads to production's"]);
+}
+
+#[test]
+fn the_directory_that_caddy_reads_is_found_by_its_mount_or_by_its_files_and_a_copy_gets_one_of_its_own() {
+    for (mount, files, why) in [
+        ("./switch:/run/cutover:ro", &[][..], "it is mounted where the snippet reads"),
+        ("./switch:/srv/cutover:ro", &["app", "id"], "it is mounted into Caddy, and holds `app` and `id`"),
+    ] {
+        let copy = Copy::of("site");
+        let compose = std::fs::read_dir(copy.path("project")).unwrap().flatten().map(|entry| entry.path());
+        let compose =
+            compose.into_iter().find(|path| path.extension().is_some_and(|end| end.to_string_lossy().starts_with('y')));
+        let compose = compose.unwrap();
+        let text = std::fs::read_to_string(&compose).unwrap();
+        std::fs::write(
+            &compose,
+            text.replace("      - caddy_data:/data\n", &format!("      - {mount}\n      - caddy_data:/data\n")),
+        )
+        .unwrap();
+        std::fs::create_dir(copy.project("switch")).unwrap();
+        files.iter().for_each(|name| std::fs::write(copy.project(&format!("switch/{name}")), "web\n").unwrap());
+        let place = copy.project("switch").canonicalize().unwrap().display().to_string();
+        let file = copy.init(&["--environment", "production"]);
+        holds(&file, &[&format!("\n# {why}\ndirectory = \"{place}\"\n")]);
+
+        let state = "[state]\ndirectory = \"state\"\n[deploy]\nservices = [\"caddy\"]\n";
+        std::fs::write(copy.project("cutover.toml"), file.split("[state]").next().unwrap().to_owned() + state).unwrap();
+        let writes = ["rehearse", "runbook.toml", "--write-configuration"];
+        assert!(copy.cutover(&[&writes[..], &["--dry-run"]].concat()).status.success());
+        let theirs = copy.project("switch-rehearsal");
+        assert!(!theirs.exists(), "a dry run makes nothing");
+        let output = copy.cutover(&writes);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        holds(
+            &String::from_utf8_lossy(&output.stdout),
+            &["What the copy's Caddy reads:", "switch-rehearsal is there: app leads to caddy"],
+        );
+        assert_eq!(std::fs::read_to_string(theirs.join("app")).unwrap(), "caddy\n");
+    }
 }
 
 #[test]

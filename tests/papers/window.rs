@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use cutover::judge::counts::{Sample, Series, Window as Counts};
 use cutover::judge::cusum::Terms;
-use cutover::judge::probe::Engine;
 use cutover::watch::tick::{Fetched, Inputs, tick};
 use cutover::watch::window::{Now, SETTLE_MS, TICK_MS, Window};
 use serde_json::Value;
@@ -35,17 +34,8 @@ fn watched(minutes: &[(u64, u64)]) -> Window {
         let series = |code: &str, samples: &[Sample]| Series { labels: labels(code), samples: samples.to_vec() };
         let counters = vec![series("200", &good), series("502", &bad)];
         let counts = Counts { counters, up: vec![series("", &up)], starts: Vec::new() };
-        let inputs = Inputs {
-            now: now(minute * TICK_MS + SETTLE_MS),
-            counts: Some(Ok(Fetched { window: counts, upto_ms: BEGIN + minute * TICK_MS, maintenance: Vec::new() })),
-            probes: None,
-            engine: Engine::Well,
-            findings: Vec::new(),
-            is_maintenance: false,
-            is_complete: true,
-            accept: 0.01,
-        };
-        (window, _) = tick(&inputs, window);
+        let fetched = Fetched { window: counts, upto_ms: BEGIN + minute * TICK_MS, maintenance: Vec::new() };
+        (window, _) = tick(&Inputs::quiet(now(minute * TICK_MS + SETTLE_MS)).counted(Ok(fetched)), window);
     }
     window
 }

@@ -6,7 +6,7 @@ use reqwest::{Certificate, Client, Method, StatusCode};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A visitor who trusts Caddy's own authority and nobody else, and who finds `localhost` at the chosen port.
 struct Visitor {
@@ -22,7 +22,7 @@ impl Visitor {
         let client = Client::builder()
             .tls_certs_only([Certificate::from_pem(authority.as_bytes()).expect("Caddy's root certificate")])
             .resolve("localhost", address)
-            .timeout(Duration::from_secs(5))
+            .timeout(Duration::from_secs(60))
             .build()
             .expect("client");
         Self { client, port: address.port() }
@@ -54,7 +54,7 @@ fn caddy_metric(project: &Project, name: &str) -> String {
 #[tokio::test]
 async fn the_stack_serves_switches_and_counts_without_a_reload() {
     let project = Project::up();
-    project.wait_until_healthy(Duration::from_secs(120));
+    project.wait_until_healthy(Duration::from_secs(300));
     let visitor = Visitor::of(&project);
     let loaded = caddy_metric(&project, "caddy_config_last_reload_success_timestamp_seconds");
     assert!(!loaded.is_empty(), "Caddy says when it last loaded its configuration");
@@ -130,19 +130,21 @@ async fn counts_errors_so_that_the_gate_can_fail(project: &Project, visitor: &Vi
     assert_eq!(visitor.status("/").await, StatusCode::OK, "the way back is the same rename");
 
     let url = format!("http://{prometheus}/api/v1/query?query=up");
-    let up: Value = visitor.client.get(url).send().await.expect("Prometheus").json().await.expect("JSON");
-    let is_up = |job: &str| {
-        up["data"]["result"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .any(|series| series["metric"]["job"] == job && series["value"][1] == "1")
+    let is_up = async |job: &str| {
+        let up: Value = visitor.client.get(&url).send().await.expect("Prometheus").json().await.expect("JSON");
+        let mut all = up["data"]["result"].as_array().into_iter().flatten();
+        all.any(|series| series["metric"]["job"] == job && series["value"][1] == "1")
     };
     for job in ["caddy", "cutover", "backend", "prometheus"] {
-        assert!(is_up(job), "Prometheus reaches {job}");
+        // A second is all that a question may take here; on a busy machine one comes too late, and the next does not.
+        let deadline = Instant::now() + LIMIT;
+        while !is_up(job).await {
+            assert!(Instant::now() < deadline, "Prometheus does not reach {job}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
     // Nothing of the lab answers for it: so a target that is away is really seen to be away.
-    assert!(!is_up("postgres"), "the exporter has no image here");
+    assert!(!is_up("postgres").await, "the exporter has no image here");
 }
 
 async fn refuses_when_nothing_was_chosen(project: &Project, visitor: &Visitor) {

@@ -69,7 +69,7 @@ services = ["app"]
 migrate = {{ service = "app", command = ["sh", "/migrate.sh"] }}
 stable_for = "200ms"
 observe = "0s"
-start_deadline = "60s"
+start_deadline = "2m"
 {deploy}
 {more}
 "#

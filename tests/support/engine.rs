@@ -73,7 +73,7 @@ impl Engine {
             .arg("--host")
             .arg(format!("unix://{}", place("engine.sock").display()));
         self.daemon = Some(command.stdout(Stdio::null()).stderr(log).stdin(Stdio::null()).spawn().unwrap());
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + Duration::from_secs(240);
         while !self.reach().command("docker").args(["version", "--format", "ok"]).output().unwrap().status.success() {
             let log = std::fs::read_to_string(place("log")).unwrap_or_default();
             assert!(Instant::now() < deadline, "the private engine does not answer; its log:\n{log}");

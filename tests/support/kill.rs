@@ -64,6 +64,12 @@ pub fn kill_at(command: &mut Command, n: u32, when: When) -> &mut Command {
         .env("CUTOVER_KILL_DELAY_MS", delay.as_millis().to_string())
 }
 
+/// The same, where only calls about files whose path contains `words` are counted: how many others there are may depend on
+/// how long something took.
+pub fn kill_at_file<'a>(command: &'a mut Command, words: &str, n: u32, when: When) -> &'a mut Command {
+    kill_at(command, n, when).env("CUTOVER_KILL_FILE", words)
+}
+
 /// Has `command` write one line per fsync into `file`: its number, milliseconds since the start, the file it is about.
 pub fn trace<'a>(command: &'a mut Command, file: &Path) -> &'a mut Command {
     command.env("LD_PRELOAD", shim()).env("CUTOVER_KILL_TRACE", file)

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::receiver::{Identity, Stream, tls, wrapped};
 
-const NEVER: Duration = Duration::from_secs(40);
+const NEVER: Duration = Duration::from_secs(60);
 /// Who may log in.
 pub const USER: &str = "ann@example.com";
 /// With this.

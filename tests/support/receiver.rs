@@ -16,7 +16,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// When an awaited request counts as never coming.
-const NEVER: Duration = Duration::from_secs(40);
+const NEVER: Duration = Duration::from_secs(60);
 
 /// A request.
 #[derive(Clone, Debug)]

@@ -1,7 +1,13 @@
 //! Faults around a switch: a release that is ill, files that somebody changed, a proxy that is restarted.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::stage::Stage;
 use crate::support::live::{says, until};
+use crate::support::ports::free_port;
 
 #[test]
 fn a_release_that_does_not_become_healthy_never_gets_a_request() {
@@ -18,17 +24,67 @@ fn a_release_that_does_not_become_healthy_never_gets_a_request() {
     assert!(!project.docker(&["network", "ls"]).contains(&format!("0-{}-r2", project.name)));
 }
 
+/// A way through the application that is asked as health, and is ill when the test says so.
+struct Journey {
+    port: u16,
+    is_ill: Arc<AtomicBool>,
+}
+
+impl Journey {
+    fn begin() -> Self {
+        let (port, is_ill) = (free_port(), Arc::new(AtomicBool::new(false)));
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let told = Arc::clone(&is_ill);
+        // It ends with the process of the test.
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { continue };
+                let _ = stream.read(&mut [0; 4096]);
+                let status = if told.load(Ordering::Relaxed) { "503 Service Unavailable" } else { "200 OK" };
+                let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            }
+        });
+        Self { port, is_ill }
+    }
+}
+
 #[test]
 fn a_release_that_falls_ill_after_the_switch_is_put_back_by_itself() {
     let stage = Stage::new("ill");
     let project = &stage.project;
+    let journey = Journey::begin();
+    let toml = std::fs::read_to_string(project.path("cutover.toml")).unwrap();
+    let asked = format!("[[health]]\nname = \"journey\"\nurl = \"http://127.0.0.1:{}/\"\n", journey.port);
+    project.write("cutover.toml", &format!("{toml}{asked}successes = 1\ninterval = \"100ms\"\n"));
     project.deploy("1");
-    project.edit("cutover.toml", "observe = \"200ms\"", "observe = \"60s\"");
+    // It is watched until something happens.
+    project.edit("cutover.toml", "observe = \"200ms\"", "observe = \"10m\"");
     let visitors = stage.visitors();
-    project.set("DEMO_FAULT_UNHEALTHY_AFTER", "6");
     project.set("TAG", "2");
-    says(&project.expect(7, &["deploy", "--yes"]), &["FAILED AND ROLLED BACK", "expect_steady", "r1 is back"]);
+    let run = project.start(&["deploy", "--yes"]);
+    project.await_fact(2, "started", "expect_steady");
+    assert_eq!(stage.release(), "2");
+    journey.is_ill.store(true, Ordering::Relaxed);
+    project.await_fact(2, "undoing", "switch_upstream");
+    journey.is_ill.store(false, Ordering::Relaxed);
+    says(&run.expect(7), &["FAILED AND ROLLED BACK", "expect_steady", "r1 is back"]);
     visitors.all_were_served();
+    assert_eq!((stage.release().as_str(), stage.sides()), ("1", vec!["r1".to_owned()]));
+
+    // One whose container dies is put back too, where nothing is asked about health at all.
+    let toml =
+        std::fs::read_to_string(project.path("cutover.toml")).unwrap().replace("observe = \"10m\"", "observe = \"2m\"");
+    let mut is_health = false;
+    let is_kept = |line: &&str| {
+        is_health = if line.starts_with('[') { *line == "[[health]]" } else { is_health };
+        !is_health
+    };
+    project.write("cutover.toml", &toml.lines().filter(is_kept).map(|line| format!("{line}\n")).collect::<String>());
+    let run = project.start(&["deploy", "--yes"]);
+    project.await_fact(3, "started", "expect_steady");
+    let dead = format!("{}-r2-backend-r2-1", project.name);
+    project.docker(&["kill", &dead]);
+    says(&run.expect(7), &["FAILED AND ROLLED BACK", "expect_steady", &dead, "r1 is back"]);
     assert_eq!((stage.release().as_str(), stage.sides()), ("1", vec!["r1".to_owned()]));
 }
 
@@ -63,6 +119,8 @@ fn a_caddy_that_is_restarted_in_the_middle_comes_back_with_what_the_file_says() 
     project.await_fact(2, "done", "switch_upstream");
     project.docker(&["restart", "--time", "0", &format!("{}-caddy-1", project.name)]);
     run.expect(0);
+    // The run may have been over before Caddy went away.
+    until("Caddy to be back", || stage.ask("/").is_some());
     assert_eq!(stage.release(), "2");
 }
 

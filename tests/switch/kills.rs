@@ -3,8 +3,8 @@
 use rustix::process::Signal;
 
 use crate::stage::Stage;
-use crate::support::kill::{When, kill_at, trace, was_killed};
-use crate::support::live::{says, until};
+use crate::support::kill::{When, kill_at_file, trace, was_killed};
+use crate::support::live::until;
 
 /// Where the run is killed: as soon as its journal says this.
 const PLACES: [(&str, &str); 10] = [
@@ -45,7 +45,7 @@ fn killed_anywhere_it_is_gone_on_with_or_undone_and_nobody_notices() {
             let id = stage.identity();
             let side = id.rsplit_once('-').unwrap().1;
             let led = format!("{id}: app leads to {id}-backend; visitors get 200");
-            says(&project.expect(0, &["status"]), &[&led, &format!("backend-{side}: running")]);
+            stage.status_says(&[&led, &format!("backend-{side}: running")]);
         }
         let is_resumed = kill % 2 == 0;
         // The last line may have been written before the kill came: then the run was done.
@@ -67,8 +67,7 @@ fn killed_anywhere_it_is_gone_on_with_or_undone_and_nobody_notices() {
             (false, false) => undone += 1,
         }
         assert_eq!(stage.release(), serving, "killed at {fact} {place}:\n{words}");
-        // On a busy machine the engine may answer one look too late.
-        until("OK from status", || project.expect(0, &["status"]).contains("OK: "));
+        stage.status_says(&["OK: "]);
         let sides = stage.sides();
         assert!(!sides.is_empty() && sides.len() <= 2, "one serves and one may be warm: {sides:?}, {words}");
     }
@@ -92,18 +91,17 @@ fn killed_inside_the_rename_the_routes_lead_to_one_side_and_it_goes_on_or_back()
     assert_eq!(learnt.status.code(), Some(0), "{}", String::from_utf8_lossy(&learnt.stderr));
     let run = project.path("run").display().to_string();
     let syncs = std::fs::read_to_string(&file).unwrap();
-    let inside: Vec<u32> = syncs
-        .lines()
-        .filter(|line| line.contains(&run))
-        .map(|line| line.split(' ').next().unwrap().parse().unwrap())
-        .collect();
-    let [.., before, rename] = inside[..] else { panic!("the switch is made durable: {syncs}") };
+    let rename = u32::try_from(syncs.lines().filter(|line| line.contains(&run)).count()).unwrap();
+    assert!(rename > 1, "the switch is made durable: {syncs}");
     project.expect(0, &["rollback", "--yes"]);
 
-    for (call, when, is_led, verb) in [(before, When::After, "1", "resume"), (rename, When::Before, "2", "rollback")] {
-        let killed = kill_at(&mut project.command(&["deploy", "--yes", "--skip-checks"]), call, when).output().unwrap();
+    for (call, when, is_led, verb) in
+        [(rename - 1, When::After, "1", "resume"), (rename, When::Before, "2", "rollback")]
+    {
+        let mut deploy = project.command(&["deploy", "--yes", "--skip-checks"]);
+        let killed = kill_at_file(&mut deploy, &run, call, when).output().unwrap();
         assert!(was_killed(killed.status), "{call}: {}", String::from_utf8_lossy(&killed.stderr));
-        assert_eq!(stage.release(), is_led, "killed at call {call} of {inside:?}");
+        assert_eq!(stage.release(), is_led, "killed at call {call} of {rename}");
         if verb == "resume" {
             project.expect(0, &["resume"]);
             assert_eq!(stage.release(), "2");

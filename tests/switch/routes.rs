@@ -3,7 +3,9 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::Command;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::stage::{Stage, ask};
@@ -42,21 +44,33 @@ fn two_routes_switch_together_so_that_nobody_meets_a_mix() {
     project.deploy("1");
 
     // One question after the other: whoever met the new release on one route never meets the old one on the other.
-    let (is_over, port) = (AtomicBool::new(false), stage.http);
-    let seen = std::thread::scope(|scope| {
+    let (is_over, port, seen) = (AtomicBool::new(false), stage.http, Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
         let walk = scope.spawn(|| {
-            let mut seen = Vec::new();
             while !is_over.load(Ordering::Relaxed) {
-                seen.extend(["/health", "/api/health"].map(|path| release_at(port, path)));
+                let both = ["/health", "/api/health"].map(|path| release_at(port, path));
+                seen.lock().unwrap().extend(both);
             }
-            seen
         });
-        project.set("TAG", "2");
-        project.start(&["deploy", "--yes"]).expect(0);
-        project.expect(0, &["rollback", "--yes"]);
+        // Whoever walks may be slow: each side is left only after he was there.
+        let meets = |release: &str| {
+            until(&format!("the answer of {release}"), || {
+                walk.is_finished() || seen.lock().unwrap().last().is_some_and(|last| last == release)
+            });
+        };
+        let changed = catch_unwind(AssertUnwindSafe(|| {
+            meets("1");
+            project.set("TAG", "2");
+            project.start(&["deploy", "--yes"]).expect(0);
+            meets("2");
+            project.expect(0, &["rollback", "--yes"]);
+            meets("1");
+        }));
         is_over.store(true, Ordering::Relaxed);
-        walk.join().unwrap()
+        walk.join().unwrap();
+        changed.unwrap_or_else(|panic| resume_unwind(panic));
     });
+    let seen = seen.into_inner().unwrap();
     let mut turns = seen.clone();
     turns.dedup();
     assert_eq!(turns, ["1", "2", "1"], "of {} answers", seen.len());
@@ -183,8 +197,8 @@ fn a_warm_side_that_comes_back_with_its_engine_gets_no_request_and_is_still_the_
     };
     until("Caddy to be back", || served_by().is_some());
     assert_eq!(served_by().as_deref(), Some("2"), "the file names who serves, not the engine");
-    until("all to be well", || project.expect(0, &["status"]).contains("OK: r2 serves"));
-    says(&project.expect(0, &["status"]), &["r1 is whole and warm"]);
+    stage.status_says(&["OK: r2 serves"]);
+    stage.status_says(&["r1 is whole and warm"]);
     project.expect(0, &["rollback", "--yes"]);
     assert_eq!(served_by().as_deref(), Some("1"));
 

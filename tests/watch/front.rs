@@ -4,8 +4,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use cutover::adapter::prometheus;
+
 /// When an awaited event counts as never coming.
 const NEVER: Duration = Duration::from_secs(60);
+/// For one answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 const CADDYFILE: &str = "{\n\tadmin off\n\tmetrics\n\tservers :81 {\n\t\tname chain\n\t}\n}\n:80 {\n\trespond /well 200\n\trespond /ill 502\n}\n\
      :81 {\n\theader X-Chain 1\n\tencode gzip\n\trespond /well 200\n\treverse_proxy 127.0.0.1:1\n}\n\
@@ -84,7 +88,7 @@ impl Front {
         self.wait_for_scrapes(&http).await;
         let url = format!("{}{path}", self.address("caddy", port));
         for _ in 0..times {
-            http.get(&url, Duration::from_secs(5)).await.unwrap();
+            http.get(&url, PATIENCE).await.unwrap();
         }
     }
 
@@ -93,7 +97,7 @@ impl Front {
         let url = format!("{}/api/v1/query?query=min(sum_over_time(up[3s]))%20%3E%3D%202", self.prometheus());
         let begun = Instant::now();
         loop {
-            let answer = http.get(&url, Duration::from_secs(5)).await;
+            let answer = http.get(&url, PATIENCE).await;
             if answer.is_ok_and(|answer| answer.body.contains("\"value\"")) {
                 return;
             }
@@ -102,9 +106,23 @@ impl Front {
         }
     }
 
-    /// Starts Caddy anew: its counters begin at 0.
+    /// Starts Caddy anew: its counters begin at 0. Prometheus has asked the new one when this returns.
     pub async fn restart_caddy(&self) {
+        let http = cutover::adapter::http::Http::new().unwrap();
+        let started = async || {
+            let query = "max(process_start_time_seconds{job=\"caddy\"})";
+            match prometheus::number(&http, &self.prometheus(), query, PATIENCE).await {
+                Ok(prometheus::Number::Value(at)) => Some(at),
+                _ => None,
+            }
+        };
+        let old = started().await.unwrap();
         docker(&["restart", "--time", "1", &self.container("caddy")]);
+        let begun = Instant::now();
+        while started().await.is_none_or(|now| now <= old) {
+            assert!(begun.elapsed() < NEVER, "Prometheus does not reach the new Caddy");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 
     /// Stops Caddy: the target is gone.

@@ -15,7 +15,6 @@ use cutover::adapter::{clock, prometheus};
 use cutover::judge::counts::{self, Sample, Series};
 use cutover::judge::cusum::{Alarm, Cusum, Terms};
 use cutover::judge::ladder::Level;
-use cutover::judge::probe::Engine;
 use cutover::watch::tick::{Fetched, Inputs, tick};
 use cutover::watch::window::{Now, TICK_MS, Window};
 
@@ -203,17 +202,7 @@ fn judged(fetched: &counts::Window, minutes: i64, terms: &Terms) -> Outcome {
     for minute in 1..=minutes {
         let upto_ms = minute * TICK_MS;
         let counts = Fetched { window: fetched.clone(), upto_ms, maintenance: Vec::new() };
-        let inputs = Inputs {
-            now: now(minute),
-            counts: Some(Ok(counts)),
-            probes: None,
-            engine: Engine::Well,
-            findings: Vec::new(),
-            is_maintenance: false,
-            is_complete: true,
-            accept: 0.01,
-        };
-        let (next, verdicts) = tick(&inputs, window);
+        let (next, verdicts) = tick(&Inputs::quiet(now(minute)).counted(Ok(counts)), window);
         window = next;
         if verdicts.level == Level::RollbackRecommended {
             outcome.recommended.get_or_insert(minute);

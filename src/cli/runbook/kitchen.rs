@@ -9,7 +9,6 @@ use super::sides::Sides;
 use crate::adapter::database::Place;
 use crate::adapter::switch;
 use crate::cli::dns::look::Look;
-use crate::cli::flags::Deploy;
 use crate::cli::global::Global;
 use crate::cli::notify;
 use crate::cli::setup::Setup;
@@ -189,7 +188,7 @@ impl Kitchen<'_> {
     }
 
     pub(super) async fn deploy(&self, _: &Ask<'_>) -> Result<Planned> {
-        crate::cli::deploy::make(self.config, self.setup, &Deploy::default()).await
+        crate::cli::deploy::make_whole(self.config, self.setup).await
     }
 
     pub(super) async fn dns_switch(&self, _: &Ask<'_>) -> Result<Planned> {

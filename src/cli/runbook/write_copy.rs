@@ -12,7 +12,7 @@ use crate::cli::global::Global;
 use crate::cli::new_file;
 use crate::cli::setup::{self, Setup};
 use crate::cli::{exit, out};
-use crate::config::{self, Config, Environment, LEFT_TO_YOU};
+use crate::config::{self, Config, Environment, LEFT_TO_YOU, Strategy};
 use crate::init::copy::{self, Original, PREFIX, SUFFIX, Written};
 use crate::init::copy_stack::{self, Laid, Stack};
 use crate::init::secrets::shown;
@@ -49,8 +49,9 @@ pub async fn run(global: &Global, verb: &Rehearse) -> Result<u8> {
     if !verb.dry_run {
         all.iter().try_for_each(|(path, text)| new_file::write(path, text, "rehearsal.config"))?;
     }
+    let directory = if verb.dry_run { None } else { switch_directory(&production) };
     let variables = cook::variables(&runbook).into_iter().map(|name| format!("{PREFIX}{name}")).collect();
-    let told = Told { production: &production, verb, written: &written, laid: &laid, variables };
+    let told = Told { production: &production, verb, written: &written, laid: &laid, directory, variables };
     told.tell(global, &all);
     Ok(exit::DONE)
 }
@@ -80,7 +81,7 @@ async fn lay(global: &Global, production: &Config) -> Result<Laid> {
     setup.learn(&model);
     let directory = production.caddy.as_ref().and_then(|caddy| caddy.directory.clone());
     let switch = directory.map(|ours| {
-        let theirs = PathBuf::from(format!("{}{SUFFIX}", ours.display().to_string().trim_end_matches('/')));
+        let theirs = theirs(&ours);
         (ours, theirs)
     });
     Ok(copy_stack::lay(&Stack {
@@ -90,6 +91,42 @@ async fn lay(global: &Global, production: &Config) -> Result<Laid> {
         switch,
         is_free: &is_free,
     }))
+}
+
+/// Makes the directory that the copy's Caddy reads; says what was made, or what has to be done.
+fn switch_directory(production: &Config) -> Option<String> {
+    let caddy = production.caddy.as_ref()?;
+    let place = theirs(caddy.directory.as_ref()?);
+    let shown = place.display();
+    // Beside one another, the first deploy says who serves; in place nobody ever does.
+    let mut routes = caddy.routes.clone();
+    if routes.is_empty() {
+        routes.extend(production.deploy.services.first().map(|service| ("app".to_owned(), service.clone())));
+    }
+    routes.retain(|_, _| production.deploy.strategy == Strategy::Recreate);
+    let made = std::fs::create_dir_all(&place).and_then(|()| {
+        let missing = routes.iter().map(|(route, service)| (place.join(route), service));
+        missing.filter(|(path, _)| !path.exists()).try_for_each(|(path, to)| std::fs::write(path, format!("{to}\n")))
+    });
+    let led: Vec<String> = routes.iter().map(|(route, service)| format!("{route} leads to {service}")).collect();
+    Some(match made {
+        Ok(()) if production.deploy.strategy == Strategy::BlueGreen => {
+            format!("{shown} is there; the first deploy of the copy says in it who serves")
+        }
+        Ok(()) if led.is_empty() => {
+            format!("{shown} is there; its file `app` has to name the service that Caddy leads to")
+        }
+        Ok(()) => format!("{shown} is there: {}", led.join(", ")),
+        Err(error) => {
+            let lines = routes.iter().map(|(route, service)| format!(" && echo {service} >{shown}/{route}"));
+            format!("{shown} could not be made ({error}); make it: mkdir -p {shown}{}", lines.collect::<String>())
+        }
+    })
+}
+
+/// The copy's directory for production's.
+fn theirs(ours: &Path) -> PathBuf {
+    PathBuf::from(format!("{}{SUFFIX}", ours.display().to_string().trim_end_matches('/')))
 }
 
 /// Whether nobody of this host listens there.
@@ -113,6 +150,8 @@ struct Told<'a> {
     verb: &'a Rehearse,
     written: &'a Written,
     laid: &'a Laid,
+    /// What became of the directory that the copy's Caddy reads, where there is one.
+    directory: Option<String>,
     variables: Vec<String>,
 }
 
@@ -132,6 +171,7 @@ impl Told<'_> {
                 "left": pairs(&self.written.left, "wanted"),
                 "secrets": pairs(&self.written.secrets, "name"),
                 "variables": self.variables,
+                "caddy_directory": self.directory,
                 "remarks": self.laid.remarks,
             }));
         } else if self.verb.dry_run {
@@ -155,6 +195,7 @@ impl Told<'_> {
             ("Left to you, marked FILL IN", self.written.left.iter().map(pair).collect::<Vec<_>>()),
             ("Secrets of the copy's own, to be set or written", self.written.secrets.iter().map(pair).collect()),
             ("Variables that the commands of the runbook get", self.variables.clone()),
+            ("What the copy's Caddy reads", self.directory.iter().cloned().collect()),
             ("Seen on the way", self.laid.remarks.clone()),
         ];
         for (title, lines) in parts.iter().filter(|(_, lines)| !lines.is_empty()) {

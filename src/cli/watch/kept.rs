@@ -43,9 +43,11 @@ impl Watching<'_> {
             Ok(false) => {}
             Err(error) => {
                 let why = format!("{error:#}");
-                tracing::warn!("{why}");
                 let verdict = self.window.unwritten.last().map(|(verdict, _)| verdict.clone());
                 let told = std::mem::replace(&mut self.window.is_unwritten_told, true);
+                if !told {
+                    tracing::warn!("{why}");
+                }
                 if let (false, Some(run), Some(verdict)) = (told, self.window.run, verdict) {
                     let unwritten = Unwritten { place: self.place(), run, verdict, why, at_ms: clock::wall_ms() };
                     self.tell_soon(unwritten.notice());

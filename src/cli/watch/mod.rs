@@ -1,15 +1,18 @@
 //! `watch`: the window after a cutover, by a daemon or by cron. Looking holds no lock; going back takes the host's, like a person.
 
 mod armed;
+mod fed;
 mod kept;
 mod names;
 mod parts;
 mod telling;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 
+use self::fed::Fed;
 use self::parts::Parts;
 use super::flags::Watch;
 use super::global::{Format, Global};
@@ -56,6 +59,8 @@ struct Watching<'a> {
     telling: tokio::task::JoinSet<()>,
     /// Since when the window cannot be written, milliseconds of Unix time.
     unkept_ms: Option<i64>,
+    /// Why it is not known what is to be watched, where the runs cannot be read.
+    doubt: Option<String>,
 }
 
 async fn prepare<'a>(global: &'a Global, verb: &Watch) -> Result<Watching<'a>> {
@@ -73,8 +78,9 @@ async fn prepare<'a>(global: &'a Global, verb: &Watch) -> Result<Watching<'a>> {
     shelf.write(&window)?;
     let failed_before = window.row.failures();
     let telling = tokio::task::JoinSet::new();
+    let (unkept_ms, doubt) = (None, None);
     let mut watching =
-        Watching { global, config, setup, shelf, parts, window, failed_before, telling, unkept_ms: None };
+        Watching { global, config, setup, shelf, parts, window, failed_before, telling, unkept_ms, doubt };
     armed::change(&mut watching, verb)?;
     Ok(watching)
 }
@@ -113,7 +119,7 @@ impl Watching<'_> {
     /// Until the window is accepted, or somebody ends it.
     async fn on_and_on(mut self) -> Result<u8> {
         let environment = Environment::of_process();
-        let manager = Manager::new(environment.get("NOTIFY_SOCKET"))?;
+        let manager = Arc::new(Manager::new(environment.get("NOTIFY_SOCKET"))?);
         let mut end = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         let mut probes: Vec<Asked> = Vec::new();
         let mut last: Option<Verdicts> = None;
@@ -121,6 +127,9 @@ impl Watching<'_> {
         loop {
             let round = clock::Stopwatch::start();
             probes.extend(self.ask().await);
+            if self.begin_anew().await? {
+                last = None;
+            }
             let is_due = self.is_tick_due() || last.is_none();
             if is_due {
                 let asked = self.parts.watcher.route.as_ref().map(|_| std::mem::take(&mut probes));
@@ -144,11 +153,12 @@ impl Watching<'_> {
             }
             // While it counts down, every round looks whether somebody has stopped it.
             let is_act_due = self.unkept_ms.is_none() && (is_due || self.window.going_back.is_some());
-            if let Some(verdicts) = last.as_ref().filter(|_| is_act_due)
-                && let Some(code) = armed::act(&mut self, verdicts).await?
-            {
-                self.told().await;
-                return Ok(code);
+            if let Some(verdicts) = last.as_ref().filter(|_| is_act_due) {
+                let _fed = Fed::every(Duration::from_millis(PACE_MS), &manager);
+                if let Some(code) = armed::act(&mut self, verdicts).await? {
+                    self.told().await;
+                    return Ok(code);
+                }
             }
             let rest = Duration::from_millis(PACE_MS).saturating_sub(round.elapsed());
             tokio::select! {
@@ -161,6 +171,34 @@ impl Watching<'_> {
         self.told().await;
         out::say("cutover: the watcher was ended; the window is kept, and goes on when it is started again");
         Ok(code_of(self.window.ladder.level))
+    }
+
+    /// Begins a window anew where a later run has brought up something else, as a watcher does that is started then; gives
+    /// whether it did.
+    async fn begin_anew(&mut self) -> Result<bool> {
+        let (state, run) = (&self.setup.state, self.window.run);
+        let last = match parts::watched(state, run) {
+            Ok(last) => last,
+            Err(error) => {
+                let why = format!("{error:#}");
+                if self.doubt.as_ref() != Some(&why) {
+                    out::say(&format!(
+                        "cutover: whether a later run has brought up something else is not known: {why}"
+                    ));
+                }
+                self.doubt = Some(why);
+                return Ok(false);
+            }
+        };
+        self.doubt = None;
+        let Some(stabilize) = self.config.stabilize.clone().filter(|_| last != run) else { return Ok(false) };
+        let was_armed = self.window.armed.is_some();
+        self.window = self.parts.window(Some(self.window.clone()), &stabilize, &self.setup).await?;
+        let number = last.map_or_else(String::new, |number| format!(": run {number} has brought up something else"));
+        let armed = if was_armed { "; going back by itself is disarmed" } else { "" };
+        out::say(&format!("cutover: a new window begins{number}{armed}"));
+        self.keep();
+        Ok(true)
     }
 
     /// A round in which no minute is over: a sign of life, and what cannot wait for the next tick.

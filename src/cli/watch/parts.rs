@@ -1,5 +1,7 @@
 //! From the configuration to the watcher: what is asked, how often, and the window that it goes on with.
 
+use std::path::Path;
+
 use anyhow::Result;
 use serde_json::Value;
 
@@ -15,6 +17,9 @@ use crate::watch::gather::{self, Watcher};
 use crate::watch::own::Places;
 use crate::watch::requests::Source;
 use crate::watch::window::Window;
+
+/// Kinds of runs after which something else is there to be watched.
+const BRINGING_UP: [&str; 4] = ["deploy", "rollback", "cutover", "dns"];
 
 /// The watcher, and what its words need.
 pub struct Parts {
@@ -87,7 +92,7 @@ impl Parts {
     /// # Errors
     /// When the runs cannot be read.
     pub async fn window(&self, old: Option<Window>, stabilize: &Stabilize, setup: &Setup) -> Result<Window> {
-        let last = watched(setup)?;
+        let last = watched(&setup.state, old.as_ref().and_then(|old| old.run))?;
         if let Some(old) = old.filter(|old| old.run == last) {
             return Ok(old);
         }
@@ -102,16 +107,27 @@ impl Parts {
     }
 }
 
-/// The run whose work is watched: the last one that ended well, or a runbook's that has come to its own watching, or is past
-/// it and waits for its last signals.
-fn watched(setup: &Setup) -> Result<Option<u32>> {
-    for file in runs::list(&setup.state.join("runs"))?.iter().rev() {
+/// The run whose work is watched: the last one that ended well and has brought up something else, or a runbook's that has come
+/// to its own watching, or is past it and waits for its last signals. A backup or an export taken meanwhile is none; they
+/// count only where there is nothing else. `known` is the one that is watched until now.
+///
+/// # Errors
+/// When the runs cannot be read.
+pub fn watched(state: &Path, known: Option<u32>) -> Result<Option<u32>> {
+    let mut other = None;
+    for file in runs::list(&state.join("runs"))?.iter().rev() {
+        if known == Some(file.number) {
+            return Ok(known);
+        }
         let run = file.state()?;
-        if matches!(run.outcome, Some((Outcome::Done, _))) || (run.is_open() && watches_itself(&run)) {
+        let is_done = matches!(run.outcome, Some((Outcome::Done, _)));
+        let brings_up = BRINGING_UP.contains(&file.kind.as_str()) && !run.is_nothing_new();
+        if (is_done && brings_up) || (run.is_open() && watches_itself(&run)) {
             return Ok(Some(file.number));
         }
+        other = other.or(is_done.then_some(file.number));
     }
-    Ok(None)
+    Ok(other)
 }
 
 /// Whether a run has begun a gate that is this program's own watching.
@@ -122,4 +138,43 @@ fn watches_itself(run: &RunState) -> bool {
     };
     let begun = run.items.iter().enumerate().filter(|(_, item)| item.standing != Standing::Waiting);
     !run.is_going_back && begun.map(|(index, _)| index).any(is_watch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::entry::Header;
+    use crate::journal::{Fact, Journal};
+
+    /// A run of this kind that ended like this, or is still at work.
+    fn ran(state: &Path, number: u32, kind: &str, outcome: Option<Outcome>) {
+        let directory = state.join("runs");
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = runs::journal_path(&directory, number, kind);
+        let mut journal = Journal::create(&path, "boot".into(), clock::now).unwrap();
+        journal.append(Fact::Planned { header: Header::of_test(number, kind), plan: Value::Null }).unwrap();
+        if let Some(outcome) = outcome {
+            journal.append(Fact::Finished { outcome, exit: 0, said: String::new() }).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_export_or_a_rehearsal_begins_no_new_window_and_a_deployment_does() {
+        let home = tempfile::tempdir().unwrap();
+        let state = home.path();
+        assert_eq!(watched(state, None).unwrap(), None);
+        ran(state, 1, "data", Some(Outcome::Done));
+        assert_eq!(watched(state, None).unwrap(), Some(1), "where there is nothing else");
+        ran(state, 2, "deploy", Some(Outcome::Done));
+        assert_eq!(watched(state, Some(1)).unwrap(), Some(2));
+        // Who arms the watcher takes exports meanwhile; nobody watches from the begin again because of that.
+        ran(state, 3, "data", Some(Outcome::Done));
+        ran(state, 4, "rehearsal", Some(Outcome::Done));
+        ran(state, 5, "maintenance", Some(Outcome::Done));
+        ran(state, 6, "deploy", Some(Outcome::RolledBack));
+        ran(state, 7, "rollback", None);
+        assert_eq!((watched(state, Some(2)).unwrap(), watched(state, None).unwrap()), (Some(2), Some(2)));
+        ran(state, 8, "rollback", Some(Outcome::Done));
+        assert_eq!(watched(state, Some(2)).unwrap(), Some(8));
+    }
 }

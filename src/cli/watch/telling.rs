@@ -41,10 +41,10 @@ impl Watching<'_> {
                 complain(&notifier.tell(Topic::Verdicts, &notice).await);
             }
             if is_known {
-                complain(&notifier.live(is_well, &words).await);
+                note(&notifier.live(is_well, &words).await);
             }
             match numbers {
-                Ok(text) => complain(&notifier.count(&text).await),
+                Ok(text) => note(&notifier.count(&text).await),
                 Err(error) => out::say(&format!("cutover: the numbers cannot be put together: {error:#}")),
             }
         });
@@ -128,6 +128,17 @@ fn to_do(verdicts: &Verdicts, advice: Option<&Recommendation>, hold: &str) -> Ve
     lines
         .extend(verdicts.rules.iter().filter(is_wrong).map(|said| format!("{}: {}", said.rule.name, said.rule.advice)));
     lines
+}
+
+/// What goes out with every tick is said when it fails first, and when it arrives again: nobody reads 1440 lines a day.
+fn note(told: &[Delivery]) {
+    for one in told.iter().filter(|one| one.is_news) {
+        let Delivery { channel, kind, said, .. } = one;
+        out::say(&match one.has_arrived {
+            true => format!("cutover: {channel} ({kind}) is told again: {said}"),
+            false => format!("cutover: {}", one.words()),
+        });
+    }
 }
 
 pub(super) fn complain(told: &[Delivery]) {

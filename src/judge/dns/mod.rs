@@ -237,7 +237,7 @@ fn authorities(sight: &Sight) -> Count {
         let sets: Vec<&Set> = sight.sets.iter().filter(|set| set.zone == zone.name).collect();
         let counted: Vec<usize> =
             zone.servers.iter().enumerate().filter(|(_, one)| zone::is_counted(one)).map(|(index, _)| index).collect();
-        count.of += counted.len() + zone.without_address.len();
+        count.of += counted.len() + zone.without_address.len() + zone.unknown_address.len();
         let is_right = |index: usize| sets.iter().all(|set| authority::is_right(set, index));
         count.right += counted.iter().filter(|index| is_right(**index)).count();
     }

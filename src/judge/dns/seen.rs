@@ -122,8 +122,11 @@ pub struct Zone {
     pub delegation: Delegation,
     /// Every address of every server, by the parent and by the zone itself.
     pub servers: Vec<Server>,
-    /// Servers without an address, and why none is known.
+    /// Servers without an address, and what is known of that.
     pub without_address: BTreeMap<String, String>,
+    /// Servers whose addresses could not be looked up, and why.
+    #[serde(default)]
+    pub unknown_address: BTreeMap<String, String>,
     /// Addresses that the zone itself gives for the servers that lie in it.
     pub own_addresses: BTreeMap<String, BTreeSet<IpAddr>>,
 }

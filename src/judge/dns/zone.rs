@@ -107,7 +107,12 @@ fn addresses(zone: &Zone) -> Vec<Finding> {
         let advice = "give it an A or AAAA record, or take it out of the list: in the zone's own NS records and at the registrar";
         Finding::new("server", Verdict::Fail, words, advice)
     };
-    zone.without_address.iter().map(missing).collect()
+    let unknown = |(name, why): (&String, &String)| {
+        let words = format!("the addresses of {name}, a server of {}, could not all be looked up: {why}", zone.name);
+        let advice = "ask again; if it stays so, look at the resolvers of dns.resolvers: until then nobody knows what it answers";
+        Finding::new("server", Verdict::Unknown, words, advice)
+    };
+    zone.without_address.iter().map(missing).chain(zone.unknown_address.iter().map(unknown)).collect()
 }
 
 fn answering(zone: &Zone, one: &Server) -> Option<Finding> {
@@ -204,6 +209,7 @@ mod tests {
             delegation: Delegation::Within,
             servers: vec![server("ns1.a.test", "192.0.2.1:53", good), server("ns1.a.test", "[2001:db8::1]:53", second)],
             without_address: BTreeMap::new(),
+            unknown_address: BTreeMap::new(),
             own_addresses: BTreeMap::new(),
         }
     }
@@ -218,6 +224,17 @@ mod tests {
             "ns1.a.test (2001:db8::1), a server of a.test, was not asked and is not counted: this host has no IPv6"
         );
         assert!(!is_counted(&zone.servers[1]) && is_counted(&zone.servers[0]));
+    }
+
+    #[test]
+    fn a_server_whose_addresses_could_not_be_looked_up_is_unknown_and_not_said_to_have_none() {
+        let mut zone = zone(Heard::Silent("network unreachable".into()));
+        zone.unknown_address.insert("ns2.a.test".into(), "a resolver answers SERVFAIL to AAAA".into());
+        let subject = judge(&zone, &[]);
+        assert_eq!(subject.verdict, Verdict::Unknown);
+        let words = "the addresses of ns2.a.test, a server of a.test, could not all be looked up: a resolver answers SERVFAIL to \
+                     AAAA";
+        assert!(subject.findings.iter().any(|one| one.words == words), "{:?}", subject.findings);
     }
 
     #[test]

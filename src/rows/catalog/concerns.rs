@@ -1,8 +1,30 @@
 //! What does not move with the rows, or stands in the way: each with what is the matter and what to do.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{Relation, concern};
-use crate::data::catalog::{Concern, Table, TableName};
+use crate::data::catalog::{Concern, Table, TableName, quoted};
 use crate::data::patterns::Patterns;
+
+/// Schemas that Supabase makes and fills itself. What has to be done about some of them is told in words of its own.
+const OF_THE_PLATFORM: [&str; 16] = [
+    "auth",
+    "storage",
+    "vault",
+    "realtime",
+    "_realtime",
+    "_analytics",
+    "_supavisor",
+    "cron",
+    "net",
+    "extensions",
+    "graphql",
+    "graphql_public",
+    "pgbouncer",
+    "pgsodium",
+    "supabase_functions",
+    "supabase_migrations",
+];
 
 /// Patterns that choose nothing: most likely misspelt.
 pub(super) fn of_patterns(relations: &[Relation], patterns: &Patterns) -> Vec<Concern> {
@@ -15,6 +37,33 @@ pub(super) fn of_patterns(relations: &[Relation], patterns: &Patterns) -> Vec<Co
         found.push(concern(true, "tables", words));
     }
     found
+}
+
+/// Schemas that hold tables of which no pattern says anything: `data.include` is `public.*` where nobody thought of them, and
+/// whoever reads that every table is the same takes them to be among these.
+pub(super) fn of_schemas(relations: &[Relation], patterns: &Patterns, users_table: &TableName) -> Vec<Concern> {
+    let mut left: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut named: BTreeSet<&str> = BTreeSet::from([users_table.schema.as_str()]);
+    for relation in relations.iter().filter(|one| matches!(one.kind, 'r' | 'p') && one.extension.is_none()) {
+        let schema = relation.name.schema.as_str();
+        if patterns.is_chosen(&relation.name) || patterns.is_left_on_purpose(&relation.name) {
+            named.insert(schema);
+        } else if !OF_THE_PLATFORM.contains(&schema) {
+            *left.entry(schema).or_default() += 1;
+        }
+    }
+    let left = left.into_iter().filter(|(schema, _)| !named.contains(schema));
+    let words = |(schema, count): (&str, usize)| {
+        let what =
+            if count == 1 { "1 table whose rows do".to_owned() } else { format!("{count} tables whose rows do") };
+        let pattern = format!("{}.*", quoted(schema));
+        let words = format!(
+            "holds {what} not move, for data.include does not name it: name {pattern} there, or in data.exclude if it is \
+             to stay"
+        );
+        concern(false, format!("schema {schema}"), words)
+    };
+    left.map(words).collect()
 }
 
 /// What a pattern names and yet does not move.
@@ -44,7 +93,7 @@ pub(super) fn of_access(relation: &Relation, role: &str) -> Option<Concern> {
         let words = format!(
             "the role {role} may not read it; as {}: GRANT USAGE ON SCHEMA {} TO {role}; GRANT SELECT ON {sql} TO {role}",
             relation.owner,
-            crate::data::catalog::quoted(&relation.name.schema)
+            quoted(&relation.name.schema)
         );
         return Some(concern(true, about, words));
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::judge::counts::{Sample, Series};
+use crate::judge::ladder::CALM_MIN;
 use std::collections::BTreeMap;
 
 const BEGIN: i64 = 1_800_000_000_000;
@@ -51,16 +52,7 @@ impl World {
     }
 
     fn inputs(&self) -> Inputs {
-        Inputs {
-            now: self.now(),
-            counts: Some(Ok(self.fetched())),
-            probes: None,
-            engine: Engine::Well,
-            findings: Vec::new(),
-            is_maintenance: false,
-            is_complete: true,
-            accept: 0.01,
-        }
+        Inputs::quiet(self.now()).counted(Ok(self.fetched()))
     }
 
     fn tick(&mut self, inputs: &Inputs) -> Verdicts {
@@ -108,15 +100,80 @@ fn time_in_which_nothing_can_be_asked_calms_nothing() {
     let mut world = World::new();
     (0..10).for_each(|_| drop(world.live(6, 0)));
     (0..3).for_each(|_| drop(world.live(0, 6)));
-    let level = world.window.ladder.level;
-    assert_eq!(level, Level::Watch);
-    let missing = world.window.ladder.calm_missing();
-    for _ in 0..20 {
+    // The evidence is gone soon, and it has been calm for some minutes.
+    (0..8).for_each(|_| drop(world.live(60, 0)));
+    let stands = |world: &World| (world.window.ladder.level, world.window.ladder.calm_missing());
+    let before = stands(&world);
+    assert!(before.0 == Level::Watch && (1..CALM_MIN).contains(&before.1), "{before:?}");
+    // Prometheus does not answer.
+    for _ in 0..CALM_MIN - 1 {
         world.pass(6, 0);
-        let inputs = Inputs { counts: Some(Err("nobody answers".into())), ..world.inputs() };
+        let inputs = world.inputs().counted(Err("nobody answers".into()));
         world.tick(&inputs);
+        assert_eq!(stands(&world), before);
     }
-    assert_eq!((world.window.ladder.level, world.window.ladder.calm_missing()), (level, missing));
+    // It answers again, with all its samples: those minutes were calm, and now that is known.
+    assert_eq!(world.live(6, 0).level, Level::Ok);
+}
+
+#[test]
+fn a_clock_that_was_set_back_is_told_and_its_minutes_are_neither_calm_nor_observed_nor_counted_twice() {
+    let mut world = World::new();
+    (0..20).for_each(|_| drop(world.live(6, 0)));
+    let seen = world.window.evidence.clone();
+    let set_back = |minute: i64| {
+        let gone = minute * TICK_MS;
+        let now = world.now();
+        Now { wall_ms: now.wall_ms - 3_600_000 + gone, boot_ms: now.boot_ms + gone.unsigned_abs(), boot: now.boot }
+    };
+    let mut window = world.window.clone();
+    for minute in 1..=40 {
+        let fetched = Fetched { upto_ms: window.grid_ms, ..world.fetched() };
+        let (next, verdicts) = tick(&Inputs::quiet(set_back(minute)).counted(Ok(fetched)), window);
+        window = next;
+        let jumps = verdicts.notes.iter().filter(|note| note.contains("jumped by -3600 s")).count();
+        assert_eq!(jumps, usize::from(minute == 1), "{:?}", verdicts.notes);
+        assert!(verdicts.is_blind(), "minute {minute} is not known: {:?}", verdicts.rules);
+        let said = &verdicts.rules[0].standing.evidence;
+        let left = 60 - minute;
+        assert!(
+            said.starts_with(&format!("the clock was set back: the next {left} min were judged already")),
+            "{said}"
+        );
+        assert_eq!(verdicts.level, if minute > 31 { Level::Hold } else { Level::Ok }, "minute {minute}");
+    }
+    assert_eq!(window.evidence, seen);
+}
+
+#[test]
+fn what_has_lasted_for_a_minute_has_lasted_for_a_minute_also_where_the_clock_was_set() {
+    let rule = || Rule { name: "services".into(), level: Level::Hold, patience_s: 90, advice: String::new() };
+    for jump in [-3_600_000, 3_600_000] {
+        let at = |minute: i64| Now {
+            wall_ms: BEGIN + minute * TICK_MS + if minute > 1 { jump } else { 0 },
+            boot_ms: u64::try_from(minute * TICK_MS).unwrap(),
+            boot: "a".into(),
+        };
+        let mut window = Window::begin(at(0), String::new(), 60, Terms::new(0.01, 0.05, 0), None);
+        let mut levels = Vec::new();
+        for minute in 1..=3 {
+            let findings = vec![(rule(), Finding::breach("backend is unhealthy"))];
+            let (next, verdicts) = tick(&Inputs { findings, ..Inputs::quiet(at(minute)) }, window);
+            window = next;
+            levels.push(verdicts.level);
+        }
+        assert_eq!(levels, [Level::Ok, Level::Ok, Level::Hold], "after a jump by {jump} ms");
+    }
+}
+
+#[test]
+fn a_clock_that_was_wrong_by_decades_takes_no_time_and_no_memory() {
+    let now = |wall_ms| Now { wall_ms, boot_ms: 0, boot: "a".into() };
+    let window = Window::begin(now(0), String::new(), 60, Terms::new(0.01, 0.05, 0), None);
+    let (window, _) = tick(&Inputs::quiet(now(BEGIN)), window);
+    assert_eq!((window.grid_ms, window.evidence.observed_min), (Window::settled(&now(BEGIN)), 0));
+    assert_eq!(i64::try_from(window.unknown_min).unwrap() * TICK_MS, window.grid_ms, "all of it is not known");
+    assert_eq!(window.trail.len(), 1440);
 }
 
 #[test]
@@ -163,7 +220,7 @@ fn without_prometheus_the_verdict_is_to_hold_after_half_an_hour_and_never_more()
     let mut levels = Vec::new();
     for _ in 0..100 {
         world.pass(0, 6);
-        let inputs = Inputs { counts: Some(Err("connection refused".into())), ..world.inputs() };
+        let inputs = world.inputs().counted(Err("connection refused".into()));
         let verdicts = world.tick(&inputs);
         assert!(verdicts.is_blind());
         levels.push(verdicts.level);
@@ -260,7 +317,7 @@ fn why_the_errors_cannot_be_judged_is_news_as_soon_as_the_first_minute_is_over_a
     let mut blind = || {
         world.pass(5, 0);
         let fetched = Fetched { window: counts::Window::default(), ..world.fetched() };
-        let inputs = Inputs { counts: Some(Ok(fetched)), ..world.inputs() };
+        let inputs = world.inputs().counted(Ok(fetched));
         world.tick(&inputs)
     };
     let first = blind();
