@@ -113,43 +113,29 @@ impl<'a> Case<'a> {
     }
 
     /// Runs a command, and kills it after this time unless it has ended.
-    fn run(&self, arguments: &[&str], after: Option<Duration>) -> (Ended, Duration) {
+    fn run(&self, arguments: &[&str], after: Option<Duration>) -> Ended {
         let log = self.migration.path("said.txt");
         let file = std::fs::File::create(&log).unwrap();
         let mut command = self.migration.command(arguments);
         command.stdout(Stdio::from(file.try_clone().unwrap())).stderr(Stdio::from(file));
-        let begun = Instant::now();
         let mut child = command.spawn().unwrap();
-        // Looked at on the way, so that it is known how long one takes that ends by itself.
-        while let Some(left) = after.and_then(|after| after.checked_sub(begun.elapsed())) {
-            if child.try_wait().unwrap().is_some() {
-                break;
-            }
-            std::thread::sleep(left.min(Duration::from_millis(5)));
-        }
-        let took = begun.elapsed();
-        if after.is_some() {
+        if let Some(after) = after {
+            std::thread::sleep(after);
             drop(child.kill());
         }
         let status = child.wait().unwrap();
         if was_killed(status) {
-            return (Ended::Killed, took);
+            return Ended::Killed;
         }
-        (Ended::Itself(status.code().unwrap(), std::fs::read_to_string(log).unwrap()), took)
+        Ended::Itself(status.code().unwrap(), std::fs::read_to_string(log).unwrap())
     }
 
     /// Takes a phase to its end, killing on the way; gives how many were killed.
-    ///
-    /// `typical` follows the machine: it is what the last one took that came to its end while it was to be killed.
-    fn phase(&self, verb: &[&str], typical: &mut Duration, wanted: usize, dice: &mut Dice) -> usize {
+    fn phase(&self, verb: &[&str], typical: Duration, wanted: usize, dice: &mut Dice) -> usize {
         let (mut next, mut killed) = (verb, 0);
         loop {
             let after = (killed < wanted).then(|| typical.mul_f64(dice.part() * 1.05));
-            let (ended, took) = self.run(next, after);
-            if after.is_some() && next == verb && matches!(ended, Ended::Itself(0, _)) {
-                *typical = took.min(*typical);
-            }
-            match ended {
+            match self.run(next, after) {
                 Ended::Killed => {
                     killed += 1;
                     next = &["resume"];
@@ -269,12 +255,11 @@ fn killed_two_hundred_times_every_row_is_there_once_and_nobody_was_made_twice() 
     let lane = |lane: usize| -> Vec<usize> {
         let mut dice = Dice(0x5eed + lane as u64);
         let mut kills = vec![0; PHASES.len()];
-        let mut typical = reference.took.clone();
         // How many kills a phase takes depends on the machine; so a migration more is made until there are enough.
         for round in 0..ROUNDS {
             let case = Case::new(&cluster, &runtime, &format!("lane{lane}_{round}"));
             for (phase, verb) in PHASES.iter().enumerate() {
-                kills[phase] += case.phase(verb, &mut typical[phase], AT_MOST, &mut dice);
+                kills[phase] += case.phase(verb, reference.took[phase], AT_MOST, &mut dice);
                 case.look(phase, &reference);
                 if kills.iter().sum::<usize>() >= KILLS / LANES && kills.iter().all(|kills| *kills >= AT_LEAST / LANES)
                 {
