@@ -37,7 +37,7 @@ fn a_blue_green_release_is_rehearsed_on_a_copy_that_was_written_for_it_while_pro
     says(&project.expect(2, &writes), &["rehearsal.toml is there already, and nothing is overwritten"]);
     project.edit("cutover.toml", "[state]", "[rehearsal]\nconfig = \"rehearsal.toml\"\n[state]");
     project.expect(0, &["--config", "rehearsal.toml", "config", "check"]);
-    std::fs::create_dir(project.path("run-rehearsal")).unwrap();
+    assert!(project.path("run-rehearsal").is_dir(), "the directory of its switch is made with it");
 
     // Both have the release before: what is rehearsed is the way from it to the next one.
     project.deploy("1");
