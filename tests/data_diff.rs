@@ -351,6 +351,57 @@ async fn undoing_brings_the_old_rows_back() {
 }
 
 #[tokio::test]
+async fn an_export_that_is_not_what_it_was_is_no_baseline() {
+    let world = World::new();
+    let path = world.exported().join("tails.json");
+    let export = Source::Files(path.parent().unwrap().to_owned());
+    let (whole, about) = (std::fs::read_to_string(&path).unwrap(), path.parent().unwrap().join("metadata.json"));
+    let first = whole.lines().nth(1).unwrap();
+    std::fs::write(&path, whole.replacen(&format!("{first}\n"), "", 1)).unwrap();
+    let error = format!("{:#}", world.try_diff(&export).await.unwrap_err());
+    assert!(error.contains("tails.json holds 19 rows, but metadata.json says 20; export again"), "{error}");
+    let mut metadata: serde_json::Value = serde_json::from_slice(&std::fs::read(&about).unwrap()).unwrap();
+    metadata["tables"]["tails"]["sha256"] = cutover::adapter::files::sha256(whole.as_bytes()).into();
+    std::fs::write(&about, metadata.to_string()).unwrap();
+    std::fs::write(&path, whole.replacen("\"head\":\"7\"", "\"head\":\"8\"", 1)).unwrap();
+    let error = format!("{:#}", world.try_diff(&export).await.unwrap_err());
+    assert!(error.contains("tails.json is not the file that was exported"), "{error}");
+    assert!(!world.options().file.exists(), "there is no change file");
+    std::fs::write(&path, &whole).unwrap();
+    world.try_diff(&export).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_the_source_has_twice_stops_everything() {
+    let world = World::new();
+    world.at_target("UPDATE tails SET head = NULL WHERE id = 5");
+    world.diff().await;
+    world.at_source(
+        "ALTER TABLE heads DROP CONSTRAINT heads_tail; ALTER TABLE tails DROP CONSTRAINT tails_pkey; \
+         INSERT INTO tails VALUES (5, 5)",
+    );
+    let before = world.rows(&world.source);
+    let error = world.apply().await.unwrap_err().to_string();
+    assert!(error.contains("tails id=5 is neither the old nor the new row"), "{error}");
+    assert_eq!(world.rows(&world.source), before);
+}
+
+#[tokio::test]
+async fn what_the_source_does_otherwise_than_it_was_told_is_found_out_and_nothing_is_kept() {
+    let world = World::new();
+    world.at_target("DELETE FROM members WHERE site = 9; DELETE FROM log WHERE ctid = '(0,1)'; UPDATE parts SET v = '1' WHERE id = 1");
+    world.diff().await;
+    world.at_source("CREATE RULE kept AS ON DELETE TO members DO INSTEAD NOTHING");
+    let before = world.rows(&world.source);
+    let error = world.apply().await.unwrap_err().to_string();
+    assert!(error.contains("the proof does not hold: of 3 changes, 2 in the source"), "{error}");
+    assert_eq!(world.rows(&world.source), before);
+    world.at_source("DROP RULE kept ON members");
+    world.apply().await.unwrap();
+    world.must_be_equal().await;
+}
+
+#[tokio::test]
 async fn a_row_that_stands_otherwise_stops_everything() {
     let world = World::new();
     world.at_target(WRITES);

@@ -151,23 +151,25 @@ async fn all_tables_are_of_one_moment_however_much_is_written_meanwhile() {
          INSERT INTO a SELECT i, 100 FROM generate_series(1, 20000) i;
          INSERT INTO b SELECT i, 100, repeat('x', 500) FROM generate_series(1, 20000) i",
     );
-    let stop = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let (place, stopped) = (site.place(), stop.clone());
+    // How often money was moved.
+    let (moved, mut moves) = tokio::sync::watch::channel(0_u64);
+    let place = site.place();
     let writer = tokio::spawn(async move {
         let session = place.connect("writer").await.unwrap();
-        let mut moves = 0_u64;
-        while stopped.load(std::sync::atomic::Ordering::Relaxed) == 0 {
-            let id = moves % 20000 + 1;
+        while !moved.is_closed() {
+            let id = *moved.borrow() % 20000 + 1;
             let both = format!(
                 "BEGIN; UPDATE public.a SET money = money - 7 WHERE id = {id}; UPDATE public.b SET money = money + 7 WHERE id = {id}; COMMIT"
             );
             session.batch_execute(&both).await.unwrap();
-            moves += 1;
+            moved.send_modify(|moves| *moves += 1);
         }
-        moves
     });
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..3 {
+        // Something was moved since the last export, so that two of them are never alike.
+        moves.mark_unchanged();
+        moves.changed().await.unwrap();
         site.export(&site.options()).await.unwrap();
         let sum = |name: &str| -> i64 {
             let rows = file(&site, name);
@@ -177,8 +179,9 @@ async fn all_tables_are_of_one_moment_however_much_is_written_meanwhile() {
         assert_eq!(a + b, 4_000_000);
         seen.insert(a);
     }
-    stop.store(1, std::sync::atomic::Ordering::Relaxed);
-    assert!(writer.await.unwrap() > 0 && seen.len() == 3, "nothing was written meanwhile: {seen:?}");
+    drop(moves);
+    writer.await.unwrap();
+    assert_eq!(seen.len(), 3, "nothing was written meanwhile: {seen:?}");
 }
 
 #[tokio::test]

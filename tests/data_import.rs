@@ -140,7 +140,7 @@ impl Case {
     }
 
     async fn state(&self, options: &Options) -> ImportState {
-        let identity = import::identity(options).unwrap();
+        let identity = import::identity(options, &|_| ()).await.unwrap();
         import::state(&self.place(&self.target), &options.filling, &identity).await.unwrap()
     }
 
@@ -286,6 +286,19 @@ async fn how_far_it_is_is_said_while_files_are_checked() {
     assert!(line.contains(" %, ") && line.ends_with(" left"), "{line}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn how_far_it_is_is_said_while_files_of_other_tools_are_told_from_others() {
+    let case = Case::new("foreign", SHOP).await;
+    // Nothing says what is in the files, as with other tools.
+    std::fs::remove_file(case.files().join("metadata.json")).unwrap();
+    let known = import::identity(&case.options(), &|_| ()).await.unwrap();
+    let path = case.files().join("shops.json");
+    let (say, given) = SlowFile::instead_of(&path).after(" read to know the files again, ");
+    assert_eq!(import::identity(&case.options(), &say).await.unwrap(), known, "the same files are known by the same");
+    let line = given.join().unwrap();
+    assert!(line.contains(" %, ") && line.ends_with(" left"), "{line}");
+}
+
 fn mapping(case: &Case, ids: &[u32]) -> PathBuf {
     let id = |number: u32, kind: u32| format!("0000000{kind}-0000-4000-8000-{number:012}");
     let users: Vec<_> = ids
@@ -329,11 +342,21 @@ async fn a_target_that_holds_rows_is_refused_and_emptied_only_with_a_backup() {
     let error = case.fails(&options).await;
     assert!(error.contains("token of a verified backup"), "{error}");
     options.filling.backup_token = Some("seen".into());
+    // A row of another table that came after the plan was made.
+    odd::sql(
+        &case.cluster,
+        &case.target,
+        "CREATE TABLE visits (id int, shop int REFERENCES shops); INSERT INTO visits VALUES (1, 1)",
+    );
+    let error = case.fails(&options).await;
+    assert!(error.contains("is to be emptied, and visits holds rows: name it too"), "{error}");
+    odd::sql(&case.cluster, &case.target, "DROP TABLE visits");
     case.import(&options).await.unwrap();
     case.holds_what_the_source_holds(&schema);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+// The first one holds a thread of the runtime while the second one is asked: on a machine of one core, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_second_import_at_the_same_time_is_refused_and_told_who_is_there() {
     let case = Case::new("two", SHOP).await;
     let mut options = case.options();
@@ -355,6 +378,54 @@ async fn a_second_import_at_the_same_time_is_refused_and_told_who_is_there() {
     assert!(error.contains("is under way: \"cutover run 7 epoch 1\" from 127.0.0.1"), "{error}");
     go_on.send(()).unwrap();
     first.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_not_those_that_were_told_take_everything_back() {
+    let case = Case::new("told", SHOP).await;
+    // The file is whole, and yet its rows are not what metadata.json says of them.
+    case.edit("shops", 1, |text| text);
+    let error = case.fails(&case.options()).await;
+    assert!(error.contains("shops.json: 40 rows came in, but metadata.json says 41"), "{error}");
+    case.edit("shops", -1, |text| text);
+    let mut metadata: Metadata = files::read_json(&case.files().join("metadata.json")).unwrap();
+    let mut others = Sum::default();
+    (0..30_000).for_each(|_| others.add(7));
+    metadata.tables.get_mut("sales").unwrap().digest = Some(others);
+    case.write_metadata(&metadata);
+    let error = case.fails(&case.options()).await;
+    let expected = "sales.json: the digest of the rows that came in is not that of metadata.json";
+    assert!(error.contains(expected), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_somebody_else_writes_meanwhile_is_found_out_and_takes_everything_back() {
+    let case = Case::new("meanwhile", SHOP).await;
+    let before = case.whole();
+    let row = "INSERT INTO shops VALUES (1000, NULL, 'somebody')";
+    let say = once(|| drop(case.cluster.sql(&case.target, row)));
+    let error = format!("{:#}", case.import_saying(&case.options(), &say).await.unwrap_err());
+    assert!(error.contains("shops holds 41 rows after 40 were loaded: somebody else writes"), "{error}");
+    case.is_as_it_was(&before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_came_to_point_to_an_import_keep_it_from_being_taken_back() {
+    let case = Case::new("pointed", SHOP).await;
+    let before = case.whole();
+    case.import(&case.options()).await.unwrap();
+    let visits = "CREATE TABLE visits (id int, shop int REFERENCES shops); INSERT INTO visits VALUES (1, 1)";
+    odd::sql(&case.cluster, &case.target, visits);
+    let filled = case.whole();
+    let undone = import::undo(&case.place(&case.target), &case.options().filling, &|_| {}).await;
+    let error = format!("{:#}", undone.unwrap_err());
+    assert!(error.contains("cannot empty the tables of the target"), "{error}");
+    let after = case.whole();
+    odd::same(&after.1, &filled.1);
+    odd::same(&after.0, &filled.0);
+    odd::sql(&case.cluster, &case.target, "DROP TABLE visits");
+    case.undo(&case.options()).await;
+    case.is_as_it_was(&before);
 }
 
 /// Says that something is to be done once, when the rows of `shops` are in, the last table.

@@ -246,18 +246,20 @@ async fn every_passing_fault_is_ridden_out_and_nobody_is_made_twice() {
         ("made, then 502", Act::DoThenStatus(502)),
         ("made, never answered", Act::DoThenHang),
         ("never answered", Act::Hang),
-        ("made after the deadline", Act::Slow(430)),
+        ("made after the deadline", Act::Slow(3_100)),
     ];
     let tried = acts.map(|(name, act)| async move {
         let mut world = World::new().await;
-        world.deadline = Duration::from_millis(400);
+        // What is made after the deadline must be there before somebody looks, on a machine however busy.
+        world.deadline = Duration::from_secs(3);
         let mut rows = people(10);
         // The one without an address is struck too: nothing but our looking keeps him from being made twice.
         rows.rotate_right(1);
         world.export(&rows);
         world.double.fault(Fault::first(4, "POST", act.clone()));
         world.double.fault(Fault { on: "GET".into(), after: 1, times: Some(2), act: Act::Status(500, "no".into()) });
-        let migrated = world.migrate(&world.options()).await.unwrap();
+        let options = Options { settle: Duration::from_secs(3), ..world.options() };
+        let migrated = world.migrate(&options).await.unwrap();
         assert!(migrated.is_complete(), "{name}: {}", migrated.text());
         assert_eq!(migrated.created, 10, "{name}");
         world.everybody_has_exactly_one(&rows);
@@ -427,8 +429,8 @@ async fn a_request_that_is_still_at_work_after_a_kill_is_waited_for() {
     let world = World::new().await;
     let rows = [json!({ "id": id(1), "email": null, "phone": "49170" })];
     world.export(&rows);
-    world.double.fault(Fault::first(1, "POST", Act::Slow(700)));
-    let options = Options { settle: Duration::from_millis(1500), ..world.options() };
+    world.double.fault(Fault::first(1, "POST", Act::Slow(3_000)));
+    let options = Options { settle: Duration::from_secs(7), ..world.options() };
     tokio::select! {
         _ = world.migrate(&options) => panic!("it was to be dropped"),
         () = until(|| world.double.count("POST") > 0) => {}
@@ -460,16 +462,18 @@ async fn dropped_at_many_moments_it_goes_on_and_nobody_is_made_twice() {
     let options = world.options();
     let mut dropped = 0;
     for turn in 0..200_u64 {
-        let running = tokio::time::timeout(Duration::from_millis(10 + turn * 7 % 90), world.migrate(&options));
-        match running.await {
-            Err(_) => dropped += 1,
-            Ok(migrated) => {
+        // After so many requests, not after a time: each turn makes a few accounts, on a machine of any speed.
+        let enough = world.double.count("POST") + 1 + turn % 3;
+        tokio::select! {
+            biased;
+            () = until(|| world.double.count("POST") >= enough) => dropped += 1,
+            migrated = world.migrate(&options) => {
                 assert!(migrated.unwrap().is_complete());
                 break;
             }
         }
     }
-    assert!(dropped >= 5, "it was dropped {dropped} times only");
+    assert!(dropped >= 2, "it was dropped {dropped} times only");
     assert!(world.migrate(&options).await.unwrap().is_complete());
     world.everybody_has_exactly_one(&rows);
 }
@@ -480,7 +484,7 @@ async fn dropped_at_many_moments_it_goes_on_and_nobody_is_made_twice() {
 async fn a_child_that_makes_accounts() {
     let (Ok(url), Ok(directory)) = (std::env::var("DOUBLE_URL"), std::env::var("DATA_DIRECTORY")) else { return };
     let setup = Setup::default();
-    let options = Options { rate: 1000, settle: Duration::from_millis(60), ..Options::new(directory.into()) };
+    let options = Options { rate: 1000, settle: Duration::from_millis(200), ..Options::new(directory.into()) };
     let migrated = users::migrate(&options, &client(&url, &setup.project, &setup.key), &|_| ()).await.unwrap();
     assert!(migrated.is_complete(), "{}", migrated.text());
 }
@@ -488,7 +492,7 @@ async fn a_child_that_makes_accounts() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_many_moments_it_goes_on_and_nobody_is_made_twice() {
     let world = World::with(Setup { latency: Duration::from_millis(5), ..Setup::default() }).await;
-    let rows = people(80);
+    let rows = people(300);
     world.export(&rows);
     let start = || {
         std::process::Command::new(std::env::current_exe().unwrap())
@@ -503,12 +507,15 @@ async fn killed_at_many_moments_it_goes_on_and_nobody_is_made_twice() {
     let mut killed = 0;
     for turn in 0..25_u64 {
         let before = world.double.count("POST");
+        // A few are answered and the others never, so that it is still at work when it is killed, however late that is.
+        let answered = 1 + u32::try_from(turn).unwrap() % 4;
+        let act = if turn % 2 == 0 { Act::Hang } else { Act::DoThenHang };
+        world.double.heal();
+        world.double.fault(Fault { on: "POST".into(), after: answered, times: None, act });
         let mut child = start();
-        // Killed a moment after it has begun to make accounts: in the middle of requests, before and after lines.
-        while world.double.count("POST") < before + 1 + turn % 4 {
-            if child.try_wait().unwrap().is_some() {
-                break;
-            }
+        // Killed in the middle of requests, before and after lines.
+        while world.double.count("POST") <= before + u64::from(answered) {
+            assert!(child.try_wait().unwrap().is_none(), "it ended by itself in turn {turn}");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         tokio::time::sleep(Duration::from_micros(turn * 700 % 5_000)).await;
@@ -516,7 +523,8 @@ async fn killed_at_many_moments_it_goes_on_and_nobody_is_made_twice() {
         drop(child.kill());
         child.wait().unwrap();
     }
-    assert!(killed >= 10, "only {killed} were killed at work");
+    assert_eq!(killed, 25, "all were killed at work");
+    world.double.heal();
     assert!(start().wait().unwrap().success());
     world.everybody_has_exactly_one(&rows);
     let standings = Standings::read(world.path()).unwrap().unwrap();
@@ -578,14 +586,13 @@ async fn a_ledger_of_another_project_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_thousand_users_take_seconds() {
+async fn two_thousand_users_take_one_request_each() {
     let world = World::new().await;
     let rows = people(2000);
     world.export(&rows);
     let options = Options { concurrency: 8, ..world.options() };
     let migrated = world.migrate(&options).await.unwrap();
     assert!(migrated.is_complete());
-    assert!(migrated.duration_ms < 60_000, "{} ms", migrated.duration_ms);
     println!("2,000 users in {} ms", migrated.duration_ms);
     // One request each, and the lists before and after: twenty pages and one that is empty at most.
     assert_eq!(world.double.count("POST"), 2000);

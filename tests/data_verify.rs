@@ -286,14 +286,24 @@ async fn counting_and_sampling_are_no_pass() {
         assert_eq!(report.tables["odd"].source_count, Some(2000));
         found.push(report.tables["odd"].status);
     }
-    assert!(found.iter().all(|status| *status != Status::Pass), "{found:?}");
+    // The row 77 is in no sample of 1 %, and in every larger one that a smaller one has it in.
+    assert_eq!(found[0], Status::Warn, "rows outside of the sample are not compared: {found:?}");
+    assert!(found.is_sorted_by_key(|status| *status == Status::Fail), "{found:?}");
     assert_eq!(found.last(), Some(&Status::Fail));
     both.at_target("UPDATE odd SET name = 'name 77' WHERE id = 77");
     both.options.sample_percent = 10;
     let report = both.verify().await;
     assert_eq!(report.tables["odd"].status, Status::Warn);
-    both.at_target("DELETE FROM odd WHERE id > 1000");
+    let whole = both.table("odd").await.source_checksum;
+    both.options.sample_percent = 100;
+    assert_ne!(both.table("odd").await.source_checksum, whole, "the sum of a sample is that of some rows");
+    both.at_target("UPDATE odd SET name = name || '!'");
+    both.options.sample_percent = 10;
+    let table = both.table("odd").await;
+    assert!((20..400).contains(&table.different), "a tenth of 2,000 rows, not {}", table.different);
     both.options.sample_percent = 1;
+    both.at_target("UPDATE odd SET name = 'name ' || id");
+    both.at_target("DELETE FROM odd WHERE id = 77");
     assert_eq!(both.verify().await.tables["odd"].status, Status::Fail, "counts differ");
 }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use self::lanes::Way;
 use super::filling::{self, Coming, Filling, Outlook};
-use super::import::{Course, Floor, Hold, Imported, Producer, Rows, Unit, as_before, first_full, follow};
+use super::import::{Course, Floor, Hold, Imported, Producer, Rows, Unit, as_before, first_full, follow, in_the_way};
 use super::{catalog, sequences};
 use crate::adapter::database::Place;
 use crate::adapter::files;
@@ -120,7 +120,8 @@ pub async fn outlook(source: &Place, target: &Place, options: &Options) -> Resul
         bytes: table.bytes,
     });
     let targets: Vec<_> = from.tables.iter().filter_map(|table| to.table(&table.name).cloned()).collect();
-    Ok(Outlook { tables: coming.collect(), concerns, full: first_full(&session, &targets).await? })
+    let outsider = in_the_way(&session, filling, &targets).await?;
+    Ok(Outlook { tables: coming.collect(), concerns, full: first_full(&session, &targets).await?, outsider })
 }
 
 /// Where the target's sequences must stand: where the source's do.

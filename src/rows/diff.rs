@@ -15,19 +15,19 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
-use self::remainder::{Remainder, rest_of};
+use self::remainder::{Remainder, pass_of, rest_of};
 use super::progress::Meter;
 use super::verify::folds::{PairsOf, Way, sorter};
 use super::verify::rows::lines_of;
 use super::verify::scan::{Make, Reading, Side, scan};
 use super::verify::tables::{Both, Users};
-use super::verify::{Sides, Source, forward};
+use super::verify::{Sides, Source, again, forward};
 use crate::adapter::clock::now;
 use crate::adapter::database::Place;
 use crate::adapter::files;
 use crate::data::catalog::TableName;
 use crate::data::change_file::{Head, SequenceValue, TableChanges, Writer};
-use crate::data::difference::{Side as Of, Wanted, pair_up};
+use crate::data::difference::pair_up;
 use crate::data::difference_csv as csv;
 use crate::data::mapping::{Mapping, MappingFile};
 use crate::data::patterns::Patterns;
@@ -135,13 +135,6 @@ fn meter_of(both: &[Both], sidecars: &BTreeMap<usize, Sidecar>) -> Arc<Meter> {
         (both.name.to_string(), source + both.target.table.bytes)
     };
     Arc::new(Meter::new("read", both.iter().map(size)))
-}
-
-/// Counts what is read of one table a second time, to find the changed rows whole.
-fn again(both: &Both) -> Arc<Meter> {
-    let bytes = both.source.table.bytes + both.target.table.bytes;
-    let size = |at| if at == both.source.number { (both.name.to_string(), bytes) } else { (String::new(), 0) };
-    Arc::new(Meter::new("searched", (0..=both.source.number).map(size)))
 }
 
 fn sequences(sides: &Sides) -> Vec<SequenceValue> {
@@ -271,9 +264,9 @@ impl Rows<'_> {
         let work = tokio::task::spawn_blocking(move || {
             let mut new = new.pairs.sorted()?;
             match (sidecar, old) {
-                (Some(mut sidecar), _) => rest_of(&mut sidecar, &mut new, &counted)
+                (Some(mut sidecar), _) => rest_of(&mut sidecar, &mut new, sorter(), &counted)
                     .with_context(|| format!("the sidecar of {name} cannot be used; move it away")),
-                (None, Some(old)) => rest_of(&mut old.pairs.sorted()?, &mut new, &counted),
+                (None, Some(old)) => rest_of(&mut old.pairs.sorted()?, &mut new, sorter(), &counted),
                 (None, None) => bail!("{name} has no baseline"),
             }
         });
@@ -292,14 +285,9 @@ impl Rows<'_> {
     ) -> Result<TableChanges> {
         let (mut lines, mut next) = (sorter(), rest.rest.next_record()?);
         while next.is_some() {
-            let (mut wanted, mut count, mut last) = ([Wanted::default(), Wanted::default()], 0, None);
-            // A pass ends between two keys, so that what belongs together is found together.
-            while let Some(one) = next.take_if(|one| count < PASS || last == Some(one.pair.key)) {
-                wanted[usize::from(one.side == Of::New)].add(one.pair);
-                (count, last) = (count + 1, Some(one.pair.key));
-                next = rest.rest.next_record()?;
-            }
-            let meter = again(both);
+            let wanted = pass_of(&mut rest.rest, &mut next, PASS)?;
+            // The changed rows are found whole.
+            let meter = again("searched", &[both]);
             let found = lines_of(&mut sides.source, &mut sides.target, both, self.mapping, wanted, &meter);
             let mut found = meter.watch(self.say, found).await.with_context(|| baseline_hint(&sides.source, both))?;
             while let Some(line) = found.next_record()? {

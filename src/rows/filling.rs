@@ -91,6 +91,8 @@ pub struct Outlook {
     pub concerns: Vec<String>,
     /// A table of the target, of these, that holds rows.
     pub full: Option<TableName>,
+    /// Why its tables cannot be emptied first, where they are to be: another table's rows point to them.
+    pub outsider: Option<String>,
 }
 
 impl Filling {

@@ -14,6 +14,7 @@ mod from_files;
 mod hold;
 mod journal;
 mod load;
+mod outside;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,7 @@ pub(super) use self::{
     hold::Hold,
     journal::as_before,
     load::{Expected, Lane, Rows, Unit},
+    outside::in_the_way,
 };
 use super::catalog;
 use super::filling::Filling;

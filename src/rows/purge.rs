@@ -197,7 +197,15 @@ mod tests {
         let directory = directory(&[(MAPPING_FILE, &mapping("2999-01-01T00:00:00Z"))]);
         let purged = purge(directory.path(), true).unwrap();
         assert_eq!(purged.kept, [(MAPPING_FILE.to_owned(), "it must be kept until 2999-01-01T00:00:00Z".to_owned())]);
+        // The ledger tells whose account is whose: it goes with the last mapping, and not before.
+        std::fs::write(directory.path().join(ledger::FILE), "{}\n").unwrap();
+        std::fs::write(directory.path().join(UNDONE_FILE), mapping("2999-01-01T00:00:00Z")).unwrap();
         std::fs::write(directory.path().join(MAPPING_FILE), mapping("2001-01-01T00:00:00Z")).unwrap();
-        assert_eq!(purge(directory.path(), true).unwrap().removed, [MAPPING_FILE]);
+        let purged = purge(directory.path(), true).unwrap();
+        assert_eq!(purged.removed, [MAPPING_FILE]);
+        let kept: Vec<&str> = purged.kept.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(kept, [UNDONE_FILE, ledger::FILE]);
+        std::fs::write(directory.path().join(UNDONE_FILE), mapping("2001-01-01T00:00:00Z")).unwrap();
+        assert_eq!(purge(directory.path(), true).unwrap().removed, [UNDONE_FILE, ledger::FILE]);
     }
 }

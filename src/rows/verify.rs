@@ -192,7 +192,7 @@ pub async fn verify(
             report.stopped_early = true;
             break;
         }
-        let found = meter.watch(say, tables_of(&mut sides, some, options, &meter)).await?;
+        let found = tables_of(&mut sides, some, options, &meter, say).await?;
         for (both, table) in some.iter().zip(found) {
             say(told(&both.name, &table));
             report.tables.insert(both.name.to_string(), table);
@@ -222,21 +222,32 @@ pub(in crate::rows) fn meter_of(both: &[Both]) -> Arc<Meter> {
     Arc::new(Meter::new("read on both sides", both.iter().map(size)))
 }
 
+/// Counts what is read once more of some tables of both sides; `verb` says what for.
+pub(in crate::rows) fn again(verb: &'static str, some: &[&Both]) -> Arc<Meter> {
+    let last = some.iter().map(|both| both.source.number).max().unwrap_or(0);
+    let size = |number: usize| match some.iter().find(|both| both.source.number == number) {
+        Some(both) => (both.name.to_string(), both.source.table.bytes + both.target.table.bytes),
+        None => (String::new(), 0),
+    };
+    Arc::new(Meter::new(verb, (0..=last).map(size)))
+}
+
 async fn tables_of(
     sides: &mut Sides,
     some: &[Both],
     options: &Options,
     meter: &Arc<Meter>,
+    say: &(dyn Fn(String) + Sync),
 ) -> Result<Vec<TableReport>> {
     if options.is_counting_only {
-        return counted(sides, some).await;
+        return meter.watch(say, counted(sides, some)).await;
     }
     let is_same_major = sides.source_snapshot().is_some()
         && sides.source_catalog.server_version / 10_000 == sides.target_catalog.server_version / 10_000;
     let mapping = forward(options.mapping.as_ref())?;
     let meter = Arc::clone(meter);
     let how = How { mapping, sample: options.sample_percent, named: options.named, is_same_major, meter };
-    rows::rows_of(&mut sides.source, &mut sides.target, some, &options.users, &how).await
+    rows::rows_of(&mut sides.source, &mut sides.target, some, &options.users, &how, say).await
 }
 
 async fn counted(sides: &Sides, some: &[Both]) -> Result<Vec<TableReport>> {

@@ -43,7 +43,7 @@ impl CopyRows {
     pub async fn check(&self, databases: &Databases, run: &RunTag) -> Result<World> {
         let (source, target) = (databases.shown(&self.source)?, databases.shown(&self.sides.target)?);
         let begun = self.sides.begun(run, KIND)?;
-        let now = || copy::identity(source, &self.options(run));
+        let now = async || copy::identity(source, &self.options(run));
         self.sides.world(target, &self.filling, begun.as_ref(), now).await
     }
 

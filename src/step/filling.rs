@@ -75,12 +75,12 @@ impl Sides {
         target: &Place,
         filling: &Filling,
         begun: Option<&Begun>,
-        now: impl FnOnce() -> Result<String>,
+        now: impl AsyncFnOnce() -> Result<String>,
     ) -> Result<World> {
         let identity = match (begun, &self.identity) {
             (Some(begun), _) => begun.identity.clone(),
             (None, Some(identity)) => identity.clone(),
-            (None, None) => now()?,
+            (None, None) => now().await?,
         };
         let shown = &self.target;
         Ok(match import::state(target, filling, &identity).await? {

@@ -61,7 +61,9 @@ impl ImportRows {
     pub async fn check(&self, databases: &Databases, run: &RunTag) -> Result<World> {
         let target = databases.shown(&self.sides.target)?;
         let begun = self.sides.begun(run, KIND)?;
-        self.sides.world(target, &self.options.filling, begun.as_ref(), || import::identity(&self.options)).await
+        // Asked only before the run began; it says how far it is when it begins.
+        let now = async || import::identity(&self.options, &|_| ()).await;
+        self.sides.world(target, &self.options.filling, begun.as_ref(), now).await
     }
 
     /// Imports; after a kill or a lost connection it goes on with what is not in the target yet.
@@ -72,7 +74,7 @@ impl ImportRows {
         let target = databases.shown(&self.sides.target)?;
         let filling = Filling { session: run.session(), ..self.options.filling.clone() };
         let options = Options { filling, ..self.options.clone() };
-        let identity = import::identity(&options)?;
+        let identity = import::identity(&options, say).await?;
         let was_begun = self.sides.begun(run, KIND)?.is_some();
         self.refuse_older(was_begun)?;
         self.sides.begin(target, &options.filling, run, KIND, identity, say).await?;

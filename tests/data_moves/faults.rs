@@ -1,8 +1,9 @@
 //! What goes wrong while rows move, on the command line: the run ends as it must, and the target is as it must be.
 
+use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
+use super::support::live::until;
 use super::*;
 
 /// A small disk; gone with its value.
@@ -30,27 +31,55 @@ impl Drop for Small {
     }
 }
 
-/// A table whose rows come in slowly, so that something can happen meanwhile.
-const SLOWLY: &str = "CREATE FUNCTION slowly(n numeric) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN \
-    PERFORM pg_sleep(0.004); RETURN n >= 0; END $$; ALTER TABLE units ADD CONSTRAINT slow CHECK (slowly(price));";
+/// Lets no row of `units` in while somebody holds the lock 7, so that something can happen meanwhile.
+const GATE: &str = "CREATE FUNCTION passes(n numeric) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN \
+    WHILE NOT pg_try_advisory_xact_lock_shared(7) LOOP PERFORM pg_sleep(0.01); END LOOP; RETURN n >= 0; END $$; \
+    ALTER TABLE units ADD CONSTRAINT gate CHECK (passes(price));";
+
+/// Holds the lock of the gate until it is dropped.
+struct Closed(std::process::Child);
+
+impl Closed {
+    fn new(case: &Case) -> Self {
+        case.sql(GATE);
+        let mut psql = std::process::Command::new(cluster::programs().join("psql"));
+        psql.args(["--no-psqlrc", "-qAtX", "-d", &case.cluster.url(&case.migration.target)]);
+        let mut child = psql.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.as_mut().unwrap().write_all(b"SELECT pg_advisory_lock(7), 'closed';\n").unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("closed"), "{line}");
+        Self(child)
+    }
+
+    /// Waits until a row stands before it.
+    fn await_a_row(&self, case: &Case) {
+        let stands = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%units%' AND wait_event = 'PgSleep' \
+                      AND datname = current_database() AND pid <> pg_backend_pid()";
+        until("a row of units to come", || case.sql(stands) != "0");
+    }
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        // The end of what it reads ends psql, and its session the lock.
+        drop(self.0.stdin.take());
+        drop(self.0.wait());
+    }
+}
 
 #[test]
 fn an_import_whose_connections_are_cut_goes_on_by_itself() {
     let case = Case::exported("cut");
-    case.sql(SLOWLY);
+    let closed = Closed::new(&case);
     let mut command = case.migration.command(&["data", "import", "--yes"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // The rows come in for two seconds; this is seen within them.
-    let is_loading = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%units%' AND datname = current_database() \
-                      AND pid <> pg_backend_pid()";
-    let watch = Instant::now();
-    while case.sql(is_loading) == "0" {
-        assert!(watch.elapsed() < Duration::from_secs(60), "the import never began");
-    }
+    closed.await_a_row(&case);
     case.sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
          WHERE application_name LIKE 'cutover run%' AND datname = current_database()",
     );
+    drop(closed);
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{said}");
@@ -61,17 +90,15 @@ fn an_import_whose_connections_are_cut_goes_on_by_itself() {
 #[test]
 fn a_second_import_at_the_same_time_is_refused_from_this_host_and_from_another() {
     let case = Case::exported("twice");
-    case.sql(SLOWLY);
+    let closed = Closed::new(&case);
     let mut command = case.migration.command(&["data", "import", "--yes"]);
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let watch = Instant::now();
-    while case.sql("SELECT to_regclass('_cutover.import') IS NOT NULL") == "f" {
-        assert!(watch.elapsed() < Duration::from_secs(60), "the import never began");
-    }
+    closed.await_a_row(&case);
     says(&case.expect(5, &["data", "import", "--yes"]), &["holds the lock", "in the step import_rows"]);
     // Another host has a state directory of its own, and does not know of the first one's freeze either.
     let other = ["data", "import", "--yes", "--live-source", "--state-directory", "elsewhere"];
     says(&case.expect(4, &other), &["another import or copy into", "is under way", "cutover run 3"]);
+    drop(closed);
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
     case.holds_what_the_source_holds();
 }
@@ -134,8 +161,14 @@ fn rows_outside_of_the_emptied_tables_are_never_left_without_what_they_point_to(
         "{ROWS} CREATE TABLE orders (id int, unit bigint REFERENCES units); INSERT INTO orders VALUES (1, 7)"
     ));
     case.migration.json(&["backup", "create"]);
-    let text = case.expect(7, &["data", "import", "--truncate-first", "--confirm", "data test"]);
-    says(&text, &["orders holds rows: name it too"]);
+    let run: &[&str] = &["--confirm", "data test"];
+    for verb in ["import", "copy"] {
+        for how in [run, &["--dry-run"]] {
+            let text = case.expect(4, &[&["data", verb, "--truncate-first"], how].concat());
+            says(&text, &["points to a table that is to be emptied, and orders holds rows: name it too"]);
+        }
+    }
+    assert!(case.migration.journal(3).is_empty(), "no run was begun");
     assert_eq!(case.counts(), "20 500", "nothing was removed");
     assert_eq!(case.sql("SELECT count(*) FROM orders"), "1");
 }

@@ -21,7 +21,8 @@ pub async fn diff(global: &Global, verb: &Diff) -> Result<u8> {
         BaselineAt::Files => Baseline::Files,
         BaselineAt::Source => Baseline::Source,
     });
-    let step = saving(&config, &setup.databases, verb.table.clone(), wish).await?;
+    let say = out::teller(global.quiet, setup.log.as_deref())?;
+    let step = saving(&config, &setup.databases, verb.table.clone(), wish, &say).await?;
     let directory = match &verb.output_dir {
         Some(directory) => std::path::absolute(directory)?,
         None => {
@@ -29,7 +30,6 @@ pub async fn diff(global: &Global, verb: &Diff) -> Result<u8> {
             exports(&config).join(format!("changes-{}-{}", &digits[..8], &digits[8..]))
         }
     };
-    let say = out::teller(global.quiet, setup.log.as_deref())?;
     let found = step.make(&setup.databases, &directory, "cutover", &say).await?;
     if global.is_json() {
         out::json(told_apart_json(&found.head, &found.file));

@@ -13,7 +13,7 @@ use super::floor::{self, Check, Plan, Producer, Sources, Total};
 use super::hold::{Hold, is_interrupted};
 use super::journal::{self, Before, Keys, Phase};
 use super::load::Lane;
-use super::{Imported, ImportedTable};
+use super::{Imported, ImportedTable, outside};
 use crate::adapter::clock::{Stopwatch, now};
 use crate::adapter::database::Place;
 use crate::adapter::files;
@@ -169,7 +169,9 @@ async fn set_out(hold: &mut Hold, course: &Course, tables: &[Table], file: &Path
     set_aside::take_down(&transaction, &items, file).await?;
     // Only now: where row security is forced upon the owner, rows could not be seen before.
     if course.is_truncating {
-        refuse_outsiders(&transaction, &items, &names).await?;
+        if let Some(why) = outside::pointing_in(transaction.client(), &items, &names).await? {
+            bail!("{why}");
+        }
         truncate(&transaction, tables).await?;
     } else if let Some(name) = first_full(transaction.client(), tables).await? {
         bail!(
@@ -178,17 +180,6 @@ async fn set_out(hold: &mut Hold, course: &Course, tables: &[Table], file: &Path
         );
     }
     transaction.commit().await.context("cannot make the target ready")
-}
-
-/// Rows of other tables would point to nothing.
-async fn refuse_outsiders(transaction: &Transaction<'_>, items: &[Item], tables: &[TableName]) -> Result<()> {
-    for item in items.iter().filter(|item| item.stage == Stage::ForeignKey && !tables.contains(&item.table)) {
-        let query = format!("SELECT EXISTS (SELECT 1 FROM {})", item.table.sql());
-        if transaction.query_one(&query, &[]).await?.get(0) {
-            bail!("{} points to a table that is to be emptied, and {} holds rows: name it too", item.about, item.table);
-        }
-    }
-    Ok(())
 }
 
 /// Empties the tables in one statement, so that those that point to each other go together and nothing else does.

@@ -5,6 +5,7 @@
 
 mod check;
 mod choose;
+mod identity;
 mod read;
 
 use std::path::PathBuf;
@@ -14,14 +15,15 @@ use serde::{Deserialize, Serialize};
 
 pub use self::check::Checked;
 use self::choose::{Chosen, FileTable};
+pub use self::identity::identity;
 use super::course::{Course, first_full, follow};
 use super::hold::Hold;
 use super::journal;
+use super::outside::in_the_way;
 use super::{Imported, ImportedTable};
 use crate::adapter::database::Place;
-use crate::adapter::files;
 use crate::data::catalog::{Catalog, Sequence, Table};
-use crate::data::metadata::{self, Metadata};
+use crate::data::metadata::Metadata;
 use crate::rows::filling::{Coming, Filling, Outlook};
 use crate::rows::sequences::{self, Position};
 use crate::rows::{Say, catalog};
@@ -39,35 +41,6 @@ pub struct Options {
     pub checked: Option<Checked>,
 }
 
-/// What an import is known by: the same for the same files, mapping and user columns. Reads `metadata.json` and the
-/// mapping, and whole files only where nothing is known of them.
-///
-/// # Errors
-/// When a file cannot be read.
-pub fn identity(options: &Options) -> Result<String> {
-    let filling = &options.filling;
-    let metadata = options.directory.join(metadata::FILE);
-    let mut known = Vec::new();
-    if metadata.exists() {
-        known.push(files::sha256_of_file(&metadata)?.0);
-    }
-    let read = choose::metadata(&options.directory)?;
-    for path in choose::rows_files(&options.directory)? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let stem = choose::stem(&name);
-        if read.tables.get(stem).is_none_or(|table| table.sha256.is_none()) {
-            known.push(format!("{name} {}", files::sha256_of_file(&path)?.0));
-        }
-    }
-    known.sort();
-    let known = serde_json::json!({
-        "files": known, "mapping": filling.mapping()?.1, "include": filling.include, "exclude": filling.exclude,
-        "tables": filling.tables, "userColumns": filling.user_columns, "usersTable": filling.users_table,
-        "emptiedUnder": filling.emptied_under(),
-    });
-    Ok(files::sha256(known.to_string().as_bytes()))
-}
-
 /// Imports the files into the target; tables must be empty there, unless they are to be emptied first. After a kill or a
 /// lost connection (`is_interrupted`) call again: it goes on with the chunks that are not in the target yet. Any other
 /// failure takes everything back.
@@ -83,7 +56,7 @@ pub async fn import(target: &Place, options: &Options, say: Say<'_>) -> Result<I
         concerns.push("foreign keys: are set aside in any case, and validated when they come back".into());
     }
     tables.sort_by_key(|table| std::cmp::Reverse(table.bytes));
-    let identity = identity(options)?;
+    let identity = identity(options, say).await?;
     let still = options.checked.as_ref().filter(|_| !filling.is_dry_run);
     let still = still.map(|checked| checked.still(&identity, &tables)).transpose()?.flatten();
     concerns.extend(match still {
@@ -135,7 +108,7 @@ async fn chosen(target: &Place, options: &Options) -> Result<(Metadata, Catalog,
 /// When a file is not what `metadata.json` says, or an id has no account.
 pub async fn checked(target: &Place, options: &Options, say: Say<'_>) -> Result<Checked> {
     let (_, _, Chosen { mut tables, .. }) = chosen(target, options).await?;
-    let (identity, stamps) = (identity(options)?, check::stamps(&tables)?);
+    let (identity, stamps) = (identity(options, say).await?, check::stamps(&tables)?);
     let concerns = check::all(&mut tables, &options.filling, say).await?;
     Ok(Checked::new(identity, stamps, concerns))
 }
@@ -158,7 +131,8 @@ pub async fn outlook(target: &Place, options: &Options) -> Result<Outlook> {
         bytes: table.bytes,
     });
     let targets: Vec<Table> = tables.iter().map(|table| table.table.clone()).collect();
-    Ok(Outlook { tables: coming.collect(), concerns, full: first_full(&session, &targets).await? })
+    let outsider = in_the_way(&session, filling, &targets).await?;
+    Ok(Outlook { tables: coming.collect(), concerns, full: first_full(&session, &targets).await?, outsider })
 }
 
 /// Where the target's sequences must stand: where `metadata.json` says, else behind the largest value of their column.

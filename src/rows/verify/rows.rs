@@ -14,6 +14,7 @@ use crate::data::mapping::Mapping;
 use crate::data::plural::{counted, verb};
 use crate::data::sorted::Sorted;
 use crate::data::verification::{Difference, Status, TableReport, Values, What, differing, shortened, value};
+use crate::rows::Say;
 use crate::rows::progress::Meter;
 
 /// How rows are compared.
@@ -42,15 +43,19 @@ pub async fn rows_of(
     tables: &[Both],
     users: &Users,
     how: &How,
+    say: Say<'_>,
 ) -> Result<Vec<TableReport>> {
     let is_binary = |both: &Both| how.is_same_major && both.is_plain(how.mapping.is_some());
     let tables: Vec<Both> = tables.iter().map(|both| both.read_as(is_binary(both))).collect();
-    let mut sums = sums_of(source, target, &tables, how).await?;
+    let mut sums = how.meter.watch(say, sums_of(source, target, &tables, how, &how.meter)).await?;
     let is_doubted = |both: &Both, (left, right): &(Buckets, Buckets)| both.source.is_binary && !is_same(left, right);
     let doubted: Vec<usize> = (0..tables.len()).filter(|&at| is_doubted(&tables[at], &sums[at])).collect();
     if !doubted.is_empty() {
         let again: Vec<Both> = doubted.iter().map(|&at| tables[at].read_as(false)).collect();
-        let found = sums_of(source, target, &again, how).await?;
+        let names: Vec<String> = again.iter().map(|both| both.name.to_string()).collect();
+        say(format!("{}: not the same bytes; the text is read now, which decides", names.join(", ")));
+        let meter = super::again("read as text", &again.iter().collect::<Vec<_>>());
+        let found = meter.watch(say, sums_of(source, target, &again, how, &meter)).await?;
         doubted.into_iter().zip(found).for_each(|(at, found)| sums[at] = found);
     }
     let mut reports = Vec::new();
@@ -59,7 +64,12 @@ pub async fn rows_of(
         judge_unmapped(&mut report, both, users, left.unmapped());
         if left.sums != right.sums {
             let differing = left.sums.iter().zip(&right.sums).map(|(left, right)| left != right).collect();
-            name(source, target, &both.read_as(false), how, Arc::new(differing), &mut report).await?;
+            // Whoever waits saw that everything was read.
+            say(format!("{}: rows differ; it is read again to name them", both.name));
+            let meter = super::again("read to name what differs", &[both]);
+            let (how, both) = (How { meter: Arc::clone(&meter), ..how.clone() }, both.read_as(false));
+            let named = name(source, target, &both, &how, Arc::new(differing), &mut report);
+            meter.watch(say, named).await?;
         }
         reports.push(report);
     }
@@ -71,7 +81,13 @@ fn is_same(left: &Buckets, right: &Buckets) -> bool {
 }
 
 /// Counts and sums of both sides, read at the same time.
-async fn sums_of(source: &mut Side, target: &mut Side, tables: &[Both], how: &How) -> Result<Vec<(Buckets, Buckets)>> {
+async fn sums_of(
+    source: &mut Side,
+    target: &mut Side,
+    tables: &[Both],
+    how: &How,
+    meter: &Arc<Meter>,
+) -> Result<Vec<(Buckets, Buckets)>> {
     let (left, right) = readings(tables);
     let ways = tables.iter().map(|both| both.ways(how.mapping.as_ref())).collect::<Result<Vec<_>>>()?;
     let bits: Vec<u32> = tables.iter().map(|both| both.bits).collect();
@@ -84,7 +100,7 @@ async fn sums_of(source: &mut Side, target: &mut Side, tables: &[Both], how: &Ho
         })
     };
     let (left, right) =
-        tokio::try_join!(scan(source, &left, make(true), &how.meter), scan(target, &right, make(false), &how.meter))?;
+        tokio::try_join!(scan(source, &left, make(true), meter), scan(target, &right, make(false), meter))?;
     Ok(left.into_iter().zip(right).collect())
 }
 

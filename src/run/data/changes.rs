@@ -14,7 +14,7 @@ use crate::data::metadata;
 use crate::journal::runs;
 use crate::rows::apply::{self, State};
 use crate::rows::filling::Filling;
-use crate::rows::{copy, import};
+use crate::rows::{Say, copy, import};
 use crate::run::begin::plan_of;
 use crate::run::deploy::Planned;
 use crate::run::{Refusal, carry_back};
@@ -44,11 +44,12 @@ pub async fn saving(
     databases: &Databases,
     tables: Vec<String>,
     wish: Option<Baseline>,
+    say: Say<'_>,
 ) -> Result<SaveChanges> {
     let target = databases.side("target").map_err(Refusal::usage)?;
     let mut step = match wish {
         Some(baseline) => configured(config, databases, target, baseline)?,
-        None => recorded(config, databases, target).await?,
+        None => recorded(config, databases, target, say).await?,
     };
     if let Against::Files(directory) = &step.compared.against
         && !directory.join(metadata::FILE).exists()
@@ -103,7 +104,7 @@ pub fn exports(config: &Config) -> PathBuf {
 }
 
 /// By what the target says that it was filled with: a run of this host, or today's files and configuration.
-async fn recorded(config: &Config, databases: &Databases, target: &Place) -> Result<SaveChanges> {
+async fn recorded(config: &Config, databases: &Databases, target: &Place, say: Say<'_>) -> Result<SaveChanges> {
     let session = target.connect("cutover").await?;
     let shown = target.shown();
     let refuse = |words: String| -> anyhow::Error { Refusal::Gate(words).into() };
@@ -127,7 +128,9 @@ async fn recorded(config: &Config, databases: &Databases, target: &Place) -> Res
     }
     let filling = filling(config);
     let options = import::Options { directory: config.data.directory.clone(), filling: filling.clone(), checked: None };
-    if config.data.directory.exists() && import::identity(&options).is_ok_and(|identity| identity == recorded) {
+    if config.data.directory.exists()
+        && import::identity(&options, say).await.is_ok_and(|identity| identity == recorded)
+    {
         return configured(config, databases, target, Baseline::Files);
     }
     let options = copy::Options { filling, is_source_frozen: false };

@@ -109,7 +109,7 @@ pub async fn importing(
     let mut options = import::Options { directory: directory.clone(), filling, checked: None };
     let outlook = import::outlook(target, &options).await?;
     settle(&mut options.filling, &outlook);
-    let identity = import::identity(&options)?;
+    let identity = import::identity(&options, say).await?;
     let from = standing(target, &options.filling, &identity, &outlook).await?;
     let sides = sides(config, target, identity, from);
     expect_backup(&sides, target, &options.filling, say).await?;
@@ -254,6 +254,9 @@ async fn standing(target: &Place, filling: &Filling, identity: &str, outlook: &O
              (--truncate-first, which wants a verified backup and a phrase), or fill another database"
         ))
         .into()),
+        Some(_) if outlook.outsider.is_some() => {
+            Err(Refusal::Gate(outlook.outsider.clone().unwrap_or_default()).into())
+        }
         _ => Ok(from),
     }
 }
