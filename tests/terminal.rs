@@ -386,7 +386,7 @@ fn a_rollback_shows_the_phases_backwards_what_is_undone_and_what_is_left_as_rehe
 
     let mut back = shown_into(place, "back", "rollback --yes");
     let shown =
-        ["phase 1 of 2, undo: The switch; step 1 of 2; ", "undo turn: run `sh -c until", "as rehearsed; about "];
+        ["phase 1 of 2, undo: The switch; step 1 of 2; ", "undo turn: run `sh -c 'until", "as rehearsed; about "];
     until_all_shown(place, "back", &mut back, &shown);
     let words =
         ["AT WORK", "phase 1 of 2, undo: The switch; step 1 of 2; ", "as rehearsed; about ", "undo turn: run `sh"];
@@ -405,7 +405,7 @@ fn a_run_that_turns_back_says_so_here_and_from_another_terminal() {
     assert_eq!(called(place, &["run", "night.toml", "--yes"]).0, 3);
     assert_eq!(called(place, &["approve", "go", "--confirms", "agreed"]).0, 0);
     let mut run = shown_into(place, "run", "resume");
-    until_all_shown(place, "run", &mut run, &["going back: ", "no disk", "undo turn: run `sh -c until"]);
+    until_all_shown(place, "run", &mut run, &["going back: ", "no disk", "undo turn: run `sh -c 'until"]);
     // What failed was begun, and is undone first; it has nothing to undo it with.
     let words = [
         "AT WORK",

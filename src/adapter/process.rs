@@ -303,7 +303,7 @@ mod tests {
     #[tokio::test]
     async fn a_failing_child_is_reported_with_its_own_words() {
         let error = process().run(shell("echo out; echo no disk >&2; exit 3"), &|_| ()).await.unwrap_err();
-        assert_eq!(error.to_string(), "`sh -c echo out; echo no disk >&2; exit 3` exited 3:\nno disk");
+        assert_eq!(error.to_string(), "`sh -c 'echo out; echo no disk >&2; exit 3'` exited 3:\nno disk");
     }
 
     #[tokio::test]
