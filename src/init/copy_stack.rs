@@ -79,12 +79,27 @@ fn list<'a>(service: &'a Value, key: &str) -> &'a [Value] {
     service.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-fn published(port: &Value) -> Option<u16> {
-    let text = match port.get("published")? {
+fn published_text(port: &Value) -> Option<String> {
+    Some(match port.get("published")? {
         Value::String(text) => text.clone(),
         other => other.to_string(),
-    };
-    text.parse().ok().filter(|number| *number > 0)
+    })
+}
+
+fn published(port: &Value) -> Option<u16> {
+    published_text(port)?.parse().ok().filter(|number| *number > 0)
+}
+
+/// The first and the last port, where the engine may choose one of several.
+fn range(port: &Value) -> Option<(u16, u16)> {
+    let text = published_text(port)?;
+    let (first, last) = text.split_once('-')?;
+    Some((first.parse().ok()?, last.parse().ok()?))
+}
+
+/// Where a port of the copy is looked for first.
+fn apart(port: u16) -> u16 {
+    if port < 50_000 { port + 10_000 } else { port - 10_000 }
 }
 
 impl Stack<'_> {
@@ -99,7 +114,7 @@ impl Stack<'_> {
         own.dedup();
         let mut ports: BTreeMap<u16, u16> = BTreeMap::new();
         for port in &own {
-            let first = if *port < 50_000 { port + 10_000 } else { port - 10_000 };
+            let first = apart(*port);
             let is_good =
                 |next: &u16| !own.contains(next) && !ports.values().any(|taken| taken == next) && (self.is_free)(*next);
             if let Some(found) = (first..=u16::MAX).chain(1024..first).find(is_good) {
@@ -121,7 +136,8 @@ impl Stack<'_> {
         }
         let moved: Vec<String> =
             list(own, "ports").iter().map(|port| format!("      - {}\n", moved(port, ports))).collect();
-        if !moved.is_empty() && list(own, "ports").iter().any(|port| published(port).is_some()) {
+        if !moved.is_empty() && list(own, "ports").iter().any(|port| published(port).is_some() || range(port).is_some())
+        {
             lines.push_str(&said("other ports, for this host alone", 4, "ports: !override"));
             moved.iter().for_each(|line| lines.push_str(line));
         }
@@ -238,6 +254,11 @@ fn moved(port: &Value, ports: &BTreeMap<u16, u16>) -> Value {
     if let Some(number) = published(port).and_then(|number| ports.get(&number)) {
         other["published"] = json!(number.to_string());
         other["host_ip"] = json!("127.0.0.1");
+    } else if let Some((first, last)) = range(port) {
+        // As many as before; which of them are free is looked at when one is taken.
+        let (low, high) = (apart(first), apart(first).saturating_add(last.saturating_sub(first)));
+        other["published"] = json!(format!("{low}-{high}"));
+        other["host_ip"] = json!("127.0.0.1");
     }
     other
 }
@@ -263,7 +284,7 @@ mod tests {
                 },
                 "web": {
                     "image": "caddy:2", "environment": { "CADDY_GLOBAL_OPTIONS": "debug" },
-                    "ports": [{ "target": 80, "published": "80" }, { "target": 9000 }],
+                    "ports": [{ "target": 80, "published": "80" }, { "target": 9000 }, { "target": 81, "published": "8100-8109" }],
                     "volumes": [
                         { "type": "bind", "source": full.path(), "target": "/pages" },
                         { "type": "bind", "source": "/run/cutover/shop", "target": "/run/cutover", "read_only": true },
@@ -291,6 +312,7 @@ mod tests {
             "\"source\":\"./rehearsal-files/pgdata\"",
             "\"source\":\"/run/cutover/shop-rehearsal\",\"target\":\"/run/cutover\",\"read_only\":true",
             "      - {\"target\":9000}\n",
+            "      - {\"target\":81,\"published\":\"18100-18109\",\"host_ip\":\"127.0.0.1\"}\n",
             "CADDY_GLOBAL_OPTIONS: \"debug\\nacme_ca https://acme-staging-v02",
             "  old:\n    name: \"old-rehearsal\"\n    external: false\n",
         ] {

@@ -6,6 +6,7 @@ use super::SCHEMA;
 use super::style::{Mark, Paint, Style};
 use super::table::{Cell, Table};
 use super::text::{columns, hang, harmless, pad, short_ids};
+use crate::data::shell;
 use crate::step::{Act, Change, Item, Plan, Reversal, RunKind, ServiceChange};
 
 /// The plan as a page.
@@ -198,7 +199,7 @@ fn step(index: usize, item: &Item, place: &Columns, style: &Style) -> String {
 /// The program that undoes one of the user's own.
 fn undo_command(act: &Act) -> Option<String> {
     let Act::RunCommand(step) = act else { return None };
-    step.undo.as_ref().map(|words| words.join(" "))
+    step.undo.as_ref().map(shell::line)
 }
 
 /// What a failure leads to, and at which steps it leads to something else.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{Act, Reversal};
+use crate::data::shell;
 
 /// What kind of run a plan is for.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -60,8 +61,8 @@ impl Item {
     /// How its undoing is called: a command by the words that undo it, for its own say how it is done.
     pub fn undo_title(&self) -> String {
         match &self.action {
-            Act::RunCommand(step) if self.title == format!("run `{}`", step.run.join(" ")) => match &step.undo {
-                Some(undo) => format!("undo {}: run `{}`", step.name, undo.join(" ")),
+            Act::RunCommand(step) if self.title == format!("run `{}`", shell::line(&step.run)) => match &step.undo {
+                Some(undo) => format!("undo {}: run `{}`", step.name, shell::line(undo)),
                 None => format!("undo {}: it has no undo command", step.name),
             },
             _ => format!("undo: {}", self.title),
