@@ -425,7 +425,7 @@ fn the_drop_in_for_going_back_lifts_every_restriction_of_the_watcher() {
     };
     let (restrictions, lifted) = (keys("cutover-watch.service"), keys("going-back.conf"));
     let left: Vec<&String> = restrictions.iter().filter(|key| restricts(key) && !lifted.contains(*key)).collect();
-    assert_eq!(left, [&String::new(); 0], "a rollback under the watcher would meet them");
+    assert!(left.is_empty(), "a rollback under the watcher would meet {left:?}");
     if !has_systemd() {
         return;
     }
