@@ -447,8 +447,11 @@ fn the_drop_in_for_going_back_lifts_every_restriction_of_the_watcher() {
 #[test]
 fn the_crontab_calls_what_the_program_takes() {
     let text = read("scripts/systemd/crontab.example");
-    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with('*')).collect();
-    let [line] = lines[..] else { panic!("{text}") };
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains(" root cutover ")).collect();
+    let [line, prune] = lines[..] else { panic!("{text}") };
+    let (prune, _) = prune.split_once(" root cutover ").unwrap().1.split_once(" 2>&1").unwrap();
+    let ran = Command::new(env!("CARGO_BIN_EXE_cutover")).args(prune.split(' ')).arg("--help").output().unwrap();
+    assert!(ran.status.success() && prune.ends_with("releases prune"), "{prune}");
     let words: Vec<&str> = line.split_whitespace().collect();
     assert_eq!((&words[..5], words[5], words[6]), (&["*"; 5][..], "root", "cutover"));
     // The same call, with a configuration of our own: nothing changed, so nothing is said.
