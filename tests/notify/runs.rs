@@ -117,7 +117,7 @@ fn a_run_that_fails_is_told_when_it_turns_back_and_again_when_it_has_come_home()
     let text = told[1]["text"].as_str().unwrap();
     says(
         text,
-        &["has failed on", "in \"run `test ! -e fails`\"", "How bad: it is undone now", "What to do: nothing yet"],
+        &["has failed on", "in \"run `test '!' -e fails`\"", "How bad: it is undone now", "What to do: nothing yet"],
     );
     assert!(told[2]["text"].as_str().unwrap().contains("people have what they had before"), "{}", told[2]);
     assert!(!desk.home.path().join("before").exists());
