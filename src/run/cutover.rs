@@ -90,23 +90,7 @@ fn deed(about: &About) -> String {
 }
 
 fn empty(config: &Config, about: &About) -> Plan {
-    Plan {
-        kind: about.kind,
-        project: config.compose_project().to_owned(),
-        environment: config.project.environment.clone(),
-        release_from: None,
-        release_to: None,
-        deed: None,
-        undoes: None,
-        services: Vec::new(),
-        remarks: Vec::new(),
-        rolls_back: true,
-        items: Vec::new(),
-        home: Vec::new(),
-        way_back: Vec::new(),
-        files: BTreeMap::new(),
-        course: None,
-    }
+    Plan::empty(about.kind, config.compose_project(), &config.project.environment)
 }
 
 struct Making {

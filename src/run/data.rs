@@ -8,7 +8,6 @@ pub mod standing;
 
 pub use moving::{Freezing, copying, expect_trial, exporting, freezing_of, importing, proven_backup};
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::deploy::Planned;
@@ -30,23 +29,8 @@ use crate::step::restore_backup::RestoreBackup;
 
 /// A plan of these items. A failure is put back: the engine undoes what was begun.
 pub fn plan(config: &Config, deed: String, items: Vec<Item>) -> Planned {
-    let plan = Plan {
-        kind: RunKind::Data,
-        project: config.compose_project().to_owned(),
-        environment: config.project.environment.clone(),
-        release_from: None,
-        release_to: None,
-        deed: Some(deed),
-        undoes: None,
-        services: Vec::new(),
-        remarks: Vec::new(),
-        rolls_back: true,
-        items,
-        home: Vec::new(),
-        way_back: Vec::new(),
-        files: BTreeMap::new(),
-        course: None,
-    };
+    let empty = Plan::empty(RunKind::Data, config.compose_project(), &config.project.environment);
+    let plan = Plan { deed: Some(deed), items, ..empty };
     Planned { plan, files: Vec::new() }
 }
 

@@ -1,7 +1,5 @@
 //! The list of `maintenance`: the file is put or taken away, and then a visitor's answer is looked at.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 
 use super::Refusal;
@@ -70,22 +68,8 @@ pub fn switching(config: &Config, is_on: bool, message: Option<&str>) -> Result<
         );
     }
     let url = config.caddy.as_ref().map(|caddy| caddy.url.to_string()).unwrap_or_default();
-    let plan = Plan {
-        kind: RunKind::Maintenance,
-        project: config.compose_project().to_owned(),
-        environment: config.project.environment.clone(),
-        release_from: None,
-        release_to: None,
-        deed: Some(deed.to_owned()),
-        undoes: None,
-        services: Vec::new(),
-        remarks,
-        rolls_back: true,
-        items: acts(&url, SetMaintenance { directory, from, to }, message),
-        home: Vec::new(),
-        way_back: Vec::new(),
-        files: BTreeMap::new(),
-        course: None,
-    };
+    let empty = Plan::empty(RunKind::Maintenance, config.compose_project(), &config.project.environment);
+    let items = acts(&url, SetMaintenance { directory, from, to }, message);
+    let plan = Plan { deed: Some(deed.to_owned()), remarks, items, ..empty };
     Ok(Planned { plan, files: Vec::new() })
 }

@@ -49,14 +49,7 @@ pub async fn switching(
     let home = old(settings, wish, demand, &changes)
         .map(|gate| item("expect_old_names", "every authority answers the old records".into(), gate));
     let plan = Plan {
-        kind: RunKind::Dns,
-        project: config.compose_project().to_owned(),
-        environment: config.project.environment.clone(),
-        release_from: None,
-        release_to: None,
         deed: Some(deed),
-        undoes: None,
-        services: Vec::new(),
         remarks,
         // The public has begun to go the new way: a person decides about the way back.
         rolls_back: false,
@@ -68,9 +61,7 @@ pub async fn switching(
             SwitchDns { zone, keeper, changes, deadline_s: settings.deadline.as_secs() },
         ),
         home: home.into_iter().collect(),
-        way_back: Vec::new(),
-        files: BTreeMap::new(),
-        course: None,
+        ..Plan::empty(RunKind::Dns, config.compose_project(), &config.project.environment)
     };
     Ok(Planned { plan, files: Vec::new() })
 }

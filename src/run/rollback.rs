@@ -2,8 +2,6 @@
 //!
 //! It needs no configuration: what it does first was written into the journal by the run that it undoes.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 
 use super::begin::plan_of;
@@ -74,9 +72,6 @@ pub async fn plan_undo(
     }
     items.extend(undone.home.iter().cloned());
     let plan = Plan {
-        kind: RunKind::Rollback,
-        project: undone.project.clone(),
-        environment: undone.environment.clone(),
         release_from: undone.release_to,
         release_to: undone.release_from,
         deed: undone.deed.as_ref().map(|deed| format!("the undoing of {deed}")),
@@ -90,10 +85,7 @@ pub async fn plan_undo(
         remarks,
         rolls_back: false,
         items,
-        home: Vec::new(),
-        way_back: Vec::new(),
-        files: BTreeMap::new(),
-        course: None,
+        ..Plan::empty(RunKind::Rollback, &undone.project, &undone.environment)
     };
     Ok(Planned { plan, files: Vec::new() })
 }

@@ -191,6 +191,27 @@ pub struct Plan<A = Act> {
 }
 
 impl<A> Plan<A> {
+    /// A plan that does nothing yet; a failure is rolled back.
+    pub fn empty(kind: RunKind, project: &str, environment: &str) -> Self {
+        Self {
+            kind,
+            project: project.to_owned(),
+            environment: environment.to_owned(),
+            release_from: None,
+            release_to: None,
+            deed: None,
+            undoes: None,
+            services: Vec::new(),
+            remarks: Vec::new(),
+            rolls_back: true,
+            items: Vec::new(),
+            home: Vec::new(),
+            way_back: Vec::new(),
+            files: BTreeMap::new(),
+            course: None,
+        }
+    }
+
     /// Whether the failure of an item leads back, where something was changed.
     pub fn turns_back_at(&self, item: usize) -> bool {
         self.rolls_back && !self.course.as_ref().is_some_and(|course| course.held.contains(&item))

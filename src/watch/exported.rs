@@ -92,23 +92,7 @@ mod tests {
         let step = SaveChanges { compared, sidecars: None, directory, is_given_up, is_narrowed: false, still: None };
         let name = "save_changes".to_owned();
         let item = Item { name: name.clone(), title: String::new(), back: false, action: Act::SaveChanges(step) };
-        let plan = Plan {
-            kind: RunKind::Rollback,
-            project: String::new(),
-            environment: String::new(),
-            release_from: None,
-            release_to: None,
-            deed: None,
-            undoes: None,
-            services: Vec::new(),
-            remarks: Vec::new(),
-            rolls_back: false,
-            items: vec![item],
-            home: Vec::new(),
-            way_back: Vec::new(),
-            files: Default::default(),
-            course: None,
-        };
+        let plan = Plan { rolls_back: false, items: vec![item], ..Plan::empty(RunKind::Rollback, "", "") };
         let runs = home.path().join("runs");
         std::fs::create_dir(&runs).unwrap();
         let path = runs::journal_path(&runs, 4, "rollback");

@@ -289,21 +289,6 @@ pub fn plan(items: &[&str], home: &[&str]) -> Plan<Deed> {
         let deed = Deed { name: name.clone(), is_gate: word.ends_with('?') };
         Item { title: name.clone(), name, back: word.starts_with('-'), action: deed }
     };
-    Plan {
-        kind: RunKind::Deploy,
-        project: "stage".into(),
-        environment: "test".into(),
-        release_from: None,
-        release_to: None,
-        deed: None,
-        undoes: None,
-        services: Vec::new(),
-        remarks: Vec::new(),
-        rolls_back: true,
-        items: items.iter().map(item).collect(),
-        home: home.iter().map(item).collect(),
-        way_back: Vec::new(),
-        files: BTreeMap::new(),
-        course: None,
-    }
+    let (items, home) = (items.iter().map(item).collect(), home.iter().map(item).collect());
+    Plan { items, home, ..Plan::empty(RunKind::Deploy, "stage", "test") }
 }

@@ -201,23 +201,7 @@ fn expect(on: usize, refuses: bool) -> Item<Deed> {
 }
 
 fn plan(kind: RunKind, items: Vec<Item<Deed>>, home: Vec<Item<Deed>>) -> Plan<Deed> {
-    Plan {
-        kind,
-        project: "steps".into(),
-        environment: "test".into(),
-        release_from: None,
-        release_to: None,
-        deed: None,
-        undoes: None,
-        services: Vec::new(),
-        remarks: Vec::new(),
-        rolls_back: true,
-        items,
-        home,
-        way_back: Vec::new(),
-        files: BTreeMap::new(),
-        course: None,
-    }
+    Plan { items, home, ..Plan::empty(kind, "steps", "test") }
 }
 
 /// 40 steps, and a gate after every fifth; the gate after `refused` steps refuses.
