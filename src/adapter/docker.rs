@@ -29,7 +29,7 @@ mod work;
 
 pub use listed::{Listed, Published};
 pub use places::Whereabouts;
-pub use work::has_ended_its_work;
+pub use work::{has_ended_its_work, has_ended_well};
 
 /// Labels that `docker compose` puts on its containers.
 pub mod label {

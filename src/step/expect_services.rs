@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Say, Seen};
 use crate::adapter::clock::{Stopwatch, spoken};
-use crate::adapter::docker::{Container, Docker};
+use crate::adapter::docker::{Container, Docker, has_ended_well};
 
 /// How often the engine is asked.
 const PACE: Duration = Duration::from_millis(100);
@@ -216,9 +216,7 @@ fn look_at(container: &Container, restarts_before: i64) -> Look {
         ("running", None | Some("healthy")) => Look::NotYet(restarted(restarts, container)),
         ("running", Some("unhealthy")) => Look::Lost(format!("is unhealthy{said}")),
         ("running", Some(_)) => Look::NotYet("health check starting".into()),
-        ("exited", _) if state.exit_code == 0 && matches!(container.restart.as_str(), "no" | "on-failure") => {
-            Look::Well
-        }
+        ("exited", _) if has_ended_well(container) => Look::Well,
         ("exited" | "dead", _) if container.restart == "no" || state.exit_code == 137 || state.exit_code == 143 => {
             Look::Lost(format!("exited with {}{}", state.exit_code, hint(state.exit_code)))
         }

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::expect_health::ExpectHealth;
 use super::{Answer, Say, Seen};
 use crate::adapter::clock::{Stopwatch, spoken};
-use crate::adapter::docker::{Container, Docker};
+use crate::adapter::docker::{Container, Docker, has_ended_well};
 use crate::adapter::http::Http;
 use crate::adapter::prometheus::{self, Number};
 
@@ -199,7 +199,8 @@ fn fallen(one: &Container) -> Option<String> {
     let state = &one.state;
     match state.status.as_str() {
         "running" => None,
-        "exited" if state.exit_code == 0 && one.restart == "no" => None,
+        // What the gate before let pass falls here no more than there.
+        "exited" if has_ended_well(one) => None,
         "exited" => Some(format!("{} exited with {} before the watch began", one.name, state.exit_code)),
         status => Some(format!("{} is {status} as the watch begins", one.name)),
     }
@@ -245,6 +246,7 @@ mod tests {
         };
         assert_eq!(one("running", 0, "always"), None);
         assert_eq!(one("exited", 0, "no"), None);
+        assert_eq!(one("exited", 0, "on-failure"), None);
         assert!(one("exited", 137, "unless-stopped").unwrap().contains("web exited with 137"));
         assert!(one("exited", 0, "unless-stopped").is_some());
         assert!(one("restarting", 1, "always").unwrap().contains("is restarting"));

@@ -5,12 +5,17 @@ use super::Container;
 /// Where compose writes what a service waits for, as `NAME:CONDITION:RESTART`, with commas between.
 const DEPENDS_ON: &str = "com.docker.compose.depends_on";
 
+/// Whether a container ended with 0 and nothing was to bring it back, as one does that does its work once.
+pub fn has_ended_well(one: &Container) -> bool {
+    let is_left_alone = matches!(one.restart.as_str(), "no" | "" | "on-failure");
+    one.state.status == "exited" && one.state.exit_code == 0 && is_left_alone
+}
+
 /// Whether a container did its work once and ended with 0. A database that is stopped ends with 0 too, and compose restarts
 /// nothing unless told to: so one that others wait for until it is healthy is never done.
 pub fn has_ended_its_work(one: &Container, all: &[Container]) -> bool {
     let is_needed = || all.iter().any(|other| waits_until_healthy(other, &one.service));
-    let is_left_alone = matches!(one.restart.as_str(), "no" | "" | "on-failure");
-    one.state.status == "exited" && one.state.exit_code == 0 && is_left_alone && !is_needed()
+    has_ended_well(one) && !is_needed()
 }
 
 fn waits_until_healthy(other: &Container, service: &str) -> bool {
