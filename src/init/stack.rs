@@ -57,21 +57,19 @@ pub fn other_databases(model: &Value, project: &str) -> Vec<(String, &'static st
 
 /// The named volumes of a service.
 pub fn named_volumes(model: &Value, service: &str) -> Vec<String> {
-    let mounts = model::service(model, service).and_then(|own| own.get("volumes")).and_then(Value::as_array);
-    let named = mounts.into_iter().flatten().filter(|one| one.get("type").and_then(Value::as_str) == Some("volume"));
+    let named = mounts(model, service).filter(|one| one.get("type").and_then(Value::as_str) == Some("volume"));
     named.filter_map(|one| Some(one.get("source")?.as_str()?.to_owned())).collect()
 }
 
 /// What a service has mounted for writing from inside a directory: source within it, and target.
 pub fn writable_mounts(model: &Value, service: &str, directory: &Path) -> Vec<(String, String)> {
-    let mounts = model::service(model, service).and_then(|own| own.get("volumes")).and_then(Value::as_array);
     let of = |one: &Value| {
         let is_meant = one.get("type").and_then(Value::as_str) == Some("bind")
             && one.get("read_only").and_then(Value::as_bool) != Some(true);
         let source = Path::new(one.get("source")?.as_str()?).strip_prefix(directory).ok()?.display().to_string();
         is_meant.then_some((source, one.get("target")?.as_str()?.to_owned()))
     };
-    mounts.into_iter().flatten().filter_map(of).collect()
+    mounts(model, service).filter_map(of).collect()
 }
 
 /// The service that is Caddy, and where the host reaches its pages.
@@ -87,8 +85,7 @@ pub fn caddy(model: &Value, project: &str) -> Option<(String, Option<String>)> {
 
 /// The directory on the host whose files Caddy reads at request time, and how it is known.
 pub fn switch_directory(model: &Value, service: &str) -> Option<(String, &'static str)> {
-    let mounts = model::service(model, service).and_then(|own| own.get("volumes")).and_then(Value::as_array);
-    let binds = || mounts.into_iter().flatten().filter(|one| one.get("type").and_then(Value::as_str) == Some("bind"));
+    let binds = || mounts(model, service).filter(|one| one.get("type").and_then(Value::as_str) == Some("bind"));
     let text = |one: &Value, key: &str| one.get(key).and_then(Value::as_str).map(str::to_owned);
     let is_read = |one: &&Value| text(one, "target").is_some_and(|target| target.trim_end_matches('/') == READ_AT);
     let at_its_place =
@@ -105,10 +102,14 @@ pub fn switch_directory(model: &Value, service: &str) -> Option<(String, &'stati
 const READ_AT: &str = "/run/cutover";
 
 fn mounts_caddyfile(model: &Value, service: &str) -> bool {
-    let mounts = model::service(model, service).and_then(|own| own.get("volumes")).and_then(Value::as_array);
     let target =
         |one: &Value| one.get("target").and_then(Value::as_str).is_some_and(|path| path.ends_with("/Caddyfile"));
-    mounts.is_some_and(|mounts| mounts.iter().any(target))
+    mounts(model, service).any(target)
+}
+
+fn mounts<'a>(model: &'a Value, service: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
+    let own = model::service(model, service).and_then(|own| own.get("volumes")).and_then(Value::as_array);
+    own.into_iter().flatten()
 }
 
 /// The service that is Prometheus, and where the host reaches it.

@@ -3,7 +3,7 @@
 use super::style::{Mark, Paint, Style};
 use super::table::{Cell, Table};
 use super::text::{hang, harmless, lead};
-use crate::data::plural::counted;
+use crate::data::plural::{counted, verb};
 use crate::data::verification::{Check, Difference, Report, Status, TableReport, What};
 
 /// How many differing rows of a table, and seen rows of a check, are shown.
@@ -92,10 +92,8 @@ fn how_it_ended(report: &Report) -> String {
     } else if let Some(percent) = report.sample_percent {
         format!("nothing wrong was found in a sample of {percent} % of the keys")
     } else if report.is_whole() {
-        match report.tables.len() {
-            1 => "every row of the 1 table that moves is the same".to_owned(),
-            count => format!("every row of the {count} tables that move is the same"),
-        }
+        let count = report.tables.len();
+        format!("every row of the {} that {} is the same", counted(count, "table"), verb(count, "moves", "move"))
     } else {
         "nothing wrong was found, but not everything could be compared".to_owned()
     }

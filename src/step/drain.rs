@@ -11,6 +11,7 @@ use super::Say;
 use crate::adapter::clock::{Stopwatch, spoken};
 use crate::adapter::connections;
 use crate::adapter::docker::Docker;
+use crate::data::plural::counted;
 
 /// Between two looks.
 const PACE: Duration = Duration::from_millis(100);
@@ -87,8 +88,7 @@ impl Drain {
                 Ok(count) if is_over => return Ok(Drained::Left(count)),
                 Ok(count) => {
                     quiet = None;
-                    let noun = if count == 1 { "connection" } else { "connections" };
-                    say(format!("{count} {noun} to {}", self.project));
+                    say(format!("{} to {}", counted(count, "connection"), self.project));
                 }
                 Err(error) if is_over => return Err(error),
                 Err(error) => say(format!("{error:#}")),

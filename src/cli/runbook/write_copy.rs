@@ -119,8 +119,9 @@ fn switch_directory(production: &Config) -> Option<String> {
         }
         Ok(()) => format!("{shown} is there: {}", led.join(", ")),
         Err(error) => {
-            let lines = routes.iter().map(|(route, service)| format!(" && echo {service} >{shown}/{route}"));
-            format!("{shown} could not be made ({error}); make it: mkdir -p {shown}{}", lines.collect::<String>())
+            let lines = routes.iter().map(|(route, to)| format!(" && echo {to} >{}", shell::path(&place.join(route))));
+            let make = shell::path(&place) + &lines.collect::<String>();
+            format!("{shown} could not be made ({error}); make it: mkdir -p {make}")
         }
     })
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Relation, concern};
 use crate::data::catalog::{Concern, Table, TableName, quoted};
 use crate::data::patterns::Patterns;
+use crate::data::plural::counted;
 
 /// Schemas that Supabase makes and fills itself. What has to be done about some of them is told in words of its own.
 const OF_THE_PLATFORM: [&str; 16] = [
@@ -54,11 +55,10 @@ pub(super) fn of_schemas(relations: &[Relation], patterns: &Patterns, users_tabl
     }
     let left = left.into_iter().filter(|(schema, _)| !named.contains(schema));
     let words = |(schema, count): (&str, usize)| {
-        let what =
-            if count == 1 { "1 table whose rows do".to_owned() } else { format!("{count} tables whose rows do") };
+        let what = counted(count, "table");
         let pattern = format!("{}.*", quoted(schema));
         let words = format!(
-            "holds {what} not move, for data.include does not name it: name {pattern} there, or in data.exclude if it is \
+            "holds {what} whose rows do not move, for data.include does not name it: name {pattern} there, or in data.exclude if it is \
              to stay"
         );
         concern(false, format!("schema {schema}"), words)

@@ -254,10 +254,8 @@ async fn standing(target: &Place, filling: &Filling, identity: &str, outlook: &O
              (--truncate-first, which wants a verified backup and a phrase), or fill another database"
         ))
         .into()),
-        Some(_) if outlook.outsider.is_some() => {
-            Err(Refusal::Gate(outlook.outsider.clone().unwrap_or_default()).into())
-        }
-        _ => Ok(from),
+        Some(_) => outlook.outsider.clone().map_or(Ok(from), |why| Err(Refusal::Gate(why).into())),
+        None => Ok(from),
     }
 }
 
